@@ -1,0 +1,1 @@
+"""Board targets, host link and host driver."""

@@ -1,0 +1,1 @@
+"""The command line `vitric` and its named steps."""

@@ -1,0 +1,1 @@
+"""The integer ViT and the integer functions its units compute."""

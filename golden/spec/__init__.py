@@ -1,0 +1,1 @@
+"""Frozen dataclasses that hold every parameter and derive every width."""

@@ -1,0 +1,1 @@
+"""The machine that reads a model stream and runs a whole ViT."""

@@ -1,0 +1,1 @@
+"""cocotb testbenches under Verilator, one stream kit, one runner."""
