@@ -1,0 +1,156 @@
+"""Integer arithmetic of the contract: one rounding, explicit saturation, exact matrix products.
+
+Every function here takes and returns integer tensors and raises :exc:`TypeError` on anything else, so
+no float can slip into the integer model unseen.
+"""
+
+import torch
+
+__all__ = [
+    "assert_fits", "assert_integer", "integer_matmul", "requantize", "round_shift", "saturate",
+    "join_planes", "split_signed", "split_unsigned", "nearest_signed_code", "signed_code_range",
+]
+
+_INTEGERS = (torch.int32, torch.int64)
+
+
+def assert_integer(**tensors: torch.Tensor) -> None:
+    """Raise :exc:`TypeError` naming the first argument that is not an int32 or int64 tensor."""
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, torch.Tensor) or tensor.dtype not in _INTEGERS:
+            kind = tensor.dtype if isinstance(tensor, torch.Tensor) else type(tensor).__name__
+            raise TypeError(f"{name} must be an int32 or int64 tensor, not {kind}")
+
+
+def assert_fits(name: str, x: torch.Tensor, bits: int, *, signed: bool = True) -> torch.Tensor:
+    """Return ``x``; raise :exc:`OverflowError` if any element needs more than ``bits`` bits."""
+    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+    if x.numel() and not (low <= int(x.min()) and int(x.max()) <= high):
+        raise OverflowError(
+            f"{name} holds values {int(x.min())}..{int(x.max())}, outside the {low}..{high} of "
+            f"{'signed' if signed else 'unsigned'} {bits} bits"
+        )
+    return x
+
+
+def round_shift(x: torch.Tensor, shift: int | torch.Tensor) -> torch.Tensor:
+    """Divide by ``2**shift`` and round half up: ``(x + (1 << (shift - 1))) >> shift``; ``x`` for shift 0.
+
+    ``shift`` is a non-negative integer or an integer tensor that broadcasts against ``x``.
+
+    >>> round_shift(torch.tensor([-3, -2, -1, 1, 2, 3]), 1).tolist()
+    [-1, -1, 0, 1, 1, 2]
+    """
+    assert_integer(x=x)
+    shift = torch.as_tensor(shift)
+    if (shift < 0).any():
+        raise ValueError(f"shift must not be negative, not {int(shift.min())}")
+    half = torch.where(shift > 0, torch.ones_like(shift) << (shift - 1).clamp(min=0), torch.zeros_like(shift))
+    return (x + half) >> shift
+
+
+def saturate(x: torch.Tensor, low: int, high: int) -> torch.Tensor:
+    """Clamp to ``low..high``, both included."""
+    assert_integer(x=x)
+    return x.clamp(low, high)
+
+
+def requantize(
+    acc: torch.Tensor, bias: torch.Tensor, multiplier: torch.Tensor, shift: torch.Tensor,
+    *, zero_point: int, low: int, high: int,
+) -> torch.Tensor:
+    """Bring accumulators to output codes: ``clamp(round_shift((acc + bias) * multiplier, shift) + zero_point)``.
+
+    ``bias``, ``multiplier`` (unsigned, at most 16 bits) and ``shift`` broadcast against ``acc``, normally one
+    of each per output channel (the last axis). Arithmetic is int64 and cannot wrap for accumulators of up to
+    32 bits; the widths of the hardware are in :class:`vitric.golden.spec.requantize.RequantizeSpec`.
+    """
+    assert_integer(acc=acc, bias=bias, multiplier=multiplier, shift=shift)
+    product = (acc.to(torch.int64) + bias) * multiplier
+    return saturate(round_shift(product, shift) + zero_point, low, high)
+
+
+def integer_matmul(a: torch.Tensor, b: torch.Tensor, *, bound: int) -> torch.Tensor:
+    """Return the exact integer product ``a @ b`` as int64.
+
+    ``bound`` is the largest magnitude that a dot product, or any partial sum of it, can take; it comes from
+    the operand ranges and the length of the reduction. The product runs on float32 or float64 BLAS, which is
+    exact because every partial sum is an integer below 2^24 or 2^53: the only floats after lowering.
+
+    Raises
+    ------
+    OverflowError
+        ``bound`` is 2^53 or more.
+    """
+    assert_integer(a=a, b=b)
+    if bound >= 1 << 53:
+        raise OverflowError(f"bound of a matrix product must be below 2**53, not {bound}")
+    dtype = torch.float32 if bound < 1 << 24 else torch.float64
+    return (a.to(dtype) @ b.to(dtype)).to(torch.int64)
+
+
+def split_unsigned(code: torch.Tensor, plane_bits: int, planes: int) -> list[torch.Tensor]:
+    """Split unsigned codes into ``planes`` digits of ``plane_bits`` bits, least significant first."""
+    assert_integer(code=code)
+    mask = (1 << plane_bits) - 1
+    return [code >> plane_bits * plane & mask for plane in range(planes)]
+
+
+def signed_code_range(bits: int, plane_bits: int) -> int:
+    """Return the largest magnitude of a signed narrow-range code of ``bits`` bits on ``plane_bits`` digits.
+
+    One digit: ``2**(bits-1) - 1``. Two digits ``h * 2**plane_bits + l``, both narrow: the largest ``h`` that
+    ``bits`` allows, ``2**(bits-plane_bits-1) - 1`` (at least 1), times ``2**plane_bits``, plus the largest ``l``.
+    At 8 bits on 4-bit digits this is 7 * 16 + 7 = 119.
+    """
+    if bits <= plane_bits:
+        return (1 << bits - 1) - 1
+    high = max((1 << bits - plane_bits - 1) - 1, 1)
+    return (high << plane_bits) + (1 << plane_bits - 1) - 1
+
+
+def nearest_signed_code(value: torch.Tensor, plane_bits: int, planes: int) -> torch.Tensor:
+    """Return the nearest value that two narrow digits can hold; identity for one plane.
+
+    Values with remainder ``2**(plane_bits-1)`` modulo ``2**plane_bits`` lie halfway between two legal ones and
+    go to the upper one (round half up): the digit -8 becomes -7.
+    """
+    assert_integer(value=value)
+    if planes == 1:
+        return value
+    half = 1 << plane_bits - 1
+    low = (value + half) % (1 << plane_bits) - half
+    return value + (low == -half).to(value.dtype)
+
+
+def split_signed(code: torch.Tensor, plane_bits: int, planes: int) -> list[torch.Tensor]:
+    """Split signed codes into at most two narrow digits, least significant first.
+
+    ``code = l + 2**plane_bits * h`` with both digits in ``-(2**(plane_bits-1)-1) .. 2**(plane_bits-1)-1``.
+
+    Raises
+    ------
+    ValueError
+        ``planes`` is not 1 or 2.
+    OverflowError
+        a code is not in the set that the digits can hold (see :func:`nearest_signed_code`).
+    """
+    assert_integer(code=code)
+    limit = (1 << plane_bits - 1) - 1
+    if planes == 1:
+        digits = [code]
+    elif planes == 2:
+        half = 1 << plane_bits - 1
+        low = (code + half) % (1 << plane_bits) - half
+        digits = [low, code - low >> plane_bits]
+    else:
+        raise ValueError(f"planes of a signed code must be 1 or 2, not {planes}")
+    for digit in digits:
+        if digit.numel() and int(digit.abs().max()) > limit:
+            raise OverflowError(f"a digit of a signed code is outside -{limit}..{limit}; round codes to the legal set")
+    return digits
+
+
+def join_planes(planes: list[torch.Tensor], plane_bits: int) -> torch.Tensor:
+    """Return the codes whose digits are ``planes``, least significant first: the inverse of both splits."""
+    return sum(digit << plane_bits * index for index, digit in enumerate(planes))
