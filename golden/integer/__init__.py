@@ -1,1 +1,9 @@
 """The integer ViT and the integer functions its units compute."""
+
+from .layers import IntegerAttention, IntegerBlock, IntegerLayerNorm, IntegerLinear, IntegerMlp, Requantizer
+from .vit import IntegerViT, patchify
+
+__all__ = [
+    "IntegerAttention", "IntegerBlock", "IntegerLayerNorm", "IntegerLinear", "IntegerMlp", "IntegerViT",
+    "Requantizer", "patchify",
+]

@@ -1,0 +1,222 @@
+"""The layers of the integer ViT: frozen containers of integer parameters with one integer forward each.
+
+Names and shapes: ``B`` images, ``T`` tokens, ``E`` embedding, ``H`` heads, ``hd`` head channels, ``M`` hidden.
+Codes of activations are unsigned; weights, keys and values are signed and narrow (``-limit..limit``), made of
+one or two digits of ``w_plane_bits`` bits. The residual stream is signed, ``residual_bits`` wide.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from ..arith import (
+    assert_fits, assert_integer, integer_matmul, nearest_signed_code, requantize, saturate, signed_code_range,
+)
+from ..spec.layernorm import LayerNormSpec
+from ..spec.softmax import SoftmaxSpec
+from .layernorm import layernorm
+from .softmax import softmax
+
+__all__ = ["IntegerAttention", "IntegerBlock", "IntegerLayerNorm", "IntegerLinear", "IntegerMlp", "Requantizer"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requantizer:
+    """Accumulators to codes: ``clamp(round_shift((acc + bias) * multiplier, shift) + zero_point, low, high)``.
+
+    Parameters
+    ----------
+    bias, multiplier, shift : int64 tensors, shape (N,)
+        Per output channel. The zero point of the layer's input is folded into ``bias`` (signed 32 bits);
+        ``multiplier`` is unsigned, at most 16 bits; ``shift`` is one of the allowed shifts of the requantize unit.
+    zero_point, low, high : int
+        Of the output code.
+    """
+
+    bias: torch.Tensor
+    multiplier: torch.Tensor
+    shift: torch.Tensor
+    zero_point: int
+    low: int
+    high: int
+
+    def __post_init__(self):
+        assert_integer(bias=self.bias, multiplier=self.multiplier, shift=self.shift)
+        assert_fits("bias", self.bias, 32)
+        assert_fits("multiplier", self.multiplier, 16, signed=False)
+
+    def __call__(self, acc: torch.Tensor) -> torch.Tensor:
+        """Return the codes, int64, of accumulators of shape (..., N)."""
+        return requantize(acc, self.bias, self.multiplier, self.shift,
+                          zero_point=self.zero_point, low=self.low, high=self.high)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntegerLinear:
+    """``requantizer(a @ weight.T)`` for unsigned codes ``a``.
+
+    Parameters
+    ----------
+    weight : int64 tensor, shape (N, K)
+        Signed narrow codes, each representable in the digits of ``w_bits`` on ``w_plane_bits``.
+    w_bits, a_bits : int
+        Width of the weight codes and of the input codes, 2..8.
+    w_plane_bits : int
+        Width of the array's weight port; codes wider than it have two digits.
+    requantizer : Requantizer
+    signed_codes : bool
+        The output is a signed narrow code (keys and values) and is moved to the nearest legal value.
+    out_bits : int
+        Width of the output code, which decides how many digits a signed code has.
+    """
+
+    weight: torch.Tensor
+    w_bits: int
+    a_bits: int
+    w_plane_bits: int
+    requantizer: Requantizer
+    out_bits: int
+    signed_codes: bool = False
+
+    def __post_init__(self):
+        assert_integer(weight=self.weight)
+        limit = signed_code_range(self.w_bits, self.w_plane_bits)
+        if self.weight.numel() and int(self.weight.abs().max()) > limit:
+            raise ValueError(f"weight must be between -{limit} and {limit} at {self.w_bits} bits, "
+                             f"not {int(self.weight.abs().max())} in magnitude")
+
+    @property
+    def acc_bound(self) -> int:
+        """Largest magnitude of the accumulator before the bias."""
+        limit = signed_code_range(self.w_bits, self.w_plane_bits)
+        return self.weight.shape[1] * ((1 << self.a_bits) - 1) * limit
+
+    def __call__(self, a: torch.Tensor) -> torch.Tensor:
+        """Map codes (..., K) to codes (..., N)."""
+        assert_fits("a", a, self.a_bits, signed=False)
+        y = self.requantizer(integer_matmul(a, self.weight.T, bound=self.acc_bound))
+        if self.signed_codes:
+            y = nearest_signed_code(y, self.w_plane_bits, 1 if self.out_bits <= self.w_plane_bits else 2)
+        return y
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntegerLayerNorm:
+    """LayerNorm of residual values to unsigned codes: :func:`vitric.golden.integer.layernorm.layernorm`.
+
+    ``gamma`` and ``beta`` are int64, shape (E,); the zero point of the codes is folded into ``beta``.
+    """
+
+    gamma: torch.Tensor
+    beta: torch.Tensor
+    spec: LayerNormSpec
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """Map residual values (..., E) to codes (..., E)."""
+        return layernorm(x, self.gamma, self.beta, self.spec)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntegerAttention:
+    """Multi-head self-attention on codes; the projection's output is added to the residual stream by the block.
+
+    Parameters
+    ----------
+    q, k, v : IntegerLinear
+        (E → E). ``q`` gives unsigned codes with ``q.requantizer.zero_point``; ``k`` and ``v`` signed narrow codes.
+    score_multiplier, score_shift : int64 tensors, shape (H,)
+        Bring ``sum((q - zero_point) * k)`` to the softmax unit's octaves, one pair per head.
+    softmax_offset : int
+        Step of the probability code, see :func:`vitric.golden.integer.softmax.softmax`.
+    softmax_spec : SoftmaxSpec
+    context : Requantizer
+        Of ``probabilities @ v``, channels in head order, shape (E,).
+    proj : IntegerLinear
+        (E → E), to signed residual values.
+    """
+
+    q: IntegerLinear
+    k: IntegerLinear
+    v: IntegerLinear
+    score_multiplier: torch.Tensor
+    score_shift: torch.Tensor
+    softmax_offset: int
+    softmax_spec: SoftmaxSpec
+    context: Requantizer
+    proj: IntegerLinear
+
+    @property
+    def num_heads(self) -> int:
+        """Number of heads, H."""
+        return self.score_multiplier.shape[0]
+
+    def __call__(self, a: torch.Tensor, trace: dict[str, torch.Tensor], name: str) -> torch.Tensor:
+        """Map codes (B, T, E) to increments of the residual stream (B, T, E), recording what reaches memory."""
+        B, T, E = a.shape
+        H = self.num_heads
+        q, k, v = self.q(a), self.k(a), self.v(a)
+        heads = [x.reshape(B, T, H, E // H).transpose(1, 2) for x in (q, k, v)]  # (B, H, T, hd)
+        k_limit = signed_code_range(self.k.out_bits, self.k.w_plane_bits)
+        bound = (E // H) * (1 << self.q.out_bits) * k_limit
+        centred = heads[0] - self.q.requantizer.zero_point
+        scores = integer_matmul(centred, heads[1].transpose(-2, -1), bound=bound)  # (B, H, T, T)
+        half = 1 << self.softmax_spec.score_bits - 1
+        zero = torch.zeros((), dtype=torch.int64)
+        x = requantize(scores, zero, self.score_multiplier[:, None, None], self.score_shift[:, None, None],
+                       zero_point=0, low=-half, high=half - 1)
+        p = softmax(x, self.softmax_spec, offset=self.softmax_offset)  # (B, H, T, T)
+        v_limit = signed_code_range(self.v.out_bits, self.v.w_plane_bits)
+        bound = T * ((1 << self.softmax_spec.out_bits) - 1) * v_limit
+        context = integer_matmul(p, heads[2], bound=bound)  # (B, H, T, hd)
+        context = self.context(context.transpose(1, 2).reshape(B, T, E))
+        trace.update({f"{name}.q": q, f"{name}.k": k, f"{name}.v": v,
+                      f"{name}.softmax": p, f"{name}.context": context})
+        return self.proj(context)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntegerMlp:
+    """Two linear layers with a GELU table between them.
+
+    ``fc1`` (E → M) gives unsigned table indices, ``gelu`` is the table (int64, 2**fc1.out_bits entries) of
+    unsigned codes, ``fc2`` (M → E) gives signed residual values.
+    """
+
+    fc1: IntegerLinear
+    gelu: torch.Tensor
+    fc2: IntegerLinear
+
+    def __post_init__(self):
+        if self.gelu.shape != (1 << self.fc1.out_bits,):
+            raise ValueError(f"gelu must have {1 << self.fc1.out_bits} entries, not shape {tuple(self.gelu.shape)}")
+
+    def __call__(self, a: torch.Tensor, trace: dict[str, torch.Tensor], name: str) -> torch.Tensor:
+        """Map codes (B, T, E) to increments of the residual stream (B, T, E)."""
+        hidden = self.gelu[self.fc1(a)]
+        trace[f"{name}.act"] = hidden
+        return self.fc2(hidden)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntegerBlock:
+    """One pre-norm encoder block on the residual stream."""
+
+    norm1: IntegerLayerNorm
+    attn: IntegerAttention
+    norm2: IntegerLayerNorm
+    mlp: IntegerMlp
+    residual_bits: int
+
+    def __call__(self, x: torch.Tensor, trace: dict[str, torch.Tensor], name: str) -> torch.Tensor:
+        """Map residual values (B, T, E) to residual values; additions saturate."""
+        a = trace[f"{name}.norm1"] = self.norm1(x)
+        x = trace[f"{name}.attn.proj"] = add_residual(x, self.attn(a, trace, f"{name}.attn"), self.residual_bits)
+        a = trace[f"{name}.norm2"] = self.norm2(x)
+        x = trace[f"{name}.mlp.fc2"] = add_residual(x, self.mlp(a, trace, f"{name}.mlp"), self.residual_bits)
+        return x
+
+
+def add_residual(x: torch.Tensor, increment: torch.Tensor, bits: int) -> torch.Tensor:
+    """Return ``x + increment`` saturated to signed ``bits`` bits."""
+    half = 1 << bits - 1
+    return saturate(x + increment, -half, half - 1)

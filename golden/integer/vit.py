@@ -1,0 +1,92 @@
+"""The integer ViT: what the hardware computes, in PyTorch, on integer tensors only."""
+
+from dataclasses import dataclass
+
+import torch
+
+from ..arith import assert_fits, assert_integer
+from ..data import check_images
+from ..spec.vit import VitConfig
+from .layers import IntegerBlock, IntegerLayerNorm, IntegerLinear, add_residual
+
+__all__ = ["IntegerViT", "patchify"]
+
+
+def patchify(images: torch.Tensor, config: VitConfig) -> torch.Tensor:
+    """Return the pixel codes of each token: (B, C, H, W) integers to (B, T, C*p*p) int64.
+
+    Channels of a patch are in the order of the flattened convolution weight (channel, row, column). Token 0,
+    the class token, is all zero.
+    """
+    B, C, p = images.shape[0], config.in_chans, config.patch_size
+    side = config.image_size // p
+    x = images.to(torch.int64).reshape(B, C, side, p, side, p).permute(0, 2, 4, 1, 3, 5)
+    x = x.reshape(B, side * side, C * p * p)
+    return torch.cat([torch.zeros_like(x[:, :1]), x], dim=1)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class IntegerViT:
+    """A quantized ViT: ``model(images)`` maps integer pixels to integer logits, with no float anywhere.
+
+    Parameters
+    ----------
+    config : VitConfig
+        Dimensions of the network.
+    patch_embed : IntegerLinear
+        (C*p*p → E) on 8-bit pixel codes, to signed residual values that are added to ``pos_embed``.
+    pos_embed : int64 tensor, shape (T, E)
+        Initial residual stream: position embedding, plus on row 0 the class token less
+        ``patch_embed``'s output for an all-zero row (so that the array may treat token 0 like any other).
+    blocks : tuple of IntegerBlock
+    norm : IntegerLayerNorm
+        Applied to the class token alone.
+    head : IntegerLinear
+        (E → classes), to signed logits of ``residual_bits`` bits with one common scale.
+    residual_bits : int
+        Width of the residual stream.
+    a_plane_bits, w_plane_bits : int
+        Widths of the array ports that wider codes are split for.
+    info : dict of str to str
+        How the model was made: method, bit widths, calibration; not used by the arithmetic.
+    """
+
+    config: VitConfig
+    patch_embed: IntegerLinear
+    pos_embed: torch.Tensor
+    blocks: tuple[IntegerBlock, ...]
+    norm: IntegerLayerNorm
+    head: IntegerLinear
+    residual_bits: int
+    a_plane_bits: int
+    w_plane_bits: int
+    info: dict[str, str]
+
+    def __post_init__(self):
+        assert_integer(pos_embed=self.pos_embed)
+        assert_fits("pos_embed", self.pos_embed, self.residual_bits)
+
+    def __call__(self, images: torch.Tensor, trace: dict[str, torch.Tensor] | None = None) -> torch.Tensor:
+        """Return logits, int64 (B, classes), of integer images (B, C, H, W) with values 0..255.
+
+        ``trace``, if given, receives every tensor that the accelerator writes to memory, by name, each with the
+        image as first axis: ``input`` (T, C*p*p); ``pos_embed`` and ``patch_embed`` (T, E) residual;
+        ``blocks.N.norm1`` (T, E); ``blocks.N.attn.q``, ``.k``, ``.v``, ``.context`` (T, E) and ``.softmax``
+        (H, T, T); ``blocks.N.attn.proj`` and ``blocks.N.mlp.fc2`` (T, E), the residual stream after the addition;
+        ``blocks.N.norm2`` (T, E); ``blocks.N.mlp.act`` (T, M); ``norm`` (1, E); ``head`` (1, classes).
+
+        Raises
+        ------
+        ValueError, TypeError
+            The images do not fit the configuration; the message names what and the legal values.
+        """
+        check_images(images, self.config)
+        trace = {} if trace is None else trace
+        pixels = trace["input"] = patchify(images, self.config)
+        x = trace["pos_embed"] = self.pos_embed.expand(len(images), -1, -1)
+        x = trace["patch_embed"] = add_residual(x, self.patch_embed(pixels), self.residual_bits)
+        for index, block in enumerate(self.blocks):
+            x = block(x, trace, f"blocks.{index}")
+        a = trace["norm"] = self.norm(x[:, :1])
+        logits = trace["head"] = self.head(a)
+        return logits[:, 0]
