@@ -10,7 +10,13 @@ from dataclasses import dataclass
 import torch
 
 from ..arith import (
-    assert_fits, assert_integer, integer_matmul, nearest_signed_code, requantize, saturate, signed_code_range,
+    assert_fits,
+    assert_integer,
+    integer_matmul,
+    nearest_signed_code,
+    requantize,
+    saturate,
+    signed_code_range,
 )
 from ..spec.layernorm import LayerNormSpec
 from ..spec.softmax import SoftmaxSpec
@@ -104,16 +110,18 @@ class IntegerLinear:
 class IntegerLayerNorm:
     """LayerNorm of residual values to unsigned codes: :func:`vitric.golden.integer.layernorm.layernorm`.
 
-    ``gamma`` and ``beta`` are int64, shape (E,); the zero point of the codes is folded into ``beta``.
+    ``gamma`` and ``beta`` are int64, shape (E,); the zero point of the codes is folded into ``beta``. ``spec`` is
+    that of the hardware unit; its codes are clamped to ``out_bits`` bits, which may be fewer than the unit's.
     """
 
     gamma: torch.Tensor
     beta: torch.Tensor
     spec: LayerNormSpec
+    out_bits: int
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """Map residual values (..., E) to codes (..., E)."""
-        return layernorm(x, self.gamma, self.beta, self.spec)
+        return saturate(layernorm(x, self.gamma, self.beta, self.spec), 0, (1 << self.out_bits) - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +137,9 @@ class IntegerAttention:
     softmax_offset : int
         Step of the probability code, see :func:`vitric.golden.integer.softmax.softmax`.
     softmax_spec : SoftmaxSpec
+        That of the hardware unit.
+    softmax_bits : int
+        Width of the probability codes; codes are clamped to it, which may be narrower than the unit's.
     context : Requantizer
         Of ``probabilities @ v``, channels in head order, shape (E,).
     proj : IntegerLinear
@@ -142,6 +153,7 @@ class IntegerAttention:
     score_shift: torch.Tensor
     softmax_offset: int
     softmax_spec: SoftmaxSpec
+    softmax_bits: int
     context: Requantizer
     proj: IntegerLinear
 
@@ -164,9 +176,10 @@ class IntegerAttention:
         zero = torch.zeros((), dtype=torch.int64)
         x = requantize(scores, zero, self.score_multiplier[:, None, None], self.score_shift[:, None, None],
                        zero_point=0, low=-half, high=half - 1)
-        p = softmax(x, self.softmax_spec, offset=self.softmax_offset)  # (B, H, T, T)
+        p_high = (1 << self.softmax_bits) - 1
+        p = saturate(softmax(x, self.softmax_spec, offset=self.softmax_offset), 0, p_high)  # (B, H, T, T)
         v_limit = signed_code_range(self.v.out_bits, self.v.w_plane_bits)
-        bound = T * ((1 << self.softmax_spec.out_bits) - 1) * v_limit
+        bound = T * p_high * v_limit
         context = integer_matmul(p, heads[2], bound=bound)  # (B, H, T, hd)
         context = self.context(context.transpose(1, 2).reshape(B, T, E))
         trace.update({f"{name}.q": q, f"{name}.k": k, f"{name}.v": v,

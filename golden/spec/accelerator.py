@@ -1,0 +1,182 @@
+"""Capacities of an accelerator: any ViT within them runs, whatever its network and precision."""
+
+import zlib
+from dataclasses import astuple, dataclass
+
+from .check import check_choice, check_int, check_power_of_two
+from .command import CHANNEL_BITS, VERSION
+from .layernorm import LayerNormSpec
+from .mac import MacArraySpec
+from .requantize import RequantizeSpec, TableSpec
+from .softmax import SoftmaxSpec
+
+__all__ = ["SPECS", "AcceleratorSpec"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcceleratorSpec:
+    """Parameters of one accelerator; a model stream is compiled for one of them.
+
+    Parameters
+    ----------
+    name : str
+        For reports; not part of :attr:`hash`.
+    rows, cols : int
+        Tokens and output channels of one array tile. They must be equal, so that a result tile can be written
+        transposed and keys can serve as weights; a power of two, 2..32.
+    depth : int
+        Terms of each dot product per cycle; ``cols`` times a power of two.
+    a_bits, w_bits : int
+        Width of the array's activation (unsigned) and weight (signed) ports, 2..8. Wider codes take planes.
+    acc_bits : int
+        Width of the accumulators.
+    model_bits : int
+        Width of the model stream's port: 32, 64 or 128.
+    max_tokens : int
+        Longest softmax row, and the tokens that activation memory is sized for.
+    max_embed : int
+        Longest LayerNorm row.
+    max_classes : int
+        Logits held back until the stream is checked.
+    act_words : int
+        Activation memory, in words of ``rows * depth`` elements.
+    residual_words : int
+        Residual memory, in columns of ``rows`` values.
+    weight_words, channel_words : int
+        Weight and channel buffers (rings that the stream fills ahead of the array): powers of two; the largest
+        weight set must fit, and should fit twice.
+    mapping : str
+        Of the MAC array: ``"generic"`` or ``"lut"``. Not part of :attr:`hash`.
+    """
+
+    name: str
+    rows: int
+    cols: int
+    depth: int
+    a_bits: int = 4
+    w_bits: int = 4
+    acc_bits: int = 24
+    model_bits: int = 64
+    max_tokens: int
+    max_embed: int
+    max_classes: int = 16
+    act_words: int
+    residual_words: int
+    weight_words: int
+    channel_words: int
+    mapping: str = "lut"
+
+    residual_bits = 16
+    code_bits = 8
+    index_bits = 8
+
+    def __post_init__(self):
+        check_power_of_two("rows", self.rows, 2, 32)
+        if self.cols != self.rows:
+            raise ValueError(f"cols must be equal to rows ({self.rows}), not {self.cols!r}")
+        check_int("depth", self.depth, self.cols, 128)
+        check_power_of_two("depth / cols", self.depth // self.cols, 1, 64)
+        check_int("a_bits", self.a_bits, 2, 8)
+        check_int("w_bits", self.w_bits, 2, 8)
+        check_int("acc_bits", self.acc_bits, 12, 32)
+        check_choice("model_bits", self.model_bits, (32, 64, 128))
+        check_int("max_tokens", self.max_tokens, 2, 4096)
+        check_int("max_embed", self.max_embed, 2, 4096)
+        check_int("max_classes", self.max_classes, 1, 4096)
+        check_int("act_words", self.act_words, 2, 1 << 16)
+        check_int("residual_words", self.residual_words, 2, 1 << 16)
+        check_power_of_two("weight_words", self.weight_words, 2, 1 << 15)
+        check_power_of_two("channel_words", self.channel_words, 2, 1 << 15)
+        if self.weight_word_bits % self.model_bits:
+            raise ValueError(f"cols * depth * w_bits must be a multiple of model_bits ({self.model_bits}), "
+                             f"not {self.weight_word_bits}")
+        if self.residual_word_bits % self.model_bits and self.model_bits % self.residual_word_bits:
+            raise ValueError(f"rows * residual_bits must divide or be a multiple of model_bits, "
+                             f"not {self.residual_word_bits}")
+
+    @property
+    def element_bits(self) -> int:
+        """Bits of one element of an activation word."""
+        return max(self.a_bits, self.w_bits)
+
+    @property
+    def tile_bits(self) -> int:
+        """Bits of one ``rows`` by ``cols`` tile of one plane: what activation memory is written in."""
+        return self.rows * self.cols * self.element_bits
+
+    @property
+    def word_tiles(self) -> int:
+        """Tiles in one activation word: ``depth / cols``."""
+        return self.depth // self.cols
+
+    @property
+    def weight_word_bits(self) -> int:
+        """Bits of one array word of weights."""
+        return self.cols * self.depth * self.w_bits
+
+    @property
+    def residual_word_bits(self) -> int:
+        """Bits of one residual column."""
+        return self.rows * self.residual_bits
+
+    @property
+    def channel_model_words(self) -> int:
+        """Model words that one channel word takes (1 if a model word holds one or more)."""
+        return max(1, CHANNEL_BITS // self.model_bits)
+
+    @property
+    def mac(self) -> MacArraySpec:
+        """The array."""
+        shifts = tuple(sorted({0, self.a_bits, self.w_bits, abs(self.a_bits - self.w_bits)}))
+        return MacArraySpec(rows=self.rows, cols=self.cols, depth=self.depth, a_bits=self.a_bits,
+                            w_bits=self.w_bits, acc_bits=self.acc_bits, shifts=shifts, mapping=self.mapping)
+
+    @property
+    def requantize(self) -> RequantizeSpec:
+        """The requantize unit, one lane per row."""
+        return RequantizeSpec(lanes=self.rows, acc_bits=self.acc_bits)
+
+    @property
+    def gelu(self) -> TableSpec:
+        """The GELU table, one lane per row."""
+        return TableSpec(lanes=self.rows, index_bits=self.index_bits, out_bits=self.code_bits)
+
+    @property
+    def softmax(self) -> SoftmaxSpec:
+        """The softmax unit, one lane per row."""
+        return SoftmaxSpec(lanes=self.rows, max_length=self.max_tokens, out_bits=self.code_bits)
+
+    @property
+    def layernorm(self) -> LayerNormSpec:
+        """The LayerNorm unit, one lane per row."""
+        return LayerNormSpec(lanes=self.rows, max_length=self.max_embed, in_bits=self.residual_bits,
+                             out_bits=self.code_bits)
+
+    @property
+    def macs_per_cycle(self) -> int:
+        """Products that the array completes per cycle."""
+        return self.rows * self.cols * self.depth
+
+    @property
+    def hash(self) -> int:
+        """32-bit number in the header of every model stream compiled for this spec."""
+        fields = [value for key, value in zip(self.__dataclass_fields__, astuple(self), strict=True)
+                  if key not in ("name", "mapping")]
+        return zlib.crc32(repr((VERSION, fields)).encode())
+
+
+SPECS = {
+    spec.name: spec
+    for spec in (
+        AcceleratorSpec(name="tiny", rows=2, cols=2, depth=4, model_bits=32, max_tokens=8, max_embed=32,
+                        act_words=512, residual_words=128, weight_words=128, channel_words=128),
+        AcceleratorSpec(name="digits", rows=4, cols=4, depth=16, model_bits=64, max_tokens=32, max_embed=64,
+                        act_words=512, residual_words=512, weight_words=512, channel_words=512),
+        AcceleratorSpec(name="fashion", rows=4, cols=4, depth=16, model_bits=64, max_tokens=64, max_embed=64,
+                        act_words=1024, residual_words=1024, weight_words=512, channel_words=512),
+        AcceleratorSpec(name="deit_tiny", rows=8, cols=8, depth=8, model_bits=32, max_tokens=200, max_embed=192,
+                        act_words=5120, residual_words=4800, weight_words=512, channel_words=512,
+                        max_classes=1000),
+    )
+}
+"""Named specs; ``vitric generate --list`` shows them."""
