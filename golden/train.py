@@ -1,0 +1,190 @@
+"""Training of the float ViT on the digits: seeded, on one CPU thread, the same weights for the same seed.
+
+The test split is read once, after the last step. Nothing is selected on it: the last weights (their running
+average, see :attr:`Recipe.average`) are the result.
+"""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import cos, pi, radians
+
+import torch
+from torch.nn import functional
+
+from .data import DigitsData, digits
+from .spec.check import check_int
+from .spec.vit import VIT_CONFIGS, VitConfig
+from .vit import VisionTransformer
+
+__all__ = ["Recipe", "accuracy", "augment", "check_trainable", "fit", "train"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How to train: AdamW, linear warm-up and cosine decay to zero, augmentation, label smoothing, averaging.
+
+    Parameters
+    ----------
+    epochs
+        Passes over the training split, 1 to 10000.
+    seed
+        Of weights, order and augmentation, 0 to 2**31 - 1.
+    batch_size
+        Images per step, 1 to 4096; the last, smaller batch of an epoch is used too.
+    learning_rate
+        Peak, reached after ``warmup`` (a share of all steps).
+    weight_decay
+        Of matrices; biases, norms, class token and position embedding do not decay.
+    label_smoothing
+        Share of the target that is spread over all classes.
+    shift, rotation, scale
+        Largest augmentation: pixels along each axis, degrees, relative size.
+    average
+        Decay per step of the running average of the weights that is the result.
+    """
+
+    epochs: int
+    seed: int = 0
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    warmup: float = 0.05
+    weight_decay: float = 0.05
+    label_smoothing: float = 0.1
+    shift: float = 0.8
+    rotation: float = 12.0
+    scale: float = 0.12
+    average: float = 0.99
+
+    def __post_init__(self):
+        check_int("epochs", self.epochs, 1, 10_000)
+        check_int("seed", self.seed, 0, 2**31 - 1)
+        check_int("batch_size", self.batch_size, 1, 4096)
+
+    def rate(self, step: int, steps: int) -> float:
+        """Return the learning rate of ``step`` (0 to ``steps - 1``)."""
+        warm = max(round(self.warmup * steps), 1)
+        if step < warm:
+            return self.learning_rate * (step + 1) / warm
+        return self.learning_rate * (1 + cos(pi * (step - warm) / (steps - warm))) / 2
+
+
+def check_trainable(config: VitConfig) -> None:
+    """Raise :exc:`ValueError` unless ``config`` takes the digits: 8x8 pixels, one channel, 10 classes."""
+    wanted = (8, 1, 10)
+    if (config.image_size, config.in_chans, config.num_classes) != wanted:
+        names = ", ".join(
+            name for name, known in VIT_CONFIGS.items()
+            if (known.image_size, known.in_chans, known.num_classes) == wanted
+        )
+        raise ValueError(
+            f"training needs a config with image_size 8, in_chans 1 and num_classes 10 (such as {names}), not "
+            f"image_size {config.image_size}, in_chans {config.in_chans} and num_classes {config.num_classes}"
+        )
+
+
+def augment(images: torch.Tensor, recipe: Recipe, generator: torch.Generator) -> torch.Tensor:
+    """Return pixels [B, C, S, S] (any dtype) each rotated, scaled and shifted at random, as float32, bilinear.
+
+    What enters from outside the image is 0, the background of the digits.
+    """
+    count, size = len(images), images.shape[-1]
+    uniform = torch.rand(count, 4, generator=generator) * 2 - 1  # [B, 4] in -1..1
+    angle = uniform[:, 0] * radians(recipe.rotation)
+    scale = 1 + uniform[:, 1] * recipe.scale
+    shift = uniform[:, 2:] * recipe.shift * 2 / size  # [B, 2]; the image spans -1..1
+    cosine, sine = torch.cos(angle) * scale, torch.sin(angle) * scale
+    rows = torch.stack([cosine, -sine, shift[:, 0], sine, cosine, shift[:, 1]], dim=1)
+    grid = functional.affine_grid(rows.reshape(count, 2, 3), list(images.shape), align_corners=False)  # [B, S, S, 2]
+    return functional.grid_sample(images.to(torch.float32), grid, align_corners=False)
+
+
+@torch.no_grad()
+def accuracy(model: Callable[[torch.Tensor], torch.Tensor], data: DigitsData) -> float:
+    """Return the share of ``data``'s images, 0 to 1, whose largest logit is the label's."""
+    return int((model(data.images).argmax(dim=1) == data.labels).sum()) / len(data)
+
+
+def _optimizer(model: VisionTransformer, recipe: Recipe) -> torch.optim.Optimizer:
+    decayed = [p for name, p in model.named_parameters() if p.dim() > 1 and name not in ("cls_token", "pos_embed")]
+    others = [p for name, p in model.named_parameters() if p.dim() <= 1 or name in ("cls_token", "pos_embed")]
+    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate)
+
+
+def fit(
+    model: VisionTransformer,
+    data: DigitsData,
+    recipe: Recipe,
+    *,
+    forward: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    on_epoch: Callable[[int, float, float], None] | None = None,
+) -> VisionTransformer:
+    """Train ``model`` in place on ``data`` and return the running average of its weights, a new model.
+
+    Parameters
+    ----------
+    forward
+        Maps normalised images [B, C, S, S] to logits through ``model``'s parameters; by default
+        :meth:`~vitric.golden.vit.VisionTransformer.forward_normalized`. Fine-tuning for quantization passes its own.
+    on_epoch
+        Called after each epoch with its number (from 1), its mean loss, and its share of augmented training
+        images that were classified right.
+    """
+    forward = forward or model.forward_normalized
+    generator = torch.Generator().manual_seed(recipe.seed)
+    optimizer = _optimizer(model, recipe)
+    averaged = copy.deepcopy(model)
+    per_epoch = -(-len(data) // recipe.batch_size)
+    model.train()
+    for epoch in range(recipe.epochs):
+        loss_sum, right = 0.0, 0
+        order = torch.randperm(len(data), generator=generator).split(recipe.batch_size)
+        for index, chosen in enumerate(order):
+            step = epoch * per_epoch + index
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.rate(step, recipe.epochs * per_epoch)
+            labels = data.labels[chosen]
+            logits = forward(model.normalize(augment(data.images[chosen], recipe, generator)))
+            loss = functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            _update_average(averaged, model, min(recipe.average, (step + 1) / (step + 10)))
+            loss_sum += loss.item() * len(chosen)
+            right += int((logits.argmax(dim=1) == labels).sum())
+        if on_epoch is not None:
+            on_epoch(epoch + 1, loss_sum / len(data), right / len(data))
+    model.eval()
+    return averaged.eval()
+
+
+@torch.no_grad()
+def _update_average(averaged, model, decay):
+    for mean, value in zip(averaged.parameters(), model.parameters(), strict=True):
+        mean.lerp_(value, 1 - decay)
+
+
+def train(
+    config: VitConfig, recipe: Recipe, *, on_epoch: Callable[[int, float, float], None] | None = None
+) -> VisionTransformer:
+    """Return a model of ``config`` trained on the digits' training split, in evaluation mode.
+
+    Runs on one thread and leaves torch's global random state and thread count as they were. Equal arguments give
+    equal weights on one machine and torch version.
+
+    Raises
+    ------
+    ValueError
+        ``config`` does not take the digits.
+    """
+    check_trainable(config)
+    threads = torch.get_num_threads()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        torch.set_num_threads(1)
+        try:
+            return fit(VisionTransformer(config), digits("train"), recipe, on_epoch=on_epoch)
+        finally:
+            torch.set_num_threads(threads)

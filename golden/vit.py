@@ -1,0 +1,192 @@
+"""The float Vision Transformer: timm's parameter names, so that a timm ViT or DeiT state dict loads unchanged.
+
+Shapes are written at each line: B images, C channels, N patches, T = N + 1 tokens, E embedding channels, H heads,
+D = E / H channels per head, M hidden channels of the MLP.
+
+**Taps.** Every call takes ``tap(name, tensor) -> tensor``. It sees each intermediate tensor once, in the order of
+computation, and what it returns is used from there on: calibration records and returns the tensor, fake
+quantization returns a rounded one. The names, with ``i`` counting blocks:
+
+===========================  ==============  ================================================================
+name                         shape           tensor
+===========================  ==============  ================================================================
+``patch_embed``              [B, N, E]       patch embedding with bias
+``tokens``                   [B, T, E]       class token and patches with position embedding: enters block 0
+``blocks.i.norm1``           [B, T, E]       input of ``attn.qkv``
+``blocks.i.attn.q, k, v``    [B, H, T, D]    slices of ``attn.qkv``'s output, not scaled
+``blocks.i.attn.scores``     [B, H, T, T]    Q·Kᵀ / sqrt(D)
+``blocks.i.attn.softmax``    [B, H, T, T]    probabilities, the last axis sums to 1
+``blocks.i.attn.context``    [B, T, E]       P·V, heads side by side: input of ``attn.proj``
+``blocks.i.attn.proj``       [B, T, E]       output of ``attn.proj``
+``blocks.i.residual1``       [B, T, E]       residual stream after attention
+``blocks.i.norm2``           [B, T, E]       input of ``mlp.fc1``
+``blocks.i.mlp.fc1``         [B, T, M]       output of ``mlp.fc1``
+``blocks.i.mlp.gelu``        [B, T, M]       input of ``mlp.fc2``
+``blocks.i.mlp.fc2``         [B, T, E]       output of ``mlp.fc2``
+``blocks.i.residual2``       [B, T, E]       residual stream after the block
+``norm``                     [B, E]          class token after the final norm: input of ``head``
+``head``                     [B, classes]    logits
+===========================  ==============  ================================================================
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from .data import check_images
+from .spec.vit import PIXEL_MAX, VitConfig
+
+__all__ = ["LAYER_NORM_EPS", "Tap", "VisionTransformer", "collect"]
+
+LAYER_NORM_EPS = 1e-6
+"""Epsilon of every LayerNorm (timm's value for ViT and DeiT)."""
+
+Tap = Callable[[str, torch.Tensor], torch.Tensor]
+
+
+def _pass(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    return tensor
+
+
+def _under(tap: Tap, prefix: str) -> Tap:
+    return lambda name, tensor: tap(f"{prefix}.{name}", tensor)
+
+
+class PatchEmbed(nn.Module):
+    """Linear map of each patch, written as timm does: a convolution whose stride is its kernel."""
+
+    def __init__(self, config: VitConfig):
+        super().__init__()
+        self.proj = nn.Conv2d(config.in_chans, config.embed_dim, config.patch_size, stride=config.patch_size)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map normalised images [B, C, S, S] to patches [B, N, E], row by row."""
+        return self.proj(x).flatten(2).transpose(1, 2)  # [B, E, grid, grid] -> [B, E, N] -> [B, N, E]
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention with the softmax written out, so that its parts can be tapped."""
+
+    def __init__(self, config: VitConfig):
+        super().__init__()
+        self.num_heads, self.head_dim = config.num_heads, config.head_dim
+        self.qkv = nn.Linear(config.embed_dim, 3 * config.embed_dim, bias=config.qkv_bias)
+        self.proj = nn.Linear(config.embed_dim, config.embed_dim)
+
+    def forward(self, x: torch.Tensor, tap: Tap = _pass) -> torch.Tensor:
+        """Map [B, T, E] to [B, T, E]."""
+        batch, tokens, embed = x.shape
+        qkv = self.qkv(x).reshape(batch, tokens, 3, self.num_heads, self.head_dim)  # [B, T, 3, H, D]
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each [B, H, T, D]
+        q, k, v = tap("q", q), tap("k", k), tap("v", v)
+        scores = tap("scores", q @ k.transpose(-2, -1) * self.head_dim**-0.5)  # [B, H, T, T]
+        probabilities = tap("softmax", scores.softmax(dim=-1))  # [B, H, T, T]
+        context = (probabilities @ v).transpose(1, 2).reshape(batch, tokens, embed)  # [B, H, T, D] -> [B, T, E]
+        return tap("proj", self.proj(tap("context", context)))  # [B, T, E]
+
+
+class Mlp(nn.Module):
+    """Two linear layers with the exact (erf) GELU between them."""
+
+    def __init__(self, config: VitConfig):
+        super().__init__()
+        self.fc1 = nn.Linear(config.embed_dim, config.hidden_dim)
+        self.fc2 = nn.Linear(config.hidden_dim, config.embed_dim)
+
+    def forward(self, x: torch.Tensor, tap: Tap = _pass) -> torch.Tensor:
+        """Map [B, T, E] to [B, T, E]."""
+        hidden = tap("fc1", self.fc1(x))  # [B, T, M]
+        hidden = tap("gelu", functional.gelu(hidden))  # [B, T, M]
+        return tap("fc2", self.fc2(hidden))  # [B, T, E]
+
+
+class Block(nn.Module):
+    """Pre-norm encoder block: ``x + attn(norm1(x))``, then ``x + mlp(norm2(x))``."""
+
+    def __init__(self, config: VitConfig):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(config.embed_dim, eps=LAYER_NORM_EPS)
+        self.attn = Attention(config)
+        self.norm2 = nn.LayerNorm(config.embed_dim, eps=LAYER_NORM_EPS)
+        self.mlp = Mlp(config)
+
+    def forward(self, x: torch.Tensor, tap: Tap = _pass) -> torch.Tensor:
+        """Map [B, T, E] to [B, T, E]."""
+        x = tap("residual1", x + self.attn(tap("norm1", self.norm1(x)), _under(tap, "attn")))  # [B, T, E]
+        return tap("residual2", x + self.mlp(tap("norm2", self.norm2(x)), _under(tap, "mlp")))  # [B, T, E]
+
+
+class VisionTransformer(nn.Module):
+    """A ViT of any :class:`~vitric.golden.spec.vit.VitConfig`, from raw pixels to logits.
+
+    Weights start as in timm (truncated normal of deviation 0.02, biases zero) and come from torch's global random
+    generator. Distillation tokens are not supported.
+    """
+
+    def __init__(self, config: VitConfig):
+        super().__init__()
+        self.config = config
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, config.embed_dim))
+        self.pos_embed = nn.Parameter(torch.zeros(1, config.num_tokens, config.embed_dim))
+        self.patch_embed = PatchEmbed(config)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
+        self.norm = nn.LayerNorm(config.embed_dim, eps=LAYER_NORM_EPS)
+        self.head = nn.Linear(config.embed_dim, config.num_classes)
+        self._initialise()
+
+    def _initialise(self):
+        nn.init.normal_(self.cls_token, std=1e-6)
+        nn.init.trunc_normal_(self.pos_embed, std=0.02)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.trunc_normal_(module.weight, std=0.02)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def normalize(self, images: torch.Tensor) -> torch.Tensor:
+        """Return ``(pixel / 255 - mean) / std`` as float32, shape kept: what the weights were trained on.
+
+        ``images`` are pixel codes [B, C, S, S] of any dtype (augmented ones are not integers).
+        """
+        mean = torch.tensor(self.config.mean).reshape(-1, 1, 1)  # [C or 1, 1, 1]
+        std = torch.tensor(self.config.std).reshape(-1, 1, 1)
+        return (images.to(torch.float32) / PIXEL_MAX - mean) / std
+
+    def forward_features(self, x: torch.Tensor, tap: Tap = _pass) -> torch.Tensor:
+        """Map normalised images [B, C, S, S] to the normalised class token [B, E]."""
+        x = tap("patch_embed", self.patch_embed(x))  # [B, N, E]
+        cls_token = self.cls_token.expand(len(x), -1, -1)  # [B, 1, E]
+        x = tap("tokens", torch.cat([cls_token, x], dim=1) + self.pos_embed)  # [B, T, E]
+        for index, block in enumerate(self.blocks):
+            x = block(x, _under(tap, f"blocks.{index}"))  # [B, T, E]
+        return tap("norm", self.norm(x[:, 0]))  # [B, E]; the other tokens are not used any more
+
+    def forward_normalized(self, x: torch.Tensor, tap: Tap = _pass) -> torch.Tensor:
+        """Map normalised images [B, C, S, S] to logits [B, num_classes]."""
+        return tap("head", self.head(self.forward_features(x, tap)))
+
+    def forward(self, images: torch.Tensor, tap: Tap = _pass) -> torch.Tensor:
+        """Map pixel codes [B, C, S, S], integers 0 to 255, to logits [B, num_classes].
+
+        Raises
+        ------
+        TypeError, ValueError
+            ``images`` are not what the config takes (see :func:`~vitric.golden.data.check_images`).
+        """
+        check_images(images, self.config)
+        return self.forward_normalized(self.normalize(images), tap)
+
+
+@torch.no_grad()
+def collect(model: VisionTransformer, images: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return every tapped tensor of ``model(images)`` by name, in the order of computation."""
+    tensors = {}
+
+    def record(name, tensor):
+        tensors[name] = tensor
+        return tensor
+
+    model(images, record)
+    return tensors
