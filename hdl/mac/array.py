@@ -1,0 +1,115 @@
+"""The multiply-accumulate array: R x C output-stationary dot products of D terms per cycle."""
+
+from amaranth.hdl import Module, Signal, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from vitric.golden.spec.mac import MacArraySpec
+
+from .generic import GenericAccumulator, GenericDot
+
+__all__ = ["MacArray"]
+
+
+class MacArray(wiring.Component):
+    """Accumulate ``a @ w.T`` over beats: ``rows`` tokens times ``cols`` channels, ``depth`` terms per beat.
+
+    Each beat computes ``dot[r][c] = sum_d a[r][d] * w[c][d]`` and then
+    ``acc = (0 if first else acc << shifts[shift]) + dot``; a beat with ``last`` emits ``acc``. The arithmetic is
+    exact as long as the accumulator fits ``acc_bits``; weights must not be ``-2**(w_bits-1)``.
+
+    *Handshake.* Both ports follow the stream rules. ``first``, ``last`` and ``shift`` belong to the beat; beats of
+    one accumulation may be any number of cycles apart. Results are registered apart from the accumulators, so the
+    next accumulation proceeds while one waits. The whole array stalls (``i.ready`` low) only in a cycle in which a
+    finished result would overwrite one that is not taken: ``i.ready`` depends combinationally on ``o.ready``.
+
+    *Latency / Interval.* ``spec.latency`` cycles from the transfer of a beat with ``last`` to ``o.valid``, the same
+    for each mapping; one beat per cycle.
+
+    Parameters
+    ----------
+    spec : MacArraySpec
+        Shape, widths and mapping.
+    fabric : {None, "ecp5"}
+        What the ``lut`` mapping builds its carry cells from: None for plain Amaranth (simulation), or the cells of
+        a part (synthesis). Nothing else depends on it.
+
+    Members
+    -------
+    i : In stream of ``{a: rows x depth unsigned a_bits, w: cols x depth signed w_bits, first, last, shift}``
+        Operands; ``a[r][d]`` is term d of token r, ``w[c][d]`` term d of channel c, ``shift`` an index into
+        ``spec.shifts``.
+    o : Out stream of ``{acc: rows x cols signed acc_bits}``
+        Results; ``acc[r][c]``.
+    """
+
+    def __init__(self, spec: MacArraySpec, fabric: str | None = None):
+        if fabric not in (None, "ecp5"):
+            raise ValueError(f"fabric must be one of None, 'ecp5', not {fabric!r}")
+        self.spec = spec
+        self.fabric = fabric
+        i_layout = data.StructLayout({
+            "a": data.ArrayLayout(data.ArrayLayout(unsigned(spec.a_bits), spec.depth), spec.rows),
+            "w": data.ArrayLayout(data.ArrayLayout(signed(spec.w_bits), spec.depth), spec.cols),
+            "first": 1,
+            "last": 1,
+            "shift": range(len(spec.shifts)),
+        })
+        o_layout = data.StructLayout({
+            "acc": data.ArrayLayout(data.ArrayLayout(signed(spec.acc_bits), spec.cols), spec.rows),
+        })
+        super().__init__({"i": In(stream.Signature(i_layout)), "o": Out(stream.Signature(o_layout))})
+
+    def elaborate(self, platform):
+        """Build the control pipeline, the operand registers and one dot product and accumulator for each r, c."""
+        spec = self.spec
+        m = Module()
+        en = Signal()
+        valid, first, last, shift = self._control(m, en)
+
+        m.d.comb += [
+            en.eq(~(self.o.valid & ~self.o.ready & valid[-1] & last[-1])),
+            self.i.ready.eq(en),
+        ]
+        with m.If(en & valid[-1] & last[-1]):
+            m.d.sync += self.o.valid.eq(1)
+        with m.Elif(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+
+        a = [Signal.like(self.i.p.a[r], name=f"a_{r}", reset_less=True) for r in range(spec.rows)]
+        w = [Signal.like(self.i.p.w[c], name=f"w_{c}", reset_less=True) for c in range(spec.cols)]
+        with m.If(en):
+            m.d.sync += [a[r].eq(self.i.p.a[r]) for r in range(spec.rows)]
+            m.d.sync += [w[c].eq(self.i.p.w[c]) for c in range(spec.cols)]
+
+        for r in range(spec.rows):
+            for c in range(spec.cols):
+                m.submodules[f"dot_{r}_{c}"] = dot = GenericDot(spec)
+                m.submodules[f"acc_{r}_{c}"] = acc = GenericAccumulator(spec)
+                m.d.comb += [
+                    dot.a.eq(a[r]),
+                    dot.w.eq(w[c]),
+                    dot.en.eq(en),
+                    acc.dot.eq(dot.dot),
+                    acc.shift.eq(shift[-1]),
+                    acc.en.eq(en & valid[-1]),
+                    # The beat behind the one that is being added starts afresh: clear when it takes its place.
+                    acc.clear.eq(en & valid[-2] & first[-2]),
+                ]
+                with m.If(en & valid[-1] & last[-1]):
+                    m.d.sync += self.o.p.acc[r][c].eq(acc.sum)
+        return m
+
+    def _control(self, m, en):
+        """Delay the sidebands beside the data: item 0 with the operand registers, item -1 at the accumulator."""
+        source = self.i.valid, self.i.p.first, self.i.p.last, self.i.p.shift
+        stages = []
+        for stage in range(self.spec.tree_levels + 1):
+            flags = tuple(
+                Signal.like(flag, name=f"{name}_{stage}")
+                for name, flag in zip(("valid", "first", "last", "shift"), source, strict=True)
+            )
+            with m.If(en):
+                m.d.sync += [q.eq(flag) for q, flag in zip(flags, source, strict=True)]
+            stages.append(flags)
+            source = flags
+        return zip(*stages, strict=True)
