@@ -1,0 +1,165 @@
+"""Parameters of the units behind the array's accumulators: requantization and table look-up (GELU)."""
+
+from dataclasses import dataclass
+
+from .check import check_int
+
+__all__ = ["RequantizeSpec", "TableSpec"]
+
+_MULTIPLIER_OPERAND_BITS = 18
+"""Operand width of the multipliers of the parts that we build for (ECP5 MULT18X18D)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequantizeSpec:
+    """Widths of ``y = clamp(round_shift((acc + bias) * multiplier, shift) + zero_point, low, high)``.
+
+    Rounding is half up. The result is exact for every value that the input widths can carry, because each width
+    below follows from the widths before it. :func:`vitric.golden.arith.requantize` is the function.
+
+    Parameters
+    ----------
+    lanes : int
+        Accumulators per beat, 1 to 64. They share bias, multiplier, shift, zero point and limits.
+    acc_bits : int
+        Width of the signed accumulators, 8 to 40.
+    bias_bits : int
+        Width of the signed bias, 2 to 40.
+    multiplier_bits : int
+        Width of the unsigned multiplier, 1 to 16; 0 for power-of-two scales, where there is no multiplier and the
+        factor is 1.
+    shifts : tuple of int
+        The right shifts a beat can choose from by index: 1, 2, 4 or 8 of them, ascending, each below
+        ``product_bits``.
+    out_bits : int
+        Width of the output codes, 2 to 16. Codes may be signed or unsigned: zero point, limits and results are
+        numbers of ``code_bits`` = ``out_bits + 1`` signed bits, which holds both.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A parameter is outside what is listed above.
+    """
+
+    lanes: int
+    acc_bits: int
+    bias_bits: int = 32
+    multiplier_bits: int = 16
+    shifts: tuple[int, ...] = (8, 13, 18, 23)
+    out_bits: int = 16
+
+    def __post_init__(self):
+        check_int("lanes", self.lanes, 1, 64)
+        check_int("acc_bits", self.acc_bits, 8, 40)
+        check_int("bias_bits", self.bias_bits, 2, 40)
+        check_int("multiplier_bits", self.multiplier_bits, 0, 16)
+        check_int("out_bits", self.out_bits, 2, 16)
+        if not isinstance(self.shifts, tuple) or len(self.shifts) not in (1, 2, 4, 8):
+            raise TypeError(f"shifts must be a tuple of 1, 2, 4 or 8 integers, not {self.shifts!r}")
+        for shift in self.shifts:
+            check_int("shifts", shift, 0, self.product_bits - 1)
+        if list(self.shifts) != sorted(set(self.shifts)):
+            raise ValueError(f"shifts must ascend without repetition, not {self.shifts!r}")
+
+    @property
+    def shift_bits(self) -> int:
+        """Width of the shift index; 0 if there is only one shift."""
+        return (len(self.shifts) - 1).bit_length()
+
+    @property
+    def sum_bits(self) -> int:
+        """Width of the signed ``acc + bias``."""
+        return max(self.acc_bits, self.bias_bits) + 1
+
+    @property
+    def product_bits(self) -> int:
+        """Width of the signed product (of the sum itself if ``multiplier_bits`` is 0)."""
+        return self.sum_bits + self.multiplier_bits
+
+    @property
+    def code_bits(self) -> int:
+        """Width of the signed zero point, limits and results."""
+        return self.out_bits + 1
+
+    @property
+    def floor_bits(self) -> int:
+        """Width of the signed ``product >> shift`` that the clamp needs to see.
+
+        A number outside it is at least ``2**(out_bits + 1)`` in magnitude, hence still on the same side of, or on,
+        the limit after a zero point of ``code_bits`` was added: it only has to be known that it is outside, and
+        its sign.
+        """
+        return self.out_bits + 2
+
+    @property
+    def shifted_bits(self) -> int:
+        """Width of the signed sum of ``floor_bits``, the rounding bit and the zero point."""
+        return self.floor_bits + 1
+
+    @property
+    def multiplier_parts(self) -> int:
+        """Hardware multipliers of 18 bits per lane: the sum is cut into so many parts; 0 for power-of-two scales."""
+        return -(-self.sum_bits // _MULTIPLIER_OPERAND_BITS) if self.multiplier_bits else 0
+
+    @property
+    def product_latency(self) -> int:
+        """Cycles until the product is registered.
+
+        Power-of-two scales: one register after the sum. Otherwise the operand registers, the partial products, and
+        one addition for each part after the first.
+        """
+        return 1 + self.multiplier_parts
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the transfer of a beat to ``o.valid``, without stalls: product, shift, zero point, clamp."""
+        return self.product_latency + 3
+
+    @property
+    def interval(self) -> int:
+        """Cycles between accepted beats, without stalls."""
+        return 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSpec:
+    """Widths of a table look-up in several lanes at once: ``y = table[index]``.
+
+    Parameters
+    ----------
+    lanes : int
+        Indices per beat, 1 to 64.
+    index_bits : int
+        Width of the unsigned index, 2 to 8: the table has ``2**index_bits`` entries.
+    out_bits : int
+        Width of the unsigned entries, 2 to 8.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A parameter is outside what is listed above.
+    """
+
+    lanes: int
+    index_bits: int = 8
+    out_bits: int = 8
+
+    def __post_init__(self):
+        check_int("lanes", self.lanes, 1, 64)
+        check_int("index_bits", self.index_bits, 2, 8)
+        check_int("out_bits", self.out_bits, 2, 8)
+
+    @property
+    def entries(self) -> int:
+        """Entries of the table."""
+        return 1 << self.index_bits
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the transfer of a beat to ``o.valid``, without stalls: the read port's register."""
+        return 1
+
+    @property
+    def interval(self) -> int:
+        """Cycles between accepted beats, without stalls."""
+        return 1
