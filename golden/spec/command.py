@@ -76,7 +76,8 @@ COMMAND_FIELDS = (
     "w_set_stride",        # words between sets (weights_act)
     "w_plane_stride",      # words between planes (weights_act)
     "dst_base",            # activation or residual address of the result
-    "dst_stride",          # words between row groups (transposed: between tiles; residual: columns of one group)
+    "dst_stride",          # words between row groups (transposed: between tiles; residual: columns of one group;
+                           # logits: number of logits, the columns after them are dropped)
     "dst_plane_stride",    # words between planes of the result
     "columns",             # row length: keys of a softmax row, channels of NORM, LOAD and INPUT, else set_tiles * cols
     "row_tiles",           # tiles written per row group: columns / cols rounded up, and up to whole words for softmax
@@ -89,8 +90,8 @@ COMMAND_FIELDS = (
     "offset",              # softmax: step of the code (signed)
     "norm_low",            # NORM: constants of the row length, see LayerNormSpec.row_constants
     "norm_high",
-    "reserved0",
-    "reserved1",
+    "code_high",           # largest code written: softmax, NORM and INPUT codes are clamped to it
+    "reserved",
 )
 """Fields of a command block in stream order."""
 
