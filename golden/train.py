@@ -5,19 +5,25 @@ average, see :attr:`Recipe.average`) are the result.
 """
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from math import cos, pi, radians
+from types import MappingProxyType
 
 import torch
 from torch.nn import functional
 
 from .data import DigitsData, digits
-from .spec.check import check_int
-from .spec.vit import VIT_CONFIGS, VitConfig
+from .spec.check import check_choice, check_int
+from .spec.vit import VitConfig
 from .vit import VisionTransformer
 
-__all__ = ["Recipe", "accuracy", "augment", "check_trainable", "fit", "train"]
+__all__ = ["RECIPES", "Recipe", "accuracy", "augment", "fit", "recipe_for", "train"]
+
+_RANGES = (
+    ("learning_rate", 1e-6, 1.0), ("warmup", 0.0, 0.5), ("weight_decay", 0.0, 1.0), ("label_smoothing", 0.0, 0.5),
+    ("shift", 0.0, 4.0), ("rotation", 0.0, 180.0), ("scale", 0.0, 0.5), ("average", 0.0, 0.99999),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +66,9 @@ class Recipe:
         check_int("epochs", self.epochs, 1, 10_000)
         check_int("seed", self.seed, 0, 2**31 - 1)
         check_int("batch_size", self.batch_size, 1, 4096)
+        for name, low, high in _RANGES:
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"{name} must be between {low} and {high}, not {getattr(self, name)!r}")
 
     def rate(self, step: int, steps: int) -> float:
         """Return the learning rate of ``step`` (0 to ``steps - 1``)."""
@@ -69,16 +78,29 @@ class Recipe:
         return self.learning_rate * (1 + cos(pi * (step - warm) / (steps - warm))) / 2
 
 
-def check_trainable(config: VitConfig) -> None:
-    """Raise :exc:`ValueError` unless ``config`` takes the digits: 8x8 pixels, one channel, 10 classes."""
-    wanted = (8, 1, 10)
-    if (config.image_size, config.in_chans, config.num_classes) != wanted:
-        names = ", ".join(
-            name for name, known in VIT_CONFIGS.items()
-            if (known.image_size, known.in_chans, known.num_classes) == wanted
-        )
+RECIPES: Mapping[str, Recipe] = MappingProxyType({
+    "tiny": Recipe(epochs=300, learning_rate=6e-3, label_smoothing=0.05, shift=0.5, rotation=8.0, scale=0.08),
+    "digits": Recipe(epochs=150),
+})
+"""Recipe of each config that can be trained, chosen on a part of the training split."""
+
+
+def recipe_for(name: str, **changes: int | float) -> Recipe:
+    """Return the recipe of the config called ``name``, with ``changes`` made to its parameters.
+
+    Raises
+    ------
+    TypeError, ValueError
+        There is no recipe of that name, or a change is illegal.
+    """
+    check_choice("config to train", name, tuple(RECIPES))
+    return replace(RECIPES[name], **changes)
+
+
+def _check_trainable(config):
+    if (config.image_size, config.in_chans, config.num_classes) != (8, 1, 10):
         raise ValueError(
-            f"training needs a config with image_size 8, in_chans 1 and num_classes 10 (such as {names}), not "
+            f"training on the digits needs a config with image_size 8, in_chans 1 and num_classes 10, not "
             f"image_size {config.image_size}, in_chans {config.in_chans} and num_classes {config.num_classes}"
         )
 
@@ -179,7 +201,7 @@ def train(
     ValueError
         ``config`` does not take the digits.
     """
-    check_trainable(config)
+    _check_trainable(config)
     threads = torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)

@@ -1,0 +1,164 @@
+"""`vitric train`: a float ViT on the digits, with a progress bar, a checkpoint and a model card."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .report import UserError, console, write_json, write_text
+
+__all__ = ["train_command"]
+
+
+def train_command(
+    config: Annotated[str, typer.Option(help="Named ViT config that takes the 8x8 digits: tiny or digits.")] = "digits",
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training split. [default: the config's]")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Checkpoint, *.safetensors; its card goes beside it. [default: build/CONFIG/…]")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON; - is stdout.")
+    ] = None,
+) -> None:
+    """Train a float ViT on the digits' training split; report accuracy on the test split once, at the end.
+
+    Writes the checkpoint and, beside it, a model card (``.md``), each whole or not at all.
+
+    Raises
+    ------
+    UserError
+        There is no recipe for ``config``, a number is out of range, or a file cannot be written.
+    """
+    from vitric.golden.spec.vit import vit_config
+    from vitric.golden.train import recipe_for
+
+    changes = {} if epochs is None else {"epochs": epochs}
+    try:
+        recipe = recipe_for(config, seed=seed, **changes)
+    except (TypeError, ValueError) as error:
+        raise UserError(str(error)) from error
+    vit = vit_config(config)
+    path = Path(out or Path("build") / config / "float.safetensors")
+    if path.suffix != ".safetensors":
+        raise UserError(f"--out must be named *.safetensors, not {path}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
+
+    started = time.monotonic()
+    model = _train_with_progress(config, vit, recipe)
+    figures = _figures(config, recipe, model, time.monotonic() - started)
+    _write(path, model, figures)
+    if json_file is not None:
+        write_json(json_file, figures | {"checkpoint": str(path)})
+    _show(path, figures, stderr=json_file is not None and str(json_file) == "-")
+
+
+def _train_with_progress(name, vit, recipe):
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from vitric.golden.train import train
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("epochs"),
+        TextColumn("loss {task.fields[loss]:.3f}  training accuracy {task.fields[accuracy]:.1%}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console(stderr=True)) as progress:
+        task = progress.add_task(f"train {name}", total=recipe.epochs, loss=float("nan"), accuracy=0.0)
+        return train(
+            vit, recipe,
+            on_epoch=lambda epoch, loss, right: progress.update(task, completed=epoch, loss=loss, accuracy=right),
+        )
+
+
+def _figures(name, recipe, model, seconds):
+    from dataclasses import asdict
+
+    import torch
+    from vitric.golden.data import digits
+    from vitric.golden.train import accuracy
+
+    return {
+        "config": name,
+        "recipe": asdict(recipe),
+        "parameters": model.config.num_parameters,
+        "macs_per_image": model.config.total_macs,
+        "train_images": len(digits("train")),
+        "test_images": len(digits("test")),
+        "train_accuracy": accuracy(model, digits("train")),
+        "test_accuracy": accuracy(model, digits("test")),
+        "seconds": round(seconds, 1),
+        "torch": torch.__version__,
+        "python": ".".join(map(str, sys.version_info[:3])),
+    }
+
+
+def _write(path, model, figures):
+    from vitric.golden.checkpoint import save_float
+
+    about = {key: value for key, value in figures.items() if key != "seconds"}  # equal runs give equal files
+    try:
+        save_float(model, path, about)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
+    write_text(path.with_suffix(".md"), _card(path, model.config, figures))
+
+
+def _card(path, vit, figures):
+    recipe = figures["recipe"]
+    rows = [
+        ("image", f"{vit.image_size}x{vit.image_size}, {vit.in_chans} channel, pixels 0 to 255"),
+        ("patch", f"{vit.patch_size}x{vit.patch_size}: {vit.num_patches} patches, {vit.num_tokens} tokens"),
+        ("embedding", vit.embed_dim),
+        ("blocks", vit.depth),
+        ("heads", f"{vit.num_heads} of {vit.head_dim} channels"),
+        ("MLP hidden", vit.hidden_dim),
+        ("classes", vit.num_classes),
+        ("parameters", f"{figures['parameters']:,}"),
+        ("multiply-accumulates per image", f"{figures['macs_per_image']:,}"),
+        ("test accuracy", f"{figures['test_accuracy']:.2%}".replace("%", " %")),
+        ("training accuracy", f"{figures['train_accuracy']:.2%}".replace("%", " %")),
+        ("training time", f"{figures['seconds']:.0f} s, one CPU thread"),
+        ("torch, Python", f"{figures['torch']}, {figures['python']}"),
+    ]
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows)
+    settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in recipe.items())
+    return f"""# {path.stem}: float Vision Transformer for 8x8 digits
+
+Made by
+
+```
+vitric train --config {figures['config']} --epochs {recipe['epochs']} --seed {recipe['seed']} --out {path}
+```
+
+| property | value |
+|---|---|
+{table}
+
+**Data.** The 8x8 handwritten digits of scikit-learn (`load_digits`; UCI "Optical Recognition of Handwritten
+Digits"), {figures['train_images']} images for training and {figures['test_images']} for the test, split by
+`vitric.golden.data.digits`. The test split was read once, after training; settings were chosen on a part of the
+training split.
+
+**Training.** AdamW, linear warm-up and cosine decay, random shift, rotation and scale, running average of the
+weights: {settings}. The same command gives the same weights on one machine and torch version.
+
+**Format.** safetensors with timm's parameter names; the config and these figures are in the file's metadata.
+Read it with `vitric.golden.load_float`.
+"""
+
+
+def _show(path, figures, *, stderr):
+    from rich.table import Table
+
+    table = Table("figure", "value", title=f"{figures['config']} trained in {figures['seconds']:.0f} s")
+    table.add_row("parameters", f"{figures['parameters']:,}")
+    table.add_row("training accuracy", f"{figures['train_accuracy']:.2%} of {figures['train_images']}")
+    table.add_row("test accuracy", f"{figures['test_accuracy']:.2%} of {figures['test_images']}")
+    table.add_row("checkpoint", str(path))
+    table.add_row("card", str(path.with_suffix('.md')))
+    console(stderr=stderr).print(table)
