@@ -53,14 +53,14 @@ class Recipe:
     epochs: int
     seed: int = 0
     batch_size: int = 64
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     warmup: float = 0.05
     weight_decay: float = 0.05
-    label_smoothing: float = 0.1
-    shift: float = 0.8
-    rotation: float = 12.0
-    scale: float = 0.12
-    average: float = 0.99
+    label_smoothing: float = 0.05
+    shift: float = 0.6
+    rotation: float = 10.0
+    scale: float = 0.1
+    average: float = 0.995
 
     def __post_init__(self):
         check_int("epochs", self.epochs, 1, 10_000)
@@ -79,7 +79,7 @@ class Recipe:
 
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType({
-    "tiny": Recipe(epochs=300, learning_rate=6e-3, label_smoothing=0.05, shift=0.5, rotation=8.0, scale=0.08),
+    "tiny": Recipe(epochs=300, learning_rate=6e-3, shift=0.5, rotation=8.0, scale=0.08),
     "digits": Recipe(epochs=150),
 })
 """Recipe of each config that can be trained, chosen on a part of the training split."""
