@@ -61,6 +61,17 @@ class RequantizeSpec:
         if list(self.shifts) != sorted(set(self.shifts)):
             raise ValueError(f"shifts must ascend without repetition, not {self.shifts!r}")
 
+    def check_codes(self, *, zero_point: int, low: int, high: int) -> None:
+        """Raise :exc:`ValueError` unless each fits ``code_bits`` and ``low <= zero_point <= high``.
+
+        The unit relies on the order: it lets one comparison per lane do, and every quantization that can represent
+        zero has it.
+        """
+        limit = 1 << self.out_bits
+        check_int("low", low, -limit, limit - 1)
+        check_int("high", high, -limit, limit - 1)
+        check_int("zero_point", zero_point, low, high)
+
     @property
     def shift_bits(self) -> int:
         """Width of the shift index; 0 if there is only one shift."""
