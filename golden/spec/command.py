@@ -88,10 +88,12 @@ COMMAND_FIELDS = (
     "key_multiplier",      # multiplier of every channel with key_bias
     "key_shift",           # shift index of every channel with key_bias
     "offset",              # softmax: step of the code (signed)
-    "norm_low",            # NORM: constants of the row length, see LayerNormSpec.row_constants
-    "norm_high",
     "code_high",           # largest code written: softmax, NORM and INPUT codes are clamped to it
-    "reserved",
+    "inverse0",            # NORM: bits 0..15 of LayerNormSpec.row_constants(columns).inverse
+    "inverse1",            # NORM: bits 16..31
+    "inverse2",            # NORM: bits 32..47
+    "norm",                # NORM: row_constants(columns).norm
+    "exponent",            # NORM: row_constants(columns).exponent
 )
 """Fields of a command block in stream order."""
 
