@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.mac import MacArraySpec
 
 from .generic import GenericAccumulator, GenericDot
+from .lut import LutAccumulator, LutDot
 
 __all__ = ["MacArray"]
 
@@ -83,8 +84,9 @@ class MacArray(wiring.Component):
 
         for r in range(spec.rows):
             for c in range(spec.cols):
-                m.submodules[f"dot_{r}_{c}"] = dot = GenericDot(spec)
-                m.submodules[f"acc_{r}_{c}"] = acc = GenericAccumulator(spec)
+                dot, acc = self._units()
+                m.submodules[f"dot_{r}_{c}"] = dot
+                m.submodules[f"acc_{r}_{c}"] = acc
                 m.d.comb += [
                     dot.a.eq(a[r]),
                     dot.w.eq(w[c]),
@@ -98,6 +100,12 @@ class MacArray(wiring.Component):
                 with m.If(en & valid[-1] & last[-1]):
                     m.d.sync += self.o.p.acc[r][c].eq(acc.sum)
         return m
+
+    def _units(self):
+        """Return a dot product and an accumulator of the mapping."""
+        if self.spec.mapping == "lut":
+            return LutDot(self.spec, fabric=self.fabric), LutAccumulator(self.spec, fabric=self.fabric)
+        return GenericDot(self.spec), GenericAccumulator(self.spec)
 
     def _control(self, m, en):
         """Delay the sidebands beside the data: item 0 with the operand registers, item -1 at the accumulator."""
