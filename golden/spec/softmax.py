@@ -179,9 +179,9 @@ class SoftmaxSpec:
         """Cycles from the transfer of the last beat of a row to valid output of its first, without stalls.
 
         Two for the sum, one per lane and five for the norms (the lanes share one logarithm), then the switch to
-        the new row, subtraction, table and output register.
+        the new row, subtraction, table (uniform only) and output register.
         """
-        return self.lanes + 11
+        return self.lanes + (11 if self.kind == "uniform" else 10)
 
     @property
     def interval(self) -> int:

@@ -1,0 +1,125 @@
+"""Output codes: score minus row norm, then a table (uniform) or a shift (logarithmic kinds)."""
+
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+from vitric.golden.spec.softmax import SoftmaxSpec
+
+from .row_norm import norm_layout
+
+__all__ = ["RowCode", "code_layout", "stored_layout"]
+
+
+def stored_layout(spec: SoftmaxSpec) -> data.StructLayout:
+    """Return the layout of a beat in the row buffer: one score of each lane, ``last`` of the row."""
+    return data.StructLayout({"x": data.ArrayLayout(signed(spec.score_bits), spec.lanes), "last": 1})
+
+
+def code_layout(spec: SoftmaxSpec) -> data.StructLayout:
+    """Return the layout of an output beat: one code of each lane, ``last`` of the row."""
+    return data.StructLayout({"code": data.ArrayLayout(unsigned(spec.out_bits), spec.lanes), "last": 1})
+
+
+class RowCode(wiring.Component):
+    """Codes of a row: with ``u = x - norm``, ``round(2**u)`` from a table, or ``-u`` in whole or half octaves.
+
+    Uniform: ``spec.code_table`` for ``0 <= u < out_bits`` octaves (one memory per two lanes), 1 for the octave below
+    0, 0 further down, the largest code above. Logarithmic: ``(norm - x) >> spec.code_shift``, saturated; the norm
+    already holds the half that makes this a rounding.
+
+    *Handshake*: rules 1 to 4. One beat of norms serves the beats of ``i`` up to ``last``.
+
+    *Latency* from a score to its code, the norms being there: 3 cycles (uniform) or 2. *Interval* 1 cycle.
+
+    Parameters
+    ----------
+    spec : SoftmaxSpec
+        Widths, kind and table.
+
+    Members
+    -------
+    i : stream of :func:`stored_layout`, in
+    i_norm : stream of :func:`vitric.hdl.softmax.row_norm.norm_layout`, in
+    o : stream of :func:`code_layout`, out
+    """
+
+    interval = 1
+
+    def __init__(self, spec: SoftmaxSpec):
+        self.spec = spec
+        super().__init__({
+            "i": In(stream.Signature(stored_layout(spec))),
+            "i_norm": In(stream.Signature(norm_layout(spec))),
+            "o": Out(stream.Signature(code_layout(spec))),
+        })
+
+    @property
+    def latency(self) -> int:
+        """Cycles from a score to its code."""
+        return 3 if self.spec.kind == "uniform" else 2
+
+    def elaborate(self, platform):
+        """Return the module: the stages *subtract*, *table* (uniform only) and *output* advance together."""
+        m = Module()
+        spec = self.spec
+        advance = Signal()
+        norm = Signal(norm_layout(spec), reset_less=True)
+        norm_valid = Signal()
+        done = Signal()
+        m.d.comb += [
+            advance.eq(~self.o.valid | self.o.ready),
+            self.i.ready.eq(advance & norm_valid),
+            done.eq(self.i.valid & self.i.ready & self.i.p.last),
+            self.i_norm.ready.eq(~norm_valid | done),
+        ]
+        with m.If(self.i_norm.ready):
+            m.d.sync += [norm.eq(self.i_norm.payload), norm_valid.eq(self.i_norm.valid)]
+
+        valid, last = self.i.valid & norm_valid, self.i.p.last
+        for stage in range(self.latency):
+            final = stage == self.latency - 1
+            valid_q = self.o.valid if final else Signal(name=f"valid_{stage}")
+            last_q = self.o.p.last if final else Signal(name=f"last_{stage}", reset_less=True)
+            with m.If(advance):
+                m.d.sync += [valid_q.eq(valid), last_q.eq(last)]
+            valid, last = valid_q, last_q
+
+        for lane in range(spec.lanes):
+            x, code = self.i.p.x[lane], self.o.p.code[lane]
+            if spec.kind != "uniform":
+                below = Signal(signed(spec.norm_bits + 1), name=f"below_{lane}", reset_less=True)
+                steps = below >> spec.code_shift
+                with m.If(advance):
+                    m.d.sync += [
+                        below.eq(norm[lane] - x),
+                        code.eq(Mux(steps < 0, 0, Mux(steps > spec.code_max, spec.code_max, steps[:spec.out_bits]))),
+                    ]
+                continue
+            if lane % 2 == 0:
+                m.submodules[f"table_{lane}"] = table = self._table()
+            self._uniform(m, lane, x - norm[lane], table.read_port(), advance, code)
+        return m
+
+    def _table(self):
+        spec = self.spec
+        depth = 1 << (len(spec.code_table) - 1).bit_length()
+        padding = [spec.code_max] * (depth - len(spec.code_table))
+        return memory.Memory(
+            shape=unsigned(spec.out_bits), depth=depth, init=[*spec.code_table, *padding],
+            attrs={"ram_style": "block"},
+        )
+
+    def _uniform(self, m, lane, difference, port, advance, code):
+        spec = self.spec
+        u = Signal(signed(spec.norm_bits + 1), name=f"u_{lane}", reset_less=True)
+        # What the table does not hold: u below 0, in the octave below 0, or beyond the last entry.
+        below, one, beyond = (Signal(name=f"{name}_{lane}", reset_less=True) for name in ("below", "one", "beyond"))
+        m.d.comb += [port.addr.eq(u[:len(port.addr)]), port.en.eq(advance)]
+        with m.If(advance):
+            m.d.sync += [
+                u.eq(difference),
+                below.eq(u[-1]),
+                one.eq(u[spec.frac_bits:].all()),
+                beyond.eq(~u[-1] & u[len(port.addr):].any()),
+                code.eq(Mux(below, one, port.data | beyond.replicate(spec.out_bits))),
+            ]
