@@ -1,0 +1,100 @@
+"""Operands of the stream: padded and split weights, channel words, accumulator bounds."""
+
+import numpy as np
+import torch
+from vitric.golden.arith import split_signed
+from vitric.golden.integer import IntegerLayerNorm, IntegerLinear, Requantizer
+from vitric.golden.spec.accelerator import AcceleratorSpec
+from vitric.golden.spec.command import CHANNEL_BITS, TABLE_ENTRY_BITS
+
+from .layout import Activation
+from .words import pack_rows
+
+__all__ = [
+    "affine_words", "bits_of_range", "channel_words", "digit_planes", "interleave", "linear_range", "residual_words",
+    "table_words", "weight_words",
+]
+
+
+def digit_planes(layer: IntegerLinear, spec: AcceleratorSpec) -> np.ndarray:
+    """Return the digits of a layer's weights, least significant plane first: int64 (planes, N, K)."""
+    planes = 1 if layer.w_bits <= spec.w_bits else 2
+    return np.stack([digit.numpy() for digit in split_signed(layer.weight, spec.w_bits, planes)])
+
+
+def linear_range(digits: np.ndarray, a_bits: int, w_bits: int) -> tuple[int, int]:
+    """Return the least and largest value that an accumulator can take, partial sums included.
+
+    ``digits`` has shape (planes, N, K). Any order of terms and planes stays between the sum of all negative
+    and the sum of all positive digits, each at its weight and times the largest code ``2**a_bits - 1``; the
+    accumulator before its last Horner shift is smaller still.
+    """
+    scale = (1 << np.arange(len(digits)) * w_bits)[:, None, None] * ((1 << a_bits) - 1)
+    low = (np.minimum(digits, 0) * scale).sum(axis=(0, 2)).min()
+    high = (np.maximum(digits, 0) * scale).sum(axis=(0, 2)).max()
+    return int(low), int(high)
+
+
+def bits_of_range(low: int, high: int) -> int:
+    """Return the width of a signed number that holds ``low .. high``."""
+    return max((-low - 1).bit_length() if low < 0 else 0, high.bit_length()) + 1
+
+
+def weight_words(digits: np.ndarray, a: Activation, out_map: np.ndarray, tiles: int,
+                 spec: AcceleratorSpec) -> np.ndarray:
+    """Return the array words of a layer, uint8 (tiles, bytes of a tile).
+
+    Input and output channels go to their places (``a.channel_map``, ``out_map``); everything else is zero.
+    """
+    planes = len(digits)
+    padded = np.zeros((planes, tiles * spec.cols, a.words * spec.depth), dtype=np.int64)
+    padded[:, out_map[:, None], a.channel_map[None, :]] = digits
+    padded = padded.reshape(planes, tiles, spec.cols, a.words, spec.depth)
+    words = padded.transpose(1, 0, 3, 2, 4).reshape(tiles, planes * a.words, spec.cols * spec.depth)
+    return pack_rows(words, spec.w_bits, spec.model_bits, signed=True).reshape(tiles, -1)
+
+
+def channel_words(requantizer: Requantizer, out_map: np.ndarray, tiles: int, spec: AcceleratorSpec) -> np.ndarray:
+    """Return the channel words of a product, uint8 (tiles, bytes of a tile).
+
+    Channels that are padding get bias 0 and multiplier 0, so their code is the clamped zero point.
+    """
+    words = np.zeros(tiles * spec.cols, dtype=[("bias", "<i4"), ("multiplier", "<u2"), ("shift", "u1"), ("zero", "u1")])
+    words["bias"][out_map] = requantizer.bias.numpy()
+    words["multiplier"][out_map] = requantizer.multiplier.numpy()
+    words["shift"][out_map] = [spec.requantize.shifts.index(shift) for shift in requantizer.shift.tolist()]
+    return _pad_channels(words, spec).reshape(tiles, -1)
+
+
+def affine_words(norm: IntegerLayerNorm, spec: AcceleratorSpec) -> np.ndarray:
+    """Return the channel words of a NORM, uint8 (E, bytes of a word)."""
+    words = np.zeros(len(norm.gamma), dtype=[("beta", "<i4"), ("gamma", "<i2"), ("zero", "<u2")])
+    words["beta"], words["gamma"] = norm.beta.numpy(), norm.gamma.numpy()
+    return _pad_channels(words, spec)
+
+
+def _pad_channels(words: np.ndarray, spec: AcceleratorSpec) -> np.ndarray:
+    data = words.view(np.uint8).reshape(len(words), CHANNEL_BITS // 8)
+    return pack_rows(data, 8, spec.model_bits, signed=False)
+
+
+def table_words(table: torch.Tensor, spec: AcceleratorSpec) -> bytes:
+    """Return the GELU table, zeros behind its last entry."""
+    entries = np.zeros(spec.gelu.entries, dtype=np.int64)
+    entries[:len(table)] = table.numpy()
+    return pack_rows(entries, TABLE_ENTRY_BITS, spec.model_bits, signed=False).tobytes()
+
+
+def residual_words(values: torch.Tensor, columns: int, spec: AcceleratorSpec) -> bytes:
+    """Return the operand of LOAD for residual values (T, E): row groups of ``columns`` columns, zero padded."""
+    tokens, embed = values.shape
+    groups = -(-tokens // spec.rows)
+    padded = np.zeros((groups * spec.rows, columns), dtype=np.int64)
+    padded[:tokens, :embed] = values.numpy()
+    words = padded.reshape(groups, spec.rows, columns).transpose(0, 2, 1)
+    return pack_rows(words, spec.residual_bits, spec.model_bits, signed=True).tobytes()
+
+
+def interleave(*parts: np.ndarray) -> bytes:
+    """Return set after set, each with its part of every operand: arrays of shape (sets, bytes)."""
+    return np.concatenate(parts, axis=1).tobytes()
