@@ -1,6 +1,6 @@
 """Set-up: check the system, make ``.venv``, install the locked versions. ``make setup`` runs it with any Python.
 
-Needs nothing but the standard library, and parses on Python 3.7 too, so that an old Python is told what is wrong. A
+Needs nothing but the standard library, and parses on Python 3.8 too, so that an old Python is told what is wrong. A
 stamp in ``.venv`` is written last and removed first: an interrupted set-up is never taken for a finished one, and a
 finished one costs a hash of two files.
 """
@@ -84,10 +84,10 @@ def _run(*command: object) -> None:
 
 
 def _install(venv: Path, stamp: Path) -> None:
+    stamp.unlink(missing_ok=True)
     python = venv / "bin" / "python"
     if not python.exists() or subprocess.run([python, "-m", "pip", "--version"], capture_output=True).returncode:
         _run(sys.executable, "-m", "venv", "--clear", venv)
-    stamp.unlink(missing_ok=True)
     pip = (python, "-m", "pip", "--disable-pip-version-check", "install")
     index = os.environ.get("TORCH_INDEX")
     if index:

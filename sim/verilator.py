@@ -15,7 +15,7 @@ __all__ = ["FLAGS", "RUNTIME_CACHE", "Verilator"]
 
 FLAGS = (
     "-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "-Wno-fatal",
-    "-CFLAGS", "-std=gnu++20 -fcoroutines -O2",
+    "-CFLAGS", "-std=gnu++20 -O2",
 )
 """Options of every build. Simulation is two-state: ``x`` and uninitialised state become whatever is fastest."""
 

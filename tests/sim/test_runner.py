@@ -58,6 +58,7 @@ def run(bug, folder, **options):
 def test_passes_and_keeps_the_build(folder):
     first = run(None, folder)
     assert len(first.tests) == 25 + 2
+    assert not list(folder.glob("dump.*"))
     executable = folder / "top"
     built = executable.stat().st_mtime_ns
     again = run(None, folder, test_filter="environment_arrives")
