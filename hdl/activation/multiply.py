@@ -139,9 +139,7 @@ class PipelinedMultiplier(wiring.Component):
         for k in range(1, self.parts):
             # `done` are final bits, `total` is what stands above them.
             partial = delay(m, self._partial(m, k), self.en, k - 1, name=f"partial_{k}")
-            carried = total.shift_right(PART_BITS)
-            carried = carried.as_signed() if total.shape().signed else carried
-            above = (carried + partial)[:len(partial)]
+            above = (total.shift_right(PART_BITS) + partial)[:len(partial)]
             above = above.as_signed() if partial.shape().signed else above
             done = delay(m, Cat(done, total[:PART_BITS]), self.en, 1, name=f"done_{k}")
             total = delay(m, above, self.en, 1, name=f"total_{k}")
