@@ -1,5 +1,8 @@
 """Sum of ``2**x`` over a row, with a block exponent that follows the maximum."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -26,19 +29,18 @@ def sum_layout(spec: SoftmaxSpec) -> data.StructLayout:
     })
 
 
-def _drop_blocks(value: Value, select: Value, empty: Value) -> Value:
-    """Shift ``value`` right by ``select`` blocks, or return 0 if ``empty``, which ``select`` must be all ones for.
+def _drop_blocks(value: Value, distances: Value) -> Value:
+    """Shift ``value`` right by ``i`` blocks where bit ``i`` of ``distances`` is 1 (at most one is); 0 if none is."""
+    terms = []
+    for index, here in enumerate(distances):
+        part = value[index * BLOCK_OCTAVES:]
+        terms.append(part & here.replicate(len(part)))
+    return reduce(or_, terms)
 
-    That encoding leaves the upper bits, which few distances reach, with fewer inputs.
-    """
-    choices = [value[index * BLOCK_OCTAVES:] for index in range(1 << len(select))]
-    choices[-1] = Mux(empty, 0, choices[-1]) if len(choices[-1]) else Const(0, 1)
-    return Array(choices)[select]
 
-
-def _select_bits(width: int) -> int:
-    """Return the width of a select that reaches every distance at which part of ``width`` bits remains."""
-    return max((-(-width // BLOCK_OCTAVES) - 1).bit_length(), 1)
+def _block_count(width: int) -> int:
+    """Return how many distances, from 0, leave part of ``width`` bits."""
+    return -(-width // BLOCK_OCTAVES)
 
 
 class RowSum(wiring.Component):
@@ -125,37 +127,35 @@ class RowSum(wiring.Component):
         falls = rise[-1]
         m.d.comb += rise.eq(looked_block - block)
 
-        # Distance of the sum: `rise` if that is positive. All of the sum is dropped when a row begins.
+        # Distance of the sum, one-hot: `rise` if that is positive. All of the sum is dropped when a row begins.
         total = Signal(spec.sum_bits, name=f"total_{lane}", reset_less=True)
-        bits = _select_bits(spec.sum_bits)
-        sum_select = Signal(bits, name=f"sum_select_{lane}", reset_less=True)
-        sum_empty = Signal(name=f"sum_empty_{lane}", reset_less=True)
-        empty = first | (~falls & rise[bits:].any())
+        sum_drop = Signal(_block_count(spec.sum_bits), name=f"sum_drop_{lane}", reset_less=True)
 
-        # Distance of the term: `-rise` if that is positive. Here `rise` is -1, -2, ..: upper bits 1, lower not all 0.
+        # Distance of the term: `-rise` if that is positive.
         term = Signal(spec.term_bits + spec.guard_bits, name=f"term_{lane}", reset_less=True)
         new_term = Cat(Const(0, spec.guard_bits), new_term)
-        term_bits = _select_bits(len(new_term))
-        near = rise[term_bits:].all() & rise[:term_bits].any()
-        aligned = Array(
-            new_term[index * BLOCK_OCTAVES:] if index * BLOCK_OCTAVES < len(new_term) else Const(0, 1)
-            for index in range(1 << term_bits)
-        )[(-rise)[:term_bits]]
+        term_blocks = _block_count(len(new_term))
+        select_bits = (term_blocks - 1).bit_length()
+        stays = first | ~falls
+        near = Cat(rise == -index for index in range(1, term_blocks)).any()
+        choices = [new_term[index * BLOCK_OCTAVES:] for index in range(term_blocks)]
+        choices += [choices[0]] * ((1 << select_bits) - term_blocks)
+        select = Mux(stays, 0, (-rise)[:select_bits])
 
         next_total = Signal(spec.sum_bits, name=f"next_total_{lane}")
         m.d.comb += [
-            next_total.eq(_drop_blocks(total, sum_select, sum_empty) + term),
+            next_total.eq(_drop_blocks(total, sum_drop) + term),
             self.o.p.total[lane].eq(next_total),
             self.o.p.block[lane].eq(block),
         ]
         with m.If(advance):
             m.d.sync += [
                 looked_block.eq(new_block),
-                sum_empty.eq(empty),
-                sum_select.eq(Mux(empty, ~0, Mux(falls, 0, rise[:bits]))),
-                term.eq(Mux(first | ~falls, new_term, Mux(near, aligned, 0))),
+                sum_drop[0].eq(~first & (falls | (rise == 0))),
+                *(sum_drop[index].eq(~first & (rise == index)) for index in range(1, len(sum_drop))),
+                term.eq(Mux(stays | near, Array(choices)[select], 0)),
             ]
-            with m.If(looked_valid & (first | ~falls)):
+            with m.If(looked_valid & stays):
                 m.d.sync += block.eq(looked_block)
             with m.If(sum_valid):
                 m.d.sync += total.eq(next_total)

@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.softmax import SoftmaxSpec
 
-from ..streams import Queue, connect
+from ..streams import PipelineRegister, Queue, connect
 from .row_code import RowCode, code_layout, stored_layout
 from .row_norm import RowNorm
 from .row_sum import RowSum, score_layout
@@ -66,6 +66,7 @@ class Softmax(wiring.Component):
         """Return the module."""
         m = Module()
         m.submodules.buffer = buffer = Queue(stored_layout(self.spec), depth=self.spec.buffer_depth)
+        m.submodules.stored = stored = PipelineRegister(stored_layout(self.spec))
         m.submodules.row_sum = row_sum = RowSum(self.spec)
         m.submodules.row_norm = row_norm = RowNorm(self.spec)
         m.submodules.row_code = row_code = RowCode(self.spec)
@@ -81,6 +82,7 @@ class Softmax(wiring.Component):
         ]
         connect(m, row_sum.o, row_norm.i)
         connect(m, row_norm.o, row_code.i_norm)
-        connect(m, buffer.o, row_code.i)
+        connect(m, buffer.o, stored.i)  # block RAM is slow to answer; the score waits for the norm anyway
+        connect(m, stored.o, row_code.i)
         connect(m, row_code.o, wiring.flipped(self.o))
         return m
