@@ -167,8 +167,8 @@ class TableSpec:
 
     @property
     def latency(self) -> int:
-        """Cycles from the transfer of a beat to ``o.valid``, without stalls: the read port's register."""
-        return 1
+        """Cycles from the transfer of a beat to ``o.valid``, without stalls: the memory's read, and a register."""
+        return 2
 
     @property
     def interval(self) -> int:

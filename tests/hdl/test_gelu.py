@@ -1,0 +1,143 @@
+# amaranth: UnusedElaboratable=no
+import math
+import random
+from fractions import Fraction
+
+import pytest
+import torch
+from vitric.golden.integer.gelu import apply_table, gelu, gelu_table
+from vitric.golden.spec.requantize import TableSpec
+from vitric.hdl.activation.gelu import Gelu
+
+from tests.hdl.stream_kit import STALLS, interval, latency, receive, run, send
+
+
+def look_up(dut, tables, beats, *, send_stall="always", receive_stall="always", seed=0):
+    """Load each table in turn and send all ``beats`` through it; return the outputs per table, and the checkers."""
+    outputs = []
+    moment = {"loaded": 0, "received": 0}
+
+    async def sender(ctx):
+        for number, table in enumerate(tables):
+            while moment["received"] < number:
+                await ctx.tick()
+            await send(ctx, dut.table, table, stall=send_stall, seed=seed)
+            await send(ctx, dut.i, beats, stall=send_stall, seed=seed + 1)
+
+    async def receiver(ctx):
+        for _ in tables:
+            outputs.append(await receive(ctx, dut.o, len(beats), stall=receive_stall, seed=seed + 2))
+            moment["received"] += 1
+
+    return outputs, run(dut, sender, receiver)
+
+
+def expected(table, beats):
+    return [{"y": apply_table(torch.tensor(beat["index"]), torch.tensor(table)).tolist(), "tag": beat["tag"]}
+            for beat in beats]
+
+
+@pytest.mark.parametrize("index_bits,out_bits,lanes", [(2, 2, 1), (8, 8, 4), (5, 8, 3), (8, 3, 2)])
+@pytest.mark.parametrize("send_stall,receive_stall", [("always", "always"), ("random", "bursts"), ("bursts", "random")])
+def test_every_index_and_reload(index_bits, out_bits, lanes, send_stall, receive_stall):
+    spec = TableSpec(lanes=lanes, index_bits=index_bits, out_bits=out_bits)
+    rng = random.Random(index_bits)
+    top = 1 << index_bits
+    gelu_codes = gelu_table(0.05, top // 2, index_bits, 0.06, 1, out_bits).tolist()
+    tables = [gelu_codes, [rng.getrandbits(out_bits) for _ in range(top)]]
+    beats = [{"index": [(k * (2 * lane + 1)) % top for lane in range(lanes)], "tag": k % 8} for k in range(top)]
+    outputs, _ = look_up(
+        Gelu(spec, tag_bits=3), tables, beats, send_stall=send_stall, receive_stall=receive_stall)
+    assert outputs == [expected(table, beats) for table in tables]
+
+
+@pytest.mark.parametrize("send_stall", STALLS)
+@pytest.mark.parametrize("receive_stall", STALLS)
+def test_back_pressure(send_stall, receive_stall):
+    rng = random.Random(1)
+    table = [rng.getrandbits(4) for _ in range(16)]
+    beats = [{"index": [rng.getrandbits(4) for _ in range(2)], "tag": 0} for _ in range(80)]
+    dut = Gelu(TableSpec(lanes=2, index_bits=4, out_bits=4))
+    outputs, _ = look_up(dut, [table], beats, send_stall=send_stall, receive_stall=receive_stall, seed=5)
+    assert outputs == [expected(table, beats)]
+
+
+def test_latency_and_interval():
+    dut = Gelu(TableSpec(lanes=2, index_bits=3, out_bits=8))
+    _, checkers = look_up(dut, [list(range(8))], [{"index": [k, 7 - k], "tag": 0} for k in range(8)])
+    assert latency(checkers["i"], checkers["o"]) == dut.latency == dut.spec.latency == 2
+    assert interval(checkers["i"]) == dut.interval == 1
+    assert interval(checkers["table"]) == 1
+    assert checkers["i"].transfers[0] == checkers["table"].transfers[-1] + 1
+
+
+@pytest.mark.parametrize("change,error", [
+    ({"lanes": 0}, ValueError), ({"index_bits": 1}, ValueError), ({"index_bits": 9}, ValueError),
+    ({"out_bits": 1}, ValueError), ({"out_bits": 9}, ValueError), ({"lanes": "4"}, TypeError),
+])
+def test_rejected(change, error):
+    with pytest.raises(error, match=next(iter(change))):
+        TableSpec(**{"lanes": 4} | change)
+    with pytest.raises(ValueError, match="tag_bits"):
+        Gelu(TableSpec(lanes=1), tag_bits=-1)
+
+
+def test_gelu_function():
+    for x in (-6.0, -3.0, -1.0, -0.1, 0.0, 0.5, 1.0, 4.0):
+        assert gelu(x) == pytest.approx(torch.nn.functional.gelu(torch.tensor(x, dtype=torch.float64)).item(), rel=1e-6)
+    assert gelu(1.0) == pytest.approx(0.8413447460685429, rel=1e-15)
+    assert gelu(-30.0) == pytest.approx(-30 * 4.906713927148187e-198, rel=1e-12)
+    assert gelu(50.0) == 50.0
+
+
+def test_gelu_table_is_nearest():
+    for scale_in, zero_in, bits, scale_out, zero_out, out_bits in [
+        (0.04, 128, 8, 0.03, 6, 8), (0.5, 8, 4, 0.4, 1, 4), (0.11, 100, 8, 0.9, 0, 3), (1e-3, 0, 8, 1e-3, 5, 8),
+    ]:
+        table = gelu_table(scale_in, zero_in, bits, scale_out, zero_out, out_bits)
+        assert table.dtype == torch.int64 and table.shape == (1 << bits,)
+        top = (1 << out_bits) - 1
+        for index, code in enumerate(table.tolist()):
+            value = Fraction(gelu((index - zero_in) * scale_in) / scale_out) + zero_out
+            if code == 0:
+                assert value < Fraction(1, 2)
+            elif code == top:
+                assert value >= top - Fraction(1, 2)
+            else:
+                assert -Fraction(1, 2) <= value - code < Fraction(1, 2)
+
+
+def test_gelu_table_hand_vector():
+    # x = index - 4; gelu = -0.000127, -0.00405, -0.0455, -0.1587, 0, 0.8413, 1.9545, 2.9960; in steps of 0.1, plus 2
+    assert gelu_table(1.0, 4, 3, 0.1, 2, 8).tolist() == [2, 2, 2, 0, 2, 10, 22, 32]
+    assert gelu_table(1.0, 4, 3, 0.1, 2, 4).tolist() == [2, 2, 2, 0, 2, 10, 15, 15]
+
+
+def test_rounding_is_half_up():
+    # Far from zero gelu(x) is x, so that steps of 2 put every odd index exactly half way.
+    table = gelu_table(1.0, -100, 3, 2.0, -49, 8)
+    assert table.tolist() == [1, 2, 2, 3, 3, 4, 4, 5]
+    # One unit in the last place below the half goes down, although adding 0.5 in floats would round it up.
+    below = math.nextafter(0.5, 0)
+    assert gelu_table(below * 40, -1, 2, 40.0 * 1.0, 0, 4)[0] == 0
+
+
+def test_apply_table():
+    table = torch.tensor([3, 1, 4, 1])
+    assert apply_table(torch.tensor([[0, 3], [2, 1]]), table).tolist() == [[3, 1], [4, 1]]
+    assert apply_table(torch.empty(0, dtype=torch.int64), table).tolist() == []
+    for index in (-1, 4):
+        with pytest.raises(IndexError, match="outside 0..3"):
+            apply_table(torch.tensor([index]), table)
+    with pytest.raises(TypeError, match="index must be an int32 or int64"):
+        apply_table(torch.tensor([0.0]), table)
+
+
+@pytest.mark.parametrize("arguments,error", [
+    ((0.0, 0, 8, 1.0, 0, 8), "scale_in"), ((1.0, 0, 8, float("nan"), 0, 8), "scale_out"),
+    ((1.0, 0, 9, 1.0, 0, 8), "index_bits"), ((1.0, 0, 8, 1.0, 0, 1), "out_bits"),
+    ((1.0, 1 << 17, 8, 1.0, 0, 8), "zero_point_in"), ((1.0, 0, 8, 1.0, -(1 << 17), 8), "zero_point_out"),
+])
+def test_gelu_table_rejects(arguments, error):
+    with pytest.raises(ValueError, match=error):
+        gelu_table(*arguments)
