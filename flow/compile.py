@@ -14,7 +14,7 @@ from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import Target
 from vitric.golden.spec.vit import VitConfig
 
-from .layout import Activation, Address, CompileError, Misfit, allocate, ceil_div
+from .layout import Activation, Address, CompileError, Misfit, allocate, arithmetic, ceil_div
 from .linear import residual_words
 from .program import Program
 from .stream import ModelStream, StreamWriter
@@ -81,7 +81,7 @@ def _attention(program: Program, name: str, attn: IntegerAttention, a: Activatio
     head_words = ceil_div(head_dim, spec.depth)
     head_width = head_words * spec.depth
     head_tiles = ceil_div(head_dim, spec.cols)
-    program.match("softmax", replace(attn.softmax_spec, lanes=1), replace(spec.softmax, lanes=1), name)
+    program.match("softmax", arithmetic(attn.softmax_spec), arithmetic(spec.softmax), name)
     channels = np.arange(heads * head_dim)
     offsets = channels // head_dim, channels % head_dim
     whole_words = offsets[0] * head_width + offsets[1]

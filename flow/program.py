@@ -10,7 +10,7 @@ from vitric.golden.integer import IntegerLayerNorm, IntegerLinear, Requantizer
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import Flag, Opcode, Target
 
-from .layout import Activation, Address, Buffer, Misfit, ceil_div, plane_passes
+from .layout import Activation, Address, Buffer, Misfit, arithmetic, ceil_div, plane_passes
 from .linear import (
     affine_words,
     bits_of_range,
@@ -149,7 +149,7 @@ class Program:
     def norm(self, name: str, layer: IntegerLayerNorm, groups: int) -> Activation:
         """Normalise the residual stream."""
         spec = self.spec
-        self.match("LayerNorm", replace(layer.spec, lanes=1), replace(spec.layernorm, lanes=1), name)
+        self.match("LayerNorm", arithmetic(layer.spec), arithmetic(spec.layernorm), name)
         self.need("channel_words", self.embed, spec.channel_words, name)
         words = ceil_div(self.embed, spec.depth)
         y = self.tensor(name, groups, words, layer.out_bits, np.arange(self.embed))

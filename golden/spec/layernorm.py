@@ -108,9 +108,18 @@ class LayerNormSpec:
     # Row length ------------------------------------------------------------------------------------------------
 
     @property
+    def arithmetic_length(self) -> int:
+        """Row length that the widths are made for: ``max_length``, at least 1024.
+
+        Units of different ``max_length`` up to 1024 therefore compute the same codes, and an integer model does not
+        depend on the size of the hardware's row buffer.
+        """
+        return max(self.max_length, 1024)
+
+    @property
     def length_exponent(self) -> int:
-        """Number of bits L with ``max_length <= 2**L``."""
-        return (self.max_length - 1).bit_length()
+        """Number of bits L with ``arithmetic_length <= 2**L``."""
+        return (self.arithmetic_length - 1).bit_length()
 
     @property
     def length_bits(self) -> int:
@@ -175,7 +184,7 @@ class LayerNormSpec:
     def y_integer(self) -> int:
         """Bits E with |y| < 2**E, so that y never saturates: |y| <= sqrt(n - 1), plus 2**-12 for approximations."""
         bits = 0
-        while (1 << 2 * bits) * (2048 - 1) < (self.max_length - 1) * 2048:
+        while (1 << 2 * bits) * (2048 - 1) < (self.arithmetic_length - 1) * 2048:
             bits += 1
         return bits
 

@@ -23,7 +23,7 @@ BLOCK_OCTAVES = 1 << BLOCK_BITS
 _TERM_FRACTION_BITS = 7  # fraction bits that address the term table: 2**(3 + 7) words of 18 bits fill one DP16KD
 _TERM_FRAC = 10  # fraction bits of a term table entry: 10 + 8 = 18 bits
 _LOG_INDEX_BITS = 6  # mantissa bits that address the correction of the logarithm
-_SUM_MARGIN = 6  # fraction bits of the sum beyond log2(max_length): truncation loses less than 2**-6 of the sum
+_SUM_MARGIN = 6  # fraction bits of the sum beyond log2(arithmetic_length): truncation loses less than 2**-6 of the sum
 _OFFSET_OCTAVES_BITS = 6  # the offset spans -32 .. just below 32 octaves
 
 
@@ -72,9 +72,18 @@ class SoftmaxSpec:
         return self.frac_bits + _OFFSET_OCTAVES_BITS
 
     @property
+    def arithmetic_length(self) -> int:
+        """Row length that the widths are made for: ``max_length``, at least 1024.
+
+        Units of different ``max_length`` up to 1024 therefore compute the same codes, and an integer model does not
+        depend on the size of the hardware's row buffer.
+        """
+        return max(self.max_length, 1024)
+
+    @property
     def length_bits(self) -> int:
-        """``ceil(log2(max_length))``: how far the sum of a row can grow beyond one term."""
-        return (self.max_length - 1).bit_length()
+        """``ceil(log2(arithmetic_length))``: how far the sum of a row can grow beyond one term."""
+        return (self.arithmetic_length - 1).bit_length()
 
     @property
     def block_index_bits(self) -> int:
