@@ -18,7 +18,6 @@ from amaranth.back import verilog
 from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-
 from vitric.flow import tools
 from vitric.flow.report import console, write_json
 from vitric.golden.spec.mac import MacArraySpec
