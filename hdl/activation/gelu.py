@@ -30,11 +30,11 @@ def gelu_output(spec: TableSpec, tag_bits: int = 0) -> data.StructLayout:
 class Gelu(wiring.Component):
     """GELU as a table: ``y = table[index]`` in each lane, with a table that is loaded at run time.
 
-    *Loading*: ``table`` takes one entry in every cycle in which it is valid (it is always ready). The first entry after
-    reset goes to index 0, the next to index 1 and so on; after ``2**index_bits`` entries it starts again at 0, so a
-    new table is loaded by sending it whole. A beat accepted by ``i`` while a table is being loaded, or in the cycle
-    of the last entry, reads undefined entries; from the next cycle on it reads the new table. Beats accepted before
-    the load begins are safe. The memory therefore needs no collision logic.
+    *Loading*: ``table`` takes one entry in every cycle in which it is valid; its ``ready`` is constant 1. The first
+    entry after reset goes to index 0, the next to index 1 and so on; after ``2**index_bits`` entries it starts again
+    at 0, so a new table is loaded by sending it whole. Writing while reading is undefined: a beat accepted by ``i``
+    from the cycle of the first entry to the cycle of the last reads either table or neither. Beats accepted before
+    read the old table, beats accepted after read the new one. The memory therefore needs no collision logic.
 
     *Handshake*: stream rules 1 to 4 of :mod:`vitric.hdl.streams`. The pipeline advances as a whole while
     ``o.ready | ~o.valid``, which is also ``i.ready``.
@@ -66,7 +66,7 @@ class Gelu(wiring.Component):
         self.tag_bits = tag_bits
         super().__init__({
             "i": In(stream.Signature(gelu_input(spec, tag_bits))),
-            "table": In(stream.Signature(unsigned(spec.out_bits), always_ready=True)),
+            "table": In(stream.Signature(unsigned(spec.out_bits))),
             "o": Out(stream.Signature(gelu_output(spec, tag_bits))),
         })
 
@@ -87,7 +87,10 @@ class Gelu(wiring.Component):
         m.submodules.entries = entries = memory.Memory(shape=unsigned(spec.out_bits), depth=spec.entries, init=[])
         write = entries.write_port()
         position = Signal(spec.index_bits)
-        m.d.comb += [write.addr.eq(position), write.data.eq(self.table.payload), write.en.eq(self.table.valid)]
+        m.d.comb += [
+            self.table.ready.eq(1),
+            write.addr.eq(position), write.data.eq(self.table.payload), write.en.eq(self.table.valid),
+        ]
         with m.If(self.table.valid):
             m.d.sync += position.eq(position + 1)
 
