@@ -11,7 +11,9 @@ from vitric.golden.spec.softmax import SoftmaxSpec
 
 from .report import UserError
 
-__all__ = ["Activation", "Address", "Buffer", "CompileError", "Misfit", "allocate", "arithmetic", "ceil_div", "plane_passes"]
+__all__ = [
+    "Activation", "Address", "Buffer", "CompileError", "Misfit", "allocate", "arithmetic", "ceil_div", "plane_passes",
+]
 
 
 def arithmetic(spec: LayerNormSpec | SoftmaxSpec) -> LayerNormSpec | SoftmaxSpec:

@@ -10,7 +10,7 @@ from vitric.golden.integer import IntegerLayerNorm, IntegerLinear, Requantizer
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import Flag, Opcode, Target
 
-from .layout import Activation, Address, Buffer, Misfit, arithmetic, ceil_div, plane_passes
+from .layout import Activation, Address, Buffer, CompileError, Misfit, arithmetic, ceil_div, plane_passes
 from .linear import (
     affine_words,
     bits_of_range,
@@ -176,7 +176,9 @@ class Program:
         channels = len(layer.weight)
         out_map = np.arange(channels) if out_map is None else out_map
         tiles = ceil_div(positions or channels, spec.cols)
-        self.match("w_bits", layer.w_plane_bits, spec.w_bits, f"{name} (width of a weight digit)")
+        if layer.w_plane_bits != spec.w_bits:  # nothing below makes sense then
+            where = f"{name} (width of a weight digit)"
+            raise CompileError(spec, [*self.misfits, Misfit("w_bits", layer.w_plane_bits, spec.w_bits, where)])
         self.need("a_bits", a.bits, layer.a_bits, f"{name} (width of its input)")
         bits = spec.residual_bits if target in (Target.RESIDUAL, Target.LOGITS) else layer.out_bits
         self._check_requantizer(requantizer, bits, layer.signed_codes or bits == spec.residual_bits, name)

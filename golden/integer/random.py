@@ -102,8 +102,8 @@ def random_integer_vit(
     seed : int
         Equal seeds give equal models.
     spec : AcceleratorSpec, optional
-        Gives the specs of the units, the allowed shifts and the widths of the planes; without it the units are just
-        long enough for ``config``, which no accelerator's need to be.
+        Gives the specs of the units, the allowed shifts and the widths of the planes; without it the units have
+        their defaults, like those of every accelerator, and are just long enough for ``config``.
     w_bits, a_bits : int
         Weights, keys and values; activations. 2 to 8.
     edge_bits : int

@@ -6,13 +6,12 @@ command waits for them, so that a missing wait shows up too.
 
 import numpy as np
 import torch
-
 from vitric.flow.tap import act_records, logit_records, residual_records
 from vitric.flow.words import pack_rows
 from vitric.golden.arith import nearest_signed_code, requantize, split_signed, split_unsigned
 from vitric.golden.integer.layernorm import layernorm
 from vitric.golden.integer.softmax import softmax
-from vitric.golden.spec.command import Flag, Opcode, Target
+from vitric.golden.spec.command import Flag, Target
 
 
 class Machine:
