@@ -1,8 +1,13 @@
-"""`vitric train`: a float ViT on the digits, with a progress bar, a checkpoint and a model card."""
+"""`vitric train`: a float ViT on the digits, with a progress bar, a checkpoint and a model card.
+
+What the user can put right (an unknown config, a number out of range, a file that cannot be written) raises
+:exc:`~vitric.flow.report.UserError`. torch is imported where it is used, so that ``--help`` is quick.
+"""
 
 import sys
 import time
 from pathlib import Path
+from textwrap import wrap
 from typing import Annotated
 
 import typer
@@ -14,10 +19,12 @@ __all__ = ["train_command"]
 
 def train_command(
     config: Annotated[str, typer.Option(help="Named ViT config that takes the 8x8 digits: tiny or digits.")] = "digits",
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training split. [default: the config's]")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the training split; by default as in the config's recipe.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
     out: Annotated[
-        Path | None, typer.Option(help="Checkpoint, *.safetensors; its card goes beside it. [default: build/CONFIG/…]")
+        Path | None, typer.Option(help="Checkpoint (*.safetensors); by default build/CONFIG/float.safetensors.")
     ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON; - is stdout.")
@@ -25,12 +32,7 @@ def train_command(
 ) -> None:
     """Train a float ViT on the digits' training split; report accuracy on the test split once, at the end.
 
-    Writes the checkpoint and, beside it, a model card (``.md``), each whole or not at all.
-
-    Raises
-    ------
-    UserError
-        There is no recipe for ``config``, a number is out of range, or a file cannot be written.
+    Writes the checkpoint and, beside it, a model card (*.md), each whole or not at all.
     """
     from vitric.golden.spec.vit import vit_config
     from vitric.golden.train import recipe_for
@@ -49,9 +51,9 @@ def train_command(
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
 
-    started = time.monotonic()
+    started = time.process_time()
     model = _train_with_progress(config, vit, recipe)
-    figures = _figures(config, recipe, model, time.monotonic() - started)
+    figures = _figures(config, recipe, model, time.process_time() - started)
     _write(path, model, figures)
     if json_file is not None:
         write_json(json_file, figures | {"checkpoint": str(path)})
@@ -122,11 +124,12 @@ def _card(path, vit, figures):
         ("multiply-accumulates per image", f"{figures['macs_per_image']:,}"),
         ("test accuracy", f"{figures['test_accuracy']:.2%}".replace("%", " %")),
         ("training accuracy", f"{figures['train_accuracy']:.2%}".replace("%", " %")),
-        ("training time", f"{figures['seconds']:.0f} s, one CPU thread"),
+        ("training time", f"{figures['seconds']:.0f} s of one CPU thread"),
         ("torch, Python", f"{figures['torch']}, {figures['python']}"),
     ]
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
     settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in recipe.items())
+    settings = "\n".join(wrap(f"weights: {settings}.", width=110))
     return f"""# {path.stem}: float Vision Transformer for 8x8 digits
 
 Made by
@@ -145,7 +148,8 @@ Digits"), {figures['train_images']} images for training and {figures['test_image
 training split.
 
 **Training.** AdamW, linear warm-up and cosine decay, random shift, rotation and scale, running average of the
-weights: {settings}. The same command gives the same weights on one machine and torch version.
+{settings}
+The same command gives the same weights on one machine and torch version.
 
 **Format.** safetensors with timm's parameter names; the config and these figures are in the file's metadata.
 Read it with `vitric.golden.load_float`.
@@ -155,7 +159,7 @@ Read it with `vitric.golden.load_float`.
 def _show(path, figures, *, stderr):
     from rich.table import Table
 
-    table = Table("figure", "value", title=f"{figures['config']} trained in {figures['seconds']:.0f} s")
+    table = Table("figure", "value", title=f"{figures['config']} trained in {figures['seconds']:.0f} s of CPU time")
     table.add_row("parameters", f"{figures['parameters']:,}")
     table.add_row("training accuracy", f"{figures['train_accuracy']:.2%} of {figures['train_images']}")
     table.add_row("test accuracy", f"{figures['test_accuracy']:.2%} of {figures['test_images']}")

@@ -166,6 +166,20 @@ def test_agrees_with_torch_encoder():
     torch.testing.assert_close(model(images), expected, rtol=1e-4, atol=1e-4)
 
 
+def test_gelu_is_the_exact_one():
+    tensors = collect(randomised(TINY), torch.randint(0, 256, (2, 1, 8, 8), dtype=torch.uint8))
+    x = tensors["blocks.0.mlp.fc1"].double()
+    expected = x * (1 + torch.erf(x / math.sqrt(2))) / 2
+    torch.testing.assert_close(tensors["blocks.0.mlp.gelu"].double(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_epsilon_of_every_norm():
+    model = VisionTransformer(TINY)
+    x = torch.tensor([1e-3, -1e-3]).repeat(8)  # variance 1e-6: the output is 1 / sqrt(2)
+    for norm in (model.blocks[0].norm1, model.blocks[0].norm2, model.norm):
+        torch.testing.assert_close(norm(x), x * 1e3 / math.sqrt(2))
+
+
 def test_qkv_bias_can_be_left_out():
     model = VisionTransformer(VitConfig(**LEGAL, qkv_bias=False))
     assert "blocks.0.attn.qkv.bias" not in model.state_dict()
