@@ -23,7 +23,8 @@ BLOCK_OCTAVES = 1 << BLOCK_BITS
 _TERM_FRACTION_BITS = 7  # fraction bits that address the term table: 2**(3 + 7) words of 18 bits fill one DP16KD
 _TERM_FRAC = 10  # fraction bits of a term table entry: 10 + 8 = 18 bits
 _LOG_INDEX_BITS = 6  # mantissa bits that address the correction of the logarithm
-_SUM_MARGIN = 6  # fraction bits of the sum beyond log2(arithmetic_length): truncation loses less than 2**-6 of the sum
+_SUM_FRAC = 14  # fraction bits of the sum: truncation loses less than n * 2**-14 of the sum of a row of n
+_MAX_LENGTH = 4096
 _OFFSET_OCTAVES_BITS = 6  # the offset spans -32 .. just below 32 octaves
 
 
@@ -58,7 +59,7 @@ class SoftmaxSpec:
 
     def __post_init__(self) -> None:
         check_int("lanes", self.lanes, 1, 64)
-        check_int("max_length", self.max_length, 2, 4096)
+        check_int("max_length", self.max_length, 2, _MAX_LENGTH)
         check_int("frac_bits", self.frac_bits, 2, 10)
         check_int("score_bits", self.score_bits, self.frac_bits + 1, 24)
         check_int("out_bits", self.out_bits, 2, 8)
@@ -73,17 +74,17 @@ class SoftmaxSpec:
 
     @property
     def arithmetic_length(self) -> int:
-        """Row length that the widths are made for: ``max_length``, at least 1024.
+        """A ``max_length`` with which the spec describes the same function: no code depends on ``max_length``.
 
-        Units of different ``max_length`` up to 1024 therefore compute the same codes, and an integer model does not
-        depend on the size of the hardware's row buffer.
+        It sets the widths in which the sum and the norm are held, and the row buffer; an integer model does not depend
+        on the size of the hardware that runs it.
         """
-        return max(self.max_length, 1024)
+        return _MAX_LENGTH
 
     @property
     def length_bits(self) -> int:
-        """``ceil(log2(arithmetic_length))``: how far the sum of a row can grow beyond one term."""
-        return (self.arithmetic_length - 1).bit_length()
+        """``ceil(log2(max_length))``: how far the sum of a row can grow beyond one term."""
+        return (self.max_length - 1).bit_length()
 
     @property
     def block_index_bits(self) -> int:
@@ -102,8 +103,8 @@ class SoftmaxSpec:
 
     @property
     def sum_frac(self) -> int:
-        """Fraction bits of the sum, relative to ``2**(8 * block)``: at least those of a term."""
-        return max(_TERM_FRAC, self.length_bits + _SUM_MARGIN)
+        """Fraction bits of the sum, relative to ``2**(8 * block)``."""
+        return _SUM_FRAC
 
     @property
     def guard_bits(self) -> int:
