@@ -217,11 +217,24 @@ class LayerNormSpec:
 
     row_interval = 8
     """Cycles between two rows in the arithmetic that the lanes share."""
-    row_latency = 42
-    """Cycles of that arithmetic for one row."""
 
     interval = 1
-    """Cycles between beats, for rows of at least ``min_length_full_rate`` elements."""
+    """Cycles between beats, for groups of at least ``min_length_full_rate`` channels."""
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the last beat of a group of rows to its first output beat, if nothing else is under way."""
+        return self.row_interval * self.lanes + 40
+
+    @property
+    def min_length_full_rate(self) -> int:
+        """Channels from which groups of rows follow each other without a pause."""
+        return max(self.row_interval * self.lanes + 4, self.row_interval // 2 * self.lanes + 20)
+
+    @property
+    def buffer_depth(self) -> int:
+        """Beats that the unit can hold: one group that leaves while the next one enters."""
+        return 1 << (self.max_length + self.latency + 2 * self.row_interval - 1).bit_length()
 
     @cached_property
     def rsqrt_table(self) -> tuple[tuple[int, int], ...]:

@@ -1,0 +1,156 @@
+"""The LayerNorm unit: row buffer, sums, shared row arithmetic and the lanes' output pipeline."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from vitric.golden.spec.layernorm import LayerNormSpec
+
+from .apply import AFFINE_STAGE, SCALE_HOLD, LaneApply
+from .layouts import affine_layout, constants_layout, input_layout, output_layout, row_layout
+from .moments import Moments
+from .row_scale import RowScale
+from .scheduler import Scheduler
+
+__all__ = ["LayerNorm"]
+
+
+class LayerNorm(wiring.Component):
+    """Normalise ``lanes`` rows side by side, one channel per cycle, and requantize: ``vitric.golden.integer.layernorm``.
+
+    A group of rows enters channel by channel, is stored, and leaves in the same order when its constants are known;
+    the next groups enter meanwhile. The formulas and number formats are those of ``LayerNormSpec``, bit for bit.
+
+    *Handshake*: stream rules 1 to 4 on ``i``, ``affine`` and ``o``. ``last`` marks the last channel of a group; a group
+    has 1 to ``max_length`` channels (not checked: a longer one fills the buffer and the unit stops). One beat of
+    ``affine`` is taken per output beat, in channel order, and must be sent again for every group. ``row`` must hold the
+    constants of the group's length while the beat with ``last`` is transferred.
+    A stall of ``o`` or ``affine`` stops the output pipeline; input goes on until the buffer is full.
+
+    *Latency* ``spec.latency`` cycles from the beat with ``last`` to the first output beat, if nothing else is under
+    way. *Interval* 1 cycle per beat for groups of at least ``spec.min_length_full_rate`` channels; shorter groups
+    follow each other every ``min_length_full_rate`` cycles or less, because all lanes share the row arithmetic.
+
+    Parameters
+    ----------
+    spec : LayerNormSpec
+    mapping : {"generic", "ecp5"}
+        Multiplier mapping, see :class:`vitric.hdl.activation.multiply.RegisteredProduct`.
+
+    Members
+    -------
+    i : stream of ``input_layout(spec)``, in
+    row : ``row_layout(spec)``, in
+        ``inverse``, ``norm``, ``exponent`` of ``spec.row_constants(length)``.
+    affine : stream of ``affine_layout(spec)``, in
+    o : stream of ``output_layout(spec)``, out
+    """
+
+    interval = 1
+
+    def __init__(self, spec: LayerNormSpec, *, mapping: str = "generic"):
+        if not isinstance(spec, LayerNormSpec):
+            raise TypeError(f"spec must be a LayerNormSpec, not {spec!r}")
+        self.spec = spec
+        self.mapping = mapping
+        self.latency = spec.latency
+        super().__init__({
+            "i": In(stream.Signature(input_layout(spec))), "row": In(row_layout(spec)),
+            "affine": In(stream.Signature(affine_layout(spec))), "o": Out(stream.Signature(output_layout(spec))),
+        })
+
+    def elaborate(self, platform):
+        """Return the module."""
+        m = Module()
+        spec = self.spec
+        m.submodules.buffer = buffer = Memory(
+            shape=data.ArrayLayout(signed(spec.in_bits), spec.lanes), depth=spec.buffer_depth, init=[])
+        m.submodules.moments = moments = Moments(spec, mapping=self.mapping)
+        m.submodules.scheduler = scheduler = Scheduler(spec)
+        m.submodules.row_scale = row_scale = RowScale(spec, mapping=self.mapping)
+        freed = Signal()
+        self._accept(m, buffer.write_port(), moments, scheduler, freed)
+        m.d.comb += [
+            moments.phase.eq(scheduler.phase), moments.busy.eq(scheduler.busy), moments.lane.eq(scheduler.lane),
+            row_scale.phase.eq(scheduler.phase), row_scale.limb.eq(moments.limb),
+            row_scale.constants.eq(scheduler.constants), scheduler.result.eq(row_scale.result),
+        ]
+        self._drain(m, buffer.read_port(), scheduler, freed)
+        return m
+
+    def _accept(self, m, write, moments, scheduler, freed):
+        """Store and add up the input; hand complete groups to the capture registers and the scheduler."""
+        spec = self.spec
+        level = Signal(range(spec.buffer_depth + 1))
+        count = Signal(spec.length_bits)
+        waiting = Signal()   # a complete group stands in the accumulators while the capture registers are in use
+        taken = Signal()     # capture registers in use
+        capture, captured = Signal(), Signal()
+        accept, ends = Signal(), Signal()
+        pending = Signal(constants_layout(spec), reset_less=True)
+        m.d.comb += [
+            self.i.ready.eq((level != spec.buffer_depth) & ~waiting),
+            accept.eq(self.i.valid & self.i.ready), ends.eq(accept & self.i.p.last),
+            write.en.eq(accept), write.data.eq(self.i.p.x),
+            moments.x.eq(self.i.p.x), moments.add.eq(accept), moments.capture.eq(capture),
+            capture.eq((ends | waiting) & ~taken),
+        ]
+        m.d.sync += [
+            level.eq(level + accept - freed), waiting.eq((ends | waiting) & taken), captured.eq(capture),
+        ]
+        with m.If(accept):
+            m.d.sync += [write.addr.eq(write.addr + 1), count.eq(Mux(ends, 0, count + 1))]
+        with m.If(ends):
+            m.d.sync += [pending.length.eq(count + 1), pending.row.eq(self.row)]
+        with m.If(captured):
+            m.d.sync += [scheduler.captured.eq(pending), scheduler.full.eq(1)]
+        with m.If(capture):
+            m.d.sync += taken.eq(1)
+        with m.If(scheduler.release):
+            m.d.sync += [taken.eq(0), scheduler.full.eq(0)]
+
+    def _drain(self, m, read, scheduler, freed):
+        """Read computed groups from the buffer and send them through the lanes; the pipeline stalls as a whole."""
+        spec = self.spec
+        stages = 1 + LaneApply.latency                # the buffer's read port, then the lane
+        valid = Signal(stages)                        # bit k: a beat was read k + 1 enabled cycles ago
+        last = Signal(stages, reset_less=True)
+        fresh = Signal(SCALE_HOLD)                    # like valid, only for the first beat of a group
+        reading, first, fetched = Signal(), Signal(), Signal()
+        remaining = Signal(spec.length_bits, reset_less=True)
+        room, en, final, begin = Signal(), Signal(), Signal(), Signal()
+        needs_affine = valid[AFFINE_STAGE]
+        m.d.comb += [
+            self.o.valid.eq(valid[-1]), self.o.p.last.eq(last[-1]),
+            room.eq(self.o.ready | ~self.o.valid),
+            self.affine.ready.eq(room & needs_affine), en.eq(room & (self.affine.valid | ~needs_affine)),
+            freed.eq(reading & en), read.en.eq(freed), final.eq(remaining == 1),
+            begin.eq(scheduler.scales_full & ~fetched & (~reading | (final & en))),
+            scheduler.scales_release.eq(fresh[-1] & en),
+        ]
+        with m.If(en):
+            m.d.sync += [
+                valid.eq(Cat(reading, valid)), last.eq(Cat(final, last)), fresh.eq(Cat(reading & first, fresh)),
+            ]
+        with m.Elif(self.o.ready):
+            m.d.sync += valid[-1].eq(0)
+        with m.If(freed):
+            m.d.sync += [
+                read.addr.eq(read.addr + 1), remaining.eq(remaining - 1), first.eq(0), reading.eq(~final),
+            ]
+        with m.If(begin):
+            m.d.sync += [reading.eq(1), first.eq(1), fetched.eq(1), remaining.eq(scheduler.length)]
+        with m.If(scheduler.scales_release):
+            m.d.sync += fetched.eq(0)
+
+        half = 1 << spec.beta_fraction - 1
+        beta = [Signal(signed(spec.beta_bits + 1), reset_less=True, name=f"beta_{k}") for k in range(2)]
+        with m.If(en):
+            m.d.sync += [beta[0].eq(self.affine.p.beta + half), beta[1].eq(beta[0])]
+        for lane in range(spec.lanes):
+            m.submodules[f"lane_{lane}"] = apply = LaneApply(spec, mapping=self.mapping)
+            m.d.comb += [
+                apply.en.eq(en), apply.load.eq(reading & first), apply.scale.eq(scheduler.scales[lane]),
+                apply.x.eq(read.data[lane]), apply.gamma.eq(self.affine.p.gamma), apply.beta.eq(beta[1]),
+                self.o.p.code[lane].eq(apply.code),
+            ]
