@@ -99,7 +99,7 @@ class Program:
         return {
             "opcode": Opcode.MATMUL, "k_words": a.words, "sets": tiles // set_tiles, "set_tiles": set_tiles,
             "set_words": set_tiles * tile_words, "tile_words": tile_words, "columns": set_tiles * spec.cols,
-            "row_tiles": tiles, **(passes or {}),
+            "row_tiles": set_tiles, **(passes or {}),
         }
 
     # Steps
@@ -110,7 +110,7 @@ class Program:
         for buffer in (*reads, *([base.buffer] if isinstance(base, Address) else [])):
             buffer.use(index)
         write = replace(write, index=index, planes=(fields.get("flags", 0) >> 8) + 1,
-                        tiles=fields["row_tiles"], groups=fields["groups"])
+                        tiles=fields["row_tiles"] * fields.get("sets", 1), groups=fields["groups"])
         if write.kind != "logits":
             fields = {**fields, "dst_base": base, "dst_stride": write.stride, "dst_plane_stride": write.plane_stride}
         self.steps.append(Step(fields=fields, operands=operands, write=write, base=base))

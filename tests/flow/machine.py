@@ -147,7 +147,8 @@ class Machine:
                 acc, torch.from_numpy(bias), torch.from_numpy(multiplier),
                 torch.tensor(spec.requantize.shifts)[torch.from_numpy(shift)],
                 zero_point=f["zero_point"], low=f["low"], high=f["high"]).numpy()
-            self.store(command, f, number * f["set_tiles"], y)
+            assert command.target is Target.SOFTMAX or f["row_tiles"] * spec.cols == f["columns"] == y.shape[1]
+            self.store(command, f, number * f["row_tiles"], y)
 
     def store(self, command, f, tile, y):
         spec = self.spec
