@@ -1,0 +1,127 @@
+"""The machine that reads a model stream and runs a whole ViT."""
+
+from amaranth.hdl import Module, ResetInserter, Signal, signed
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+from vitric.golden.spec.accelerator import AcceleratorSpec
+from vitric.golden.spec.command import ErrorCode
+
+from ..streams import Queue, connect
+from .core import Core, tap_signature
+from .layouts import STATUS, input_column, model_word
+
+__all__ = ["Accelerator"]
+
+
+class Accelerator(wiring.Component):
+    """Run the network in ``model`` on the image in ``i``; the logits appear at ``o``, then one word at ``status``.
+
+    One model stream (:mod:`vitric.golden.spec.command`) is consumed per inference, one image with it. The logits
+    leave only after the whole stream has been checked, class 0 first. ``status`` then tells ``ErrorCode.OK``. On an
+    error no logit leaves; the rest of the stream up to its ``last`` word and the rest of a begun image up to its
+    ``last`` column are dropped, ``status`` tells the error and the number of the command being read, and the
+    machine is ready for the next stream. It never hangs: if nothing moves for 2**20 cycles although every port is
+    willing, that is the error ``STALLED``.
+
+    *Handshake*: rules 1 to 4 of :mod:`vitric.hdl.streams` on all four ports. The next stream and image are accepted
+    only after ``status`` was taken. ``tap`` reports writes to memory and cannot stall.
+
+    *Latency and interval*: those of the commands, see ``vitric cycles``.
+
+    Parameters
+    ----------
+    spec : AcceleratorSpec
+    fabric : {None, "ecp5"}
+        What primitives are built from: None for simulation, else those of the part.
+
+    Members
+    -------
+    model : stream of model_word(spec), in
+    i : stream of input_column(spec), in
+        Pixels: for each group of ``rows`` tokens, for each channel of a patch, one column; token 0 and tokens past
+        the end are zero.
+    o : stream of signed(residual_bits), out
+    status : stream of STATUS, out
+    tap : tap_signature(spec), out
+    busy : 1, out
+        A stream has been begun and its status not yet been taken.
+    """
+
+    stall_limit = 1 << 20
+
+    def __init__(self, spec: AcceleratorSpec, *, fabric: str | None = None):
+        self.spec = spec
+        self.fabric = fabric
+        super().__init__({
+            "model": In(stream.Signature(model_word(spec))),
+            "i": In(stream.Signature(input_column(spec))),
+            "o": Out(stream.Signature(signed(spec.residual_bits))),
+            "status": Out(stream.Signature(STATUS)),
+            "tap": Out(tap_signature(spec)),
+            "busy": Out(1),
+        })
+
+    def elaborate(self, platform):
+        """Return the module."""
+        m = Module()
+        reset, flushing = Signal(), Signal()
+        core = Core(self.spec, fabric=self.fabric)
+        m.submodules.core = ResetInserter(reset)(core)
+        m.submodules.logits = logits = Queue(signed(self.spec.residual_bits), depth=max(2, self.spec.max_classes))
+        connect(m, core.o, logits.i)
+        m.d.comb += [
+            core.model.payload.eq(self.model.payload), core.i.payload.eq(self.i.payload),
+            self.o.payload.eq(logits.o.payload),
+            *(getattr(self.tap, name).eq(getattr(core.tap, name)) for name in self.tap.signature.members),
+        ]
+
+        # What has begun and not ended, to be dropped after an error.
+        in_stream, in_image = Signal(), Signal()
+        with m.If(self.model.valid & self.model.ready):
+            m.d.sync += in_stream.eq(~self.model.p.last)
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += in_image.eq(~self.i.p.last)
+        with m.If(flushing):
+            m.d.comb += [self.model.ready.eq(in_stream), self.i.ready.eq(in_image), logits.o.ready.eq(1)]
+        with m.Else():
+            m.d.comb += [
+                core.model.valid.eq(self.model.valid), self.model.ready.eq(core.model.ready),
+                core.i.valid.eq(self.i.valid), self.i.ready.eq(core.i.ready),
+            ]
+
+        # Stalled: no port and no memory moves, and it is not for want of a partner at a port.
+        idle = Signal(range(self.stall_limit + 1))
+        waits = (core.model.ready & ~self.model.valid) | (core.i.ready & ~self.i.valid)
+        moves = (self.model.valid & self.model.ready) | (self.i.valid & self.i.ready) | core.active
+        stalled = Signal()
+        m.d.comb += stalled.eq(idle == self.stall_limit)
+
+        status = self.status.p
+        with m.FSM():
+            with m.State("RUN"):
+                m.d.comb += self.busy.eq(in_stream)
+                m.d.sync += idle.eq(idle + 1)
+                with m.If(waits | moves | ~in_stream):
+                    m.d.sync += idle.eq(0)
+                with m.If(core.error_valid | stalled):
+                    m.d.sync += [status.error.eq(ErrorCode.STALLED), status.command.eq(core.index)]
+                    with m.If(core.error_valid):
+                        m.d.sync += status.error.eq(core.error)
+                    m.next = "FLUSH"
+                with m.Elif(core.finished):
+                    m.d.sync += [status.error.eq(ErrorCode.OK), status.command.eq(core.index)]
+                    m.next = "LOGITS"
+            with m.State("LOGITS"):
+                m.d.comb += [self.busy.eq(1), self.o.valid.eq(logits.o.valid), logits.o.ready.eq(self.o.ready)]
+                with m.If(~logits.o.valid & (logits.level == 0)):
+                    m.d.comb += core.restart.eq(1)
+                    m.next = "STATUS"
+            with m.State("FLUSH"):
+                m.d.comb += [self.busy.eq(1), flushing.eq(1), reset.eq(1)]
+                with m.If(~in_stream & ~in_image & ~logits.o.valid & (logits.level == 0)):
+                    m.next = "STATUS"
+            with m.State("STATUS"):
+                m.d.comb += [self.busy.eq(1), self.status.valid.eq(1), flushing.eq(0)]
+                with m.If(self.status.ready):
+                    m.next = "RUN"
+        return m

@@ -1,0 +1,154 @@
+"""Loads weights that stand in activation memory: keys and transposed values."""
+
+from amaranth.hdl import Array, Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+from vitric.golden.spec.accelerator import AcceleratorSpec
+from vitric.golden.spec.command import FIELD_BITS, Flag
+
+from .layouts import CHANNEL, COMMAND, flag, weight_word
+
+__all__ = ["ActLoader"]
+
+
+class ActLoader(wiring.Component):
+    """Copies one weight set per request from activation memory to the weight ring, with the keys' biases.
+
+    For each tile, weight plane and step of the set it reads one activation word and appends its elements' low
+    ``w_bits`` to the weight ring. With the ``key_bias`` flag it also sums the elements of each channel (a key), and
+    after each tile appends ``cols`` channel words with ``bias = -key_zero * sum`` to the channel ring: the term
+    that the zero point of the activation operand adds to every score of that key.
+
+    *Handshake*: ``start`` for one cycle with ``command`` and ``set_base`` held until ``done``. A read is requested
+    with ``read_request`` and happens in the cycle in which ``read_grant`` is 1 as well; data come a cycle later.
+
+    *Interval*: without biases one word per 3 cycles and 2 cycles per tile; with biases one word per ``depth + 3``
+    cycles (one element of every channel per cycle) and ``2 * cols + 2`` cycles per tile. A refused read or a full
+    ring adds to these.
+
+    Members
+    -------
+    command : COMMAND, in
+    set_base : unsigned(16), in
+        Activation word address of the set.
+    start, done : 1
+    read_request, read_grant : 1
+    read_address : unsigned, out
+    read_data : [row][depth], in
+    weights : stream of weight_word(spec), out
+    channels : stream of CHANNEL, out
+    """
+
+    def __init__(self, spec: AcceleratorSpec):
+        self.spec = spec
+        element = data.ArrayLayout(data.ArrayLayout(spec.element_bits, spec.depth), spec.rows)
+        super().__init__({
+            "command": In(COMMAND), "set_base": In(FIELD_BITS), "start": In(1), "done": Out(1),
+            "read_request": Out(1), "read_grant": In(1), "read_address": Out(FIELD_BITS), "read_data": In(element),
+            "weights": Out(stream.Signature(weight_word(spec))), "channels": Out(stream.Signature(CHANNEL)),
+        })
+
+    def elaborate(self, platform):
+        """Return the module."""
+        m = Module()
+        spec, command = self.spec, self.command
+        key_bias = flag(command, Flag.KEY_BIAS)
+
+        # Where in the set: tiles remaining, address of the tile, of the plane, of the word.
+        tiles = Signal(FIELD_BITS)
+        tile_base, plane_base, address = (Signal(FIELD_BITS, name=n) for n in ("tile_base", "plane_base", "address"))
+        steps, words = Signal(FIELD_BITS), Signal(FIELD_BITS)  # left in the plane, in the tile
+        plane = Signal(1)
+
+        word = Signal(weight_word(spec))
+        sum_bits = spec.w_bits + ceil_log2(spec.weight_words * spec.depth) + spec.w_bits
+        sums = [Signal(signed(sum_bits), name=f"sum{c}") for c in range(spec.cols)]
+        element = Signal(range(spec.depth))
+        channel = Signal(range(spec.cols))
+        digits = Signal(data.ArrayLayout(signed(spec.w_bits), spec.cols))
+
+        m.d.comb += [
+            self.read_address.eq(address),
+            self.weights.payload.eq(word),
+        ]
+        column = [Array(word[c][d] for d in range(spec.depth))[element] for c in range(spec.cols)]
+        m.d.comb += [digits[c].eq(column[c]) for c in range(spec.cols)]
+
+        bias = Signal(signed(32))
+        m.d.comb += [
+            self.channels.p.bias.eq(bias),
+            self.channels.p.multiplier.eq(command.key_multiplier),
+            self.channels.p.shift.eq(command.key_shift[:8]),
+        ]
+
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.sync += [tiles.eq(command.set_tiles), tile_base.eq(self.set_base)]
+                with m.If(self.start):
+                    m.next = "TILE"
+            with m.State("TILE"):
+                m.d.sync += [
+                    plane_base.eq(tile_base), address.eq(tile_base), plane.eq(0),
+                    steps.eq(command.k_words), words.eq(command.tile_words), tiles.eq(tiles - 1),
+                    tile_base.eq(tile_base + command.w_tile_stride),
+                ]
+                m.d.sync += [total.eq(0) for total in sums]
+                m.next = "READ"
+            with m.State("READ"):
+                m.d.comb += self.read_request.eq(1)
+                with m.If(self.read_grant):
+                    m.next = "CAPTURE"
+            with m.State("CAPTURE"):
+                for c in range(spec.cols):
+                    for d in range(spec.depth):
+                        m.d.sync += word[c][d].eq(self.read_data[c][d][:spec.w_bits].as_signed())
+                m.d.sync += element.eq(0)
+                m.next = "WRITE"
+            with m.State("WRITE"):
+                m.d.comb += self.weights.valid.eq(1)
+                with m.If(self.weights.ready):
+                    m.d.sync += [address.eq(address + 1), steps.eq(steps - 1), words.eq(words - 1)]
+                    with m.If(steps == 1):  # next plane
+                        m.d.sync += [
+                            plane_base.eq(plane_base + command.w_plane_stride),
+                            address.eq(plane_base + command.w_plane_stride),
+                            steps.eq(command.k_words),
+                        ]
+                    with m.If(key_bias):
+                        m.next = "SUM"
+                    with m.Elif(words == 1):
+                        m.next = "END TILE"
+                    with m.Else():
+                        m.next = "READ"
+            with m.State("SUM"):
+                for c in range(spec.cols):
+                    m.d.sync += sums[c].eq(sums[c] + Mux(plane, digits[c] << spec.w_bits, digits[c]))
+                m.d.sync += element.eq(element + 1)
+                with m.If(element == spec.depth - 1):
+                    m.d.sync += channel.eq(0)
+                    with m.If(steps == command.k_words):  # the word just summed was the last of its plane
+                        m.d.sync += plane.eq(1)
+                    with m.If(words == 0):
+                        m.next = "BIAS"
+                    with m.Else():
+                        m.next = "READ"
+            with m.State("BIAS"):
+                m.d.sync += bias.eq(-(sums[0] * command.key_zero[:8]))
+                m.next = "CHANNEL"
+            with m.State("CHANNEL"):
+                m.d.comb += self.channels.valid.eq(1)
+                with m.If(self.channels.ready):
+                    m.d.sync += [left.eq(right) for left, right in zip(sums, sums[1:], strict=False)]
+                    m.d.sync += channel.eq(channel + 1)
+                    with m.If(channel == spec.cols - 1):
+                        m.next = "END TILE"
+                    with m.Else():
+                        m.next = "BIAS"
+            with m.State("END TILE"):
+                with m.If(tiles == 0):
+                    m.d.comb += self.done.eq(1)
+                    m.next = "IDLE"
+                with m.Else():
+                    m.next = "TILE"
+        return m

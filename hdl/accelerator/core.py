@@ -1,0 +1,189 @@
+"""The engines, units and memories of the accelerator, wired together."""
+
+from amaranth.hdl import Cat, Module, Mux, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from vitric.golden.spec.accelerator import AcceleratorSpec
+from vitric.golden.spec.command import FIELD_BITS, Target
+
+from ..activation.gelu import Gelu
+from ..activation.requantize import Requantize
+from ..layernorm.unit import LayerNorm
+from ..mac.array import MacArray
+from ..softmax import Softmax
+from ..streams import PipelineRegister, Queue, connect
+from .drain import Drain
+from .feeder import Feeder
+from .front_end import FrontEnd
+from .layouts import CHANNEL, COLUMN_TAG, COMMAND, input_column, model_word, weight_word
+from .memories import ActivationMemory, ResidualMemory, Ring
+from .writeback import Writeback
+
+__all__ = ["Core", "tap_signature"]
+
+COMMAND_QUEUE = 16
+
+
+def tap_signature(spec: AcceleratorSpec) -> wiring.Signature:
+    """Return the debug port: every write to activation and residual memory, in the cycle in which it happens.
+
+    ``command`` is the number of the command that writes. ``act_data`` is a tile ``[row][col]`` at tile address
+    ``act_address``; ``residual_data`` a column ``[row]`` at ``residual_address``. ``beat`` is 1 when the array takes a
+    beat. Unconnected, the port costs nothing.
+    """
+    writer, memory = Writeback(spec), ResidualMemory(spec)
+    return wiring.Signature({
+        "command": Out(FIELD_BITS),
+        "act_valid": Out(1), "act_address": Out(writer.act_address.shape()),
+        "act_data": Out(unsigned(spec.tile_bits)),
+        "residual_valid": Out(1), "residual_address": Out(memory.write_address.shape()),
+        "residual_data": Out(unsigned(spec.residual_word_bits)),
+        "beat": Out(1),
+    })
+
+
+class Core(wiring.Component):
+    """Front end, feeder, array, drain, requantize, GELU, softmax, LayerNorm, writeback, and the memories between.
+
+    Ports as :class:`~vitric.hdl.accelerator.accelerator.Accelerator`, without its recovery from errors: after
+    ``error_valid`` the component must be reset. ``finished`` holds until ``restart``. ``active`` is 1 in cycles in
+    which a memory is written or the array takes a beat.
+    """
+
+    def __init__(self, spec: AcceleratorSpec, *, fabric: str | None = None):
+        self.spec = spec
+        self.fabric = fabric
+        super().__init__({
+            "model": In(stream.Signature(model_word(spec))),
+            "i": In(stream.Signature(input_column(spec))),
+            "o": Out(stream.Signature(signed(spec.residual_bits))),
+            "tap": Out(tap_signature(spec)),
+            "finished": Out(1), "restart": In(1), "active": Out(1),
+            "error_valid": Out(1), "error": Out(8), "index": Out(FIELD_BITS),
+        })
+
+    def elaborate(self, platform):
+        """Return the module."""
+        m = Module()
+        spec = self.spec
+        mapping = self.fabric or "generic"
+        m.submodules.front = front = FrontEnd(spec)
+        m.submodules.commands = commands = Queue(COMMAND, depth=COMMAND_QUEUE, buffered=False)
+        m.submodules.feeder = feeder = Feeder(spec)
+        m.submodules.to_drain = to_drain = PipelineRegister(COMMAND)
+        m.submodules.array = array = MacArray(spec.mac, fabric=self.fabric)
+        m.submodules.drain = drain = Drain(spec)
+        m.submodules.to_writeback = to_writeback = PipelineRegister(COMMAND)
+        m.submodules.requantize = requantize = Requantize(
+            spec.requantize, tag_bits=COLUMN_TAG.size, mapping=mapping)
+        m.submodules.gelu = gelu = Gelu(spec.gelu)
+        m.submodules.softmax = softmax = Softmax(spec.softmax)
+        m.submodules.norm = norm = LayerNorm(spec.layernorm, mapping=mapping)
+        m.submodules.writeback = writeback = Writeback(spec)
+        m.submodules.activations = activations = ActivationMemory(spec)
+        m.submodules.residual = residual = ResidualMemory(spec)
+        m.submodules.weights = weights = Ring(shape=weight_word(spec), depth=spec.weight_words)
+        m.submodules.channels = channels = Ring(shape=CHANNEL, depth=spec.channel_words)
+
+        # The stream and the commands.
+        connect(m, wiring.flipped(self.model), front.i)
+        connect(m, front.command, commands.i)
+        connect(m, commands.o, feeder.i)
+        connect(m, feeder.o_command, to_drain.i)
+        connect(m, to_drain.o, drain.i)
+        connect(m, drain.o_command, to_writeback.i)
+        connect(m, to_writeback.o, writeback.i)
+        connect(m, front.table, gelu.table)
+        m.d.comb += [front.done.eq(writeback.done), feeder.done.eq(writeback.done)]
+
+        # Operands to the array, columns out of it.
+        connect(m, front.weights, weights.i)
+        connect(m, front.channels, channels.i)
+        connect(m, feeder.o, array.i)
+        connect(m, array.o, drain.i_tile)
+        connect(m, drain.o, requantize.i)
+        m.d.comb += [
+            feeder.weights_level.eq(weights.level), weights.offset.eq(feeder.weights_offset),
+            weights.en.eq(feeder.weights_en), feeder.weights_data.eq(weights.data),
+            weights.release.eq(feeder.weights_release),
+            drain.channels_level.eq(channels.level), channels.offset.eq(drain.channels_offset),
+            channels.en.eq(drain.channels_en), drain.channels_data.eq(channels.data),
+            channels.release.eq(drain.channels_release),
+        ]
+        self._route(m, requantize, gelu, softmax, writeback)
+
+        # LayerNorm.
+        constants = feeder.norm_command
+        connect(m, feeder.o_norm, norm.i)
+        m.d.comb += [
+            norm.row.inverse.eq(Cat(constants.inverse0, constants.inverse1, constants.inverse2)),
+            norm.row.norm.eq(constants.norm), norm.row.exponent.eq(constants.exponent),
+            norm.affine.valid.eq(drain.o_affine.valid), drain.o_affine.ready.eq(norm.affine.ready),
+            norm.affine.p.gamma.eq(drain.o_affine.p.gamma), norm.affine.p.beta.eq(drain.o_affine.p.beta),
+            writeback.i_norm.valid.eq(norm.o.valid), norm.o.ready.eq(writeback.i_norm.ready),
+            writeback.i_norm.payload.eq(norm.o.p.code),
+        ]
+        connect(m, wiring.flipped(self.i), writeback.i_pixels)
+        connect(m, writeback.o_logits, wiring.flipped(self.o))
+
+        # The loader has the read port of activation memory whenever its data register is free.
+        m.d.comb += [
+            front.read_grant.eq(front.read_request & feeder.read_free),
+            feeder.read_stolen.eq(front.read_grant),
+            activations.read_en.eq(front.read_grant | feeder.read_en),
+            activations.read_address.eq(Mux(front.read_grant, front.read_address, feeder.read_address)),
+            front.read_data.eq(activations.read_data), feeder.read_data.eq(activations.read_data),
+            activations.write_en.eq(writeback.act_en), activations.write_address.eq(writeback.act_address),
+            activations.write_data.eq(writeback.act_data),
+            residual.read_en.eq(writeback.residual_read_en | feeder.residual_en),
+            residual.read_address.eq(
+                Mux(writeback.residual_read_en, writeback.residual_read_address, feeder.residual_address)),
+            writeback.residual_read_data.eq(residual.read_data), feeder.residual_data.eq(residual.read_data),
+            residual.write_en.eq(front.residual_en | writeback.residual_en),
+            residual.write_address.eq(
+                Mux(front.residual_en, front.residual_address, writeback.residual_address)),
+            residual.write_data.eq(Mux(
+                front.residual_en, front.residual_data.as_value(), writeback.residual_data.as_value())),
+        ]
+        m.d.comb += [
+            self.tap.command.eq(Mux(front.residual_en, front.index, writeback.done + 1)),
+            self.tap.act_valid.eq(activations.write_en), self.tap.act_address.eq(activations.write_address),
+            self.tap.act_data.eq(activations.write_data), self.tap.residual_valid.eq(residual.write_en),
+            self.tap.residual_address.eq(residual.write_address),
+            self.tap.residual_data.eq(residual.write_data),
+            self.tap.beat.eq(array.i.valid & array.i.ready),
+            self.active.eq(activations.write_en | residual.write_en | self.tap.beat),
+            self.finished.eq(front.finished), front.restart.eq(self.restart), writeback.restart.eq(self.restart),
+            self.index.eq(front.index),
+            self.error_valid.eq(front.error_valid | writeback.error_valid),
+            self.error.eq(Mux(front.error_valid, front.error, writeback.error)),
+        ]
+        return m
+
+    def _route(self, m, requantize, gelu, softmax, writeback):
+        """Send each requantized column to the unit that its tag names."""
+        spec = self.spec
+        tag = data.View(COLUMN_TAG, requantize.o.p.tag)
+        to_softmax = ~tag.gelu & (tag.target == Target.SOFTMAX)
+        for unit, port, chosen in (
+            ("gelu", gelu.i, tag.gelu), ("softmax", softmax.i, to_softmax),
+            ("direct", writeback.i_direct, ~tag.gelu & ~to_softmax),
+        ):
+            m.d.comb += port.valid.eq(requantize.o.valid & chosen)
+            with m.If(chosen):
+                m.d.comb += requantize.o.ready.eq(port.ready)
+            for row in range(spec.rows):
+                y = requantize.o.p.y[row]
+                match unit:
+                    case "gelu":
+                        m.d.comb += port.p.index[row].eq(y[:spec.index_bits])
+                    case "softmax":
+                        m.d.comb += port.p.x[row].eq(y[:spec.softmax.score_bits].as_signed())
+                    case "direct":
+                        m.d.comb += port.payload[row].eq(y)
+        m.d.comb += [softmax.i.p.last.eq(tag.last), softmax.i.p.offset.eq(tag.offset)]
+        for unit, sink, lanes in (
+            (gelu, writeback.i_gelu, gelu.o.p.y), (softmax, writeback.i_softmax, softmax.o.p.code),
+        ):
+            m.d.comb += [sink.valid.eq(unit.o.valid), unit.o.ready.eq(sink.ready)]
+            m.d.comb += [sink.payload[row].eq(lanes[row]) for row in range(spec.rows)]

@@ -1,0 +1,74 @@
+"""Payload shapes that the parts of the accelerator exchange."""
+
+from amaranth.hdl import signed, unsigned
+from amaranth.lib import data
+from vitric.golden.spec.accelerator import AcceleratorSpec
+from vitric.golden.spec.command import COMMAND_FIELDS, FIELD_BITS, SIGNED_FIELDS, Flag
+
+__all__ = [
+    "AFFINE", "CHANNEL", "COLUMN_TAG", "COMMAND", "STATUS", "code_lanes", "flag", "input_column", "model_word",
+    "opcode", "planes", "residual_column", "target", "weight_word",
+]
+
+COMMAND = data.StructLayout({
+    name: (signed if name in SIGNED_FIELDS else unsigned)(FIELD_BITS) for name in COMMAND_FIELDS
+})
+"""A decoded command block."""
+
+CHANNEL = data.StructLayout({"bias": signed(32), "multiplier": unsigned(16), "shift": unsigned(8), "zero": unsigned(8)})
+"""Channel word of a matrix product."""
+
+AFFINE = data.StructLayout({"beta": signed(32), "gamma": signed(16), "zero": unsigned(16)})
+"""Channel word of NORM: the same 64 bits."""
+
+COLUMN_TAG = data.StructLayout({"target": unsigned(2), "gelu": unsigned(1), "last": unsigned(1), "offset": signed(16)})
+"""What travels beside a column through the requantize unit: :class:`~vitric.golden.spec.command.Target`, whether
+the GELU table applies, last column of its row, softmax offset."""
+
+STATUS = data.StructLayout({"error": unsigned(8), "command": unsigned(16)})
+"""One per model stream: :class:`~vitric.golden.spec.command.ErrorCode` and the command being read when it arose."""
+
+
+def opcode(command):
+    """Return the opcode bits of a command."""
+    return command.opcode[0:8]
+
+
+def target(command):
+    """Return the target bits of a command."""
+    return command.opcode[8:12]
+
+
+def flag(command, bit: Flag):
+    """Return the bit of a command's flags."""
+    return command.flags[int(bit).bit_length() - 1]
+
+
+def planes(command):
+    """Return the number of planes less one of the code that a command writes."""
+    return command.flags[8:10]
+
+
+def model_word(spec: AcceleratorSpec) -> data.StructLayout:
+    """Return the payload of the model stream: one word, ``last`` on the final word of a stream."""
+    return data.StructLayout({"data": spec.model_bits, "last": 1})
+
+
+def weight_word(spec: AcceleratorSpec) -> data.ArrayLayout:
+    """Return one array word of weights: ``[col][depth]``."""
+    return data.ArrayLayout(data.ArrayLayout(signed(spec.w_bits), spec.depth), spec.cols)
+
+
+def residual_column(spec: AcceleratorSpec) -> data.ArrayLayout:
+    """Return one channel of ``rows`` tokens of the residual stream."""
+    return data.ArrayLayout(signed(spec.residual_bits), spec.rows)
+
+
+def code_lanes(spec: AcceleratorSpec) -> data.ArrayLayout:
+    """Return one unsigned code for each of ``rows`` tokens."""
+    return data.ArrayLayout(unsigned(spec.code_bits), spec.rows)
+
+
+def input_column(spec: AcceleratorSpec) -> data.StructLayout:
+    """Return one channel of ``rows`` patches: 8-bit pixels, ``last`` on the final column of an image."""
+    return data.StructLayout({"pixel": code_lanes(spec), "last": 1})

@@ -1,0 +1,172 @@
+"""Writes the results of commands to memory, in order, and counts the commands that are complete."""
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+from vitric.golden.spec.accelerator import AcceleratorSpec
+from vitric.golden.spec.command import FIELD_BITS, ErrorCode, Flag, Opcode, Target
+
+from .layouts import COMMAND, code_lanes, flag, input_column, opcode, planes, residual_column, target
+from .position import Position
+from .residual_adder import ResidualAdder
+from .tile_writer import TileWriter
+
+__all__ = ["Writeback"]
+
+
+class Writeback(wiring.Component):
+    """Last engine: takes the columns of one command after the other from the unit that makes them.
+
+    Codes go to activation memory through a :class:`TileWriter`, with zeros for the columns of a row from
+    ``columns`` up to ``row_tiles * cols``; residual columns are added to residual memory; logits are lane 0 of row
+    group 0, the first ``dst_stride`` of them. Addresses are those of :class:`Position`.
+
+    *Handshake*: rules 1 to 4 on every stream. Sources other than that of the present command are not taken.
+    *Interval* 1 column per cycle; between commands the pipeline runs empty, which takes 3 cycles and the writing.
+
+    Members
+    -------
+    i : stream of COMMAND, in
+    i_direct : stream of rows x signed(17), in
+        Requantized values that need no further unit.
+    i_gelu, i_softmax, i_norm : streams of code_lanes(spec), in
+    i_pixels : stream of input_column(spec), in
+    o_logits : stream of signed(residual_bits), out
+    done : unsigned(16), out
+        Commands whose results are all written.
+    restart : 1, in
+        Count from 0 again.
+    act_en, act_address, act_data : write port of activation memory
+    residual_read_en, residual_read_address, residual_read_data : read port of residual memory
+    residual_en, residual_address, residual_data : its write port
+    error_valid, error : out
+        From the cycle after an error on.
+    """
+
+    def __init__(self, spec: AcceleratorSpec):
+        self.spec = spec
+        self._writer = TileWriter(spec)
+        address = ceil_log2(spec.residual_words)
+        values = data.ArrayLayout(signed(spec.requantize.code_bits), spec.rows)
+        super().__init__({
+            "i": In(stream.Signature(COMMAND)),
+            "i_direct": In(stream.Signature(values)),
+            "i_gelu": In(stream.Signature(code_lanes(spec))),
+            "i_softmax": In(stream.Signature(code_lanes(spec))),
+            "i_norm": In(stream.Signature(code_lanes(spec))),
+            "i_pixels": In(stream.Signature(input_column(spec))),
+            "o_logits": Out(stream.Signature(signed(spec.residual_bits))),
+            "done": Out(FIELD_BITS), "restart": In(1),
+            "act_en": Out(1), "act_address": Out(self._writer.write_address.shape()),
+            "act_data": Out(self._writer.write_data.shape()),
+            "residual_read_en": Out(1), "residual_read_address": Out(address),
+            "residual_read_data": In(residual_column(spec)),
+            "residual_en": Out(1), "residual_address": Out(address), "residual_data": Out(residual_column(spec)),
+            "error_valid": Out(1), "error": Out(8),
+        })
+
+    def elaborate(self, platform):
+        """Return the module."""
+        m = Module()
+        m.submodules.writer = writer = self._writer
+        m.submodules.adder = adder = ResidualAdder(self.spec)
+        m.submodules.position = position = Position(self.spec)
+        m.d.comb += [
+            self.act_en.eq(writer.write_en), self.act_address.eq(writer.write_address),
+            self.act_data.eq(writer.write_data),
+            self.residual_read_en.eq(adder.read_en), self.residual_read_address.eq(adder.read_address),
+            adder.read_data.eq(self.residual_read_data),
+            self.residual_en.eq(adder.write_en), self.residual_address.eq(adder.write_address),
+            self.residual_data.eq(adder.write_data),
+        ]
+        command = Signal(COMMAND)
+        source, available, take = self._select(m, command, position)
+        running = Signal()
+        is_product = opcode(command) == Opcode.MATMUL
+        to_residual = is_product & (target(command) == Target.RESIDUAL)
+        to_logits = is_product & (target(command) == Target.LOGITS)
+        to_memory = ~to_residual & ~to_logits
+        is_logit = position.first_group & (position.channel < command.dst_stride)
+
+        m.d.comb += [
+            position.command.eq(command), position.step.eq(take),
+            writer.i.valid.eq(running & available & to_memory),
+            writer.i.p.code.eq(source), writer.i.p.address.eq(position.tile_address),
+            writer.i.p.plane_stride.eq(command.dst_plane_stride), writer.i.p.planes.eq(planes(command)),
+            writer.i.p.signed.eq(flag(command, Flag.SIGNED)),
+            writer.i.p.transpose.eq(flag(command, Flag.TRANSPOSE)),
+            adder.i.valid.eq(running & available & to_residual),
+            adder.i.p.address.eq(position.residual_address), adder.i.p.y.eq(self.i_direct.payload),
+            self.o_logits.payload.eq(self.i_direct.payload[0]),
+            self.o_logits.valid.eq(running & available & to_logits & is_logit),
+            take.eq(running & available & Mux(
+                to_memory, writer.i.ready, Mux(to_logits, ~is_logit | self.o_logits.ready, 1))),
+        ]
+        with m.If(take & (opcode(command) == Opcode.INPUT) & ~position.is_padding
+                  & (self.i_pixels.p.last != self._is_last_pixel(position, command))):
+            m.d.sync += [self.error_valid.eq(1), self.error.eq(ErrorCode.BAD_IMAGE)]
+        with m.If(self.act_en & (self.act_address >= self.spec.act_words * self.spec.word_tiles)
+                  | self.residual_en & (self.residual_address >= self.spec.residual_words)):
+            m.d.sync += [self.error_valid.eq(1), self.error.eq(ErrorCode.CAPACITY)]
+
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.comb += self.i.ready.eq(1)
+                m.d.sync += command.eq(self.i.payload)
+                with m.If(self.i.valid):
+                    m.next = "START"
+            with m.State("START"):
+                m.d.comb += position.start.eq(1)
+                m.next = "RUN"
+                with m.If(opcode(command) == Opcode.LOAD):
+                    m.next = "COMPLETE"
+            with m.State("RUN"):
+                m.d.comb += running.eq(1)
+                with m.If(take & position.end):
+                    m.next = "COMPLETE"
+            with m.State("COMPLETE"):
+                with m.If(~writer.busy & ~adder.busy):
+                    m.d.sync += self.done.eq(self.done + 1)
+                    m.next = "IDLE"
+        with m.If(self.restart):
+            m.d.sync += self.done.eq(0)
+        return m
+
+    def _is_last_pixel(self, position, command):
+        return position.last_group & (position.column == command.columns - 1)
+
+    def _select(self, m, command, position):
+        """Return the codes of the present column, whether it is there, and the signal that takes it."""
+        codes = Signal(code_lanes(self.spec))
+        available, take, clamp = Signal(), Signal(), Signal()
+        padding = Signal()
+        direct = Signal(code_lanes(self.spec))
+        m.d.comb += [direct[row].eq(self.i_direct.payload[row][:self.spec.code_bits]) for row in range(self.spec.rows)]
+        m.d.comb += padding.eq(position.is_padding)
+
+        def choose(port, value):
+            m.d.comb += [
+                codes.eq(value), available.eq(port.valid | padding), port.ready.eq(take & ~padding),
+            ]
+
+        with m.Switch(opcode(command)):
+            with m.Case(Opcode.NORM):
+                choose(self.i_norm, self.i_norm.payload)
+                m.d.comb += clamp.eq(1)
+            with m.Case(Opcode.INPUT):
+                choose(self.i_pixels, self.i_pixels.p.pixel)
+            with m.Default():
+                with m.If(flag(command, Flag.GELU)):
+                    choose(self.i_gelu, self.i_gelu.payload)
+                with m.Elif(target(command) == Target.SOFTMAX):
+                    choose(self.i_softmax, self.i_softmax.payload)
+                    m.d.comb += clamp.eq(1)
+                with m.Else():
+                    choose(self.i_direct, direct)
+        source = Signal(code_lanes(self.spec))
+        for row in range(self.spec.rows):
+            high = command.code_high[:self.spec.code_bits]
+            limited = Mux(clamp & (codes[row] > high), high, codes[row])
+            m.d.comb += source[row].eq(Mux(padding, 0, limited))
+        return source, available, take

@@ -1,0 +1,238 @@
+"""Runs an integer ViT on the generated accelerator under Verilator and reads back everything it wrote."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import torch
+from vitric.flow.compile import Compiled, compile_model
+from vitric.flow.tap import act_records, logit_records, residual_records
+from vitric.golden.integer import IntegerViT
+from vitric.golden.spec.accelerator import SPECS, AcceleratorSpec
+from vitric.golden.spec.command import ErrorCode
+
+from .runner import run_bench
+
+__all__ = ["EVENTS", "Run", "run", "run_stream"]
+
+EVENTS = ("image", "command", "cycle", "beats", "model_words")
+"""Columns of :attr:`Run.events`."""
+
+HARNESS = Path(__file__).with_name("harness.sv")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Run:
+    """What a simulation gave.
+
+    Attributes
+    ----------
+    logits : int64 tensor (images, classes)
+        Zero for images that ended with an error.
+    status : list of (ErrorCode, int)
+        For each image: error code, command being read.
+    act, residual : structured arrays with the fields of the tap's records and ``image``
+        Empty without the tap.
+    events : int64 array (n, 5)
+        See :data:`EVENTS`: counters since reset at the completion of each command; END has the last number.
+    cycles : int64 array (images,)
+        Cycle of each image's status.
+    seconds : float
+        Wall time of the simulation, without the build.
+    build_seconds : float
+    """
+
+    logits: torch.Tensor
+    status: list[tuple[ErrorCode, int]]
+    act: np.ndarray
+    residual: np.ndarray
+    events: np.ndarray
+    cycles: np.ndarray
+    seconds: float
+    build_seconds: float
+
+    @property
+    def cycles_per_second(self) -> float:
+        """Simulated cycles per second of wall time."""
+        return float(self.cycles[-1]) / self.seconds
+
+    def records(self, image: int) -> dict[str, np.ndarray]:
+        """Return the tap records of one image, as ``Compiled.compare`` takes them."""
+        logits = np.zeros(self.logits.shape[1], dtype=logit_records())
+        logits["value"] = self.logits[image].numpy()
+        return {
+            "act": self.act[self.act["image"] == image], "residual": self.residual[self.residual["image"] == image],
+            "logits": logits,
+        }
+
+
+def run(
+    model: IntegerViT, images: torch.Tensor, *, spec: AcceleratorSpec | None = None, compiled: Compiled | None = None,
+    **options,
+) -> Run:
+    """Run ``model`` on ``images`` in the accelerator of ``spec``.
+
+    Parameters
+    ----------
+    model : IntegerViT
+    images : integer tensor (B, C, H, W)
+    spec : AcceleratorSpec, optional
+        Default: the first of :data:`~vitric.golden.spec.accelerator.SPECS` that the model fits.
+    compiled : Compiled, optional
+        The compiled model, if it is there already.
+    **options
+        Those of :func:`run_stream`.
+
+    Raises
+    ------
+    RuntimeError
+        The accelerator reported an error; the message names image, error and command.
+    """
+    compiled = compiled or (compile_model(model, spec) if spec else compile_for_any(model))
+    result = run_stream(compiled, images, **options)
+    for image, (error, command) in enumerate(result.status):
+        if error != ErrorCode.OK:
+            raise RuntimeError(f"the accelerator reported {error.name} on image {image} at command {command}")
+    return result
+
+
+def compile_for_any(model: IntegerViT) -> Compiled:
+    """Compile for the smallest named spec that the model fits; raise the last spec's error if none does."""
+    *smaller, largest = sorted(SPECS.values(), key=lambda spec: (spec.act_words * spec.tile_bits, spec.name))
+    for spec in smaller:
+        try:
+            return compile_model(model, spec)
+        except ValueError:
+            continue
+    return compile_model(model, largest)
+
+
+def run_stream(
+    compiled: Compiled, images: torch.Tensor, *, words: np.ndarray | None = None, build_dir: Path | str | None = None,
+    stall: int = 0, seed: int = 1, tap: bool = True, waves: bool = False,
+    progress: Callable[[int, int], None] | None = None, extra_env: dict[str, str] | None = None,
+) -> Run:
+    """Run a compiled stream on images; errors of the accelerator are in the result.
+
+    Parameters
+    ----------
+    compiled : Compiled
+    images : integer tensor (B, C, H, W)
+    words : uint64 array (B, words), optional
+        Another model stream for each image, to see what the accelerator makes of it.
+    build_dir : path, optional
+        Default ``build/sim/<spec name>``.
+    stall : int
+        Percent of cycles in which each port pauses at random.
+    seed : int
+        Of the pauses.
+    tap : bool
+        Record every write to memory.
+    waves : bool
+        Leave a trace of the window that ``extra_env`` chooses, see :func:`vitric.sim.runner.run_bench`.
+    progress : callable, optional
+        Called from another thread about five times a second with images and cycles done.
+    """
+    from vitric.hdl.accelerator import Accelerator
+
+    spec = compiled.spec
+    folder = Path(build_dir or Path("build") / "sim" / spec.name).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    columns = compiled.input_words(images)
+    stream = compiled.stream.words
+    _write_hex(folder / "model.hex", stream, spec.model_bits)
+    packed = columns.reshape(-1, spec.rows)[:, ::-1]  # row 0 in the lowest bits
+    (folder / "pixels.hex").write_text("\n".join(row.tobytes().hex() for row in packed) + "\n")
+    settings = (len(stream), columns.shape[1], len(images), stall, seed, int(tap))
+    (folder / "settings.hex").write_text("\n".join(f"{value:x}" for value in settings) + "\n")
+
+    accelerator = Accelerator(spec)
+    parameters = {
+        "MODEL_BITS": spec.model_bits, "MODEL_DEPTH": _power_of_two(len(stream)),
+        "PIXEL_BITS": spec.rows * spec.code_bits, "PIXEL_DEPTH": _power_of_two(len(packed)),
+        "LOGIT_BITS": spec.residual_bits,
+        "ACT_ADDRESS_BITS": len(accelerator.tap.act_address), "ACT_BITS": spec.tile_bits,
+        "RESIDUAL_ADDRESS_BITS": len(accelerator.tap.residual_address), "RESIDUAL_BITS": spec.residual_word_bits,
+    }
+    stop = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(folder / "progress.txt", progress, stop), daemon=True)
+    (folder / "progress.txt").unlink(missing_ok=True)
+    if progress:
+        watcher.start()
+    started = perf_counter()
+    try:
+        bench = run_bench(
+            accelerator, name="accelerator", toplevel="harness", extra_sources=[HARNESS], parameters=parameters,
+            public=["clk", "rst", "done", "image", "cycle"], test_module="vitric.sim.bench_accelerator",
+            build_dir=folder, waves=waves, extra_env=extra_env,
+        )
+    finally:
+        stop.set()
+    del started
+    return _read(folder, compiled, len(images), bench)
+
+
+def _power_of_two(count: int) -> int:
+    return 1 << (count - 1).bit_length()
+
+
+def _write_hex(path: Path, words: np.ndarray, bits: int) -> None:
+    path.write_text("\n".join(f"{int(word):0{bits // 4}x}" for word in words) + "\n")
+
+
+def _watch(path: Path, progress: Callable[[int, int], None], stop: threading.Event) -> None:
+    while not stop.wait(0.2):
+        if path.exists() and (fields := path.read_text().split()):
+            progress(int(fields[0]), int(fields[1]))
+
+
+def _table(path: Path, columns: int) -> np.ndarray:
+    """Return a text file of hexadecimal columns as int64."""
+    rows = [[int(field, 16) for field in line.split()] for line in path.read_text().splitlines()]
+    return np.array(rows, dtype=np.int64).reshape(-1, columns)
+
+
+def _records(path: Path, dtype: np.dtype) -> np.ndarray:
+    """Return lines "<image 8> <command 4> <address 8> <data>" as records; every line has the same length."""
+    wide = np.dtype([("image", "<u4"), *((name, dtype[name]) for name in dtype.names)])
+    raw = np.frombuffer(path.read_bytes(), dtype=np.uint8)
+    if not len(raw):
+        return np.zeros(0, dtype=wide)
+    lines = raw.reshape(-1, int(np.argmax(raw == ord("\n"))) + 1)
+    digits = np.where(lines >= ord("a"), lines - ord("a") + 10, lines - ord("0")).astype(np.uint8)
+
+    def number(start: int, stop: int) -> np.ndarray:
+        powers = 16 ** np.arange(stop - start - 1, -1, -1, dtype=np.int64)
+        return digits[:, start:stop].astype(np.int64) @ powers
+
+    result = np.zeros(len(lines), dtype=wide)
+    result["image"], result["command"], result["address"] = number(0, 8), number(9, 13), number(14, 22)
+    data = digits[:, 23:-1]
+    size = dtype["data"].shape[0]
+    if data.shape[1] < 2 * size:
+        data = np.pad(data, ((0, 0), (2 * size - data.shape[1], 0)))
+    result["data"] = (data[:, ::2] << 4 | data[:, 1::2])[:, ::-1]
+    return result
+
+
+def _read(folder: Path, compiled: Compiled, images: int, bench) -> Run:
+    status = _table(folder / "status.txt", 4)
+    lines = _table(folder / "logits.txt", 2)
+    logits = torch.zeros(images, compiled.config.num_classes, dtype=torch.int64)
+    values = np.where(lines[:, 1] >= 1 << 31, lines[:, 1] - (1 << 32), lines[:, 1])
+    for image in range(images):
+        mine = values[lines[:, 0] == image]
+        if len(mine):
+            if len(mine) != logits.shape[1]:
+                raise RuntimeError(f"image {image} gave {len(mine)} logits, not {logits.shape[1]}")
+            logits[image] = torch.from_numpy(mine)
+    return Run(
+        logits=logits, status=[(ErrorCode(error), command) for _, error, command, _ in status.tolist()],
+        act=_records(folder / "act.txt", act_records(compiled.spec)),
+        residual=_records(folder / "residual.txt", residual_records(compiled.spec)),
+        events=_table(folder / "events.txt", len(EVENTS)), cycles=status[:, 3],
+        seconds=bench.test_seconds, build_seconds=bench.build_seconds,
+    )

@@ -1,0 +1,149 @@
+// Runs the accelerator on images without Python in the cycle loop.
+//
+// Streams the model once per image and the images one after the other, takes logits and status, and writes what
+// the debug tap shows. Files, all in the working folder, all hexadecimal:
+//   settings.hex  in: model words, columns of one image, images, stall percent, seed, tap (0 or 1)
+//   model.hex     in: model stream, one word a line
+//   pixels.hex    in: input columns of all images, one a line
+//   logits.txt    out: "<image> <logit>"
+//   status.txt    out: "<image> <error> <command> <cycle>"
+//   act.txt, residual.txt  out, with tap: "<image> <command> <address> <data>"
+//   events.txt    out: "<image> <command> <cycle> <beats> <model words>" when a command is complete
+// With stall percent s, every port pauses at random in s of 100 cycles.
+`default_nettype none
+
+module harness #(
+    parameter MODEL_BITS = 64,
+    parameter MODEL_DEPTH = 1024,
+    parameter PIXEL_BITS = 32,
+    parameter PIXEL_DEPTH = 1024,
+    parameter LOGIT_BITS = 16,
+    parameter ACT_ADDRESS_BITS = 10,
+    parameter ACT_BITS = 64,
+    parameter RESIDUAL_ADDRESS_BITS = 10,
+    parameter RESIDUAL_BITS = 64
+) (
+    input wire clk,
+    input wire rst,
+    output reg done = 0,
+    output reg [31:0] image = 0,
+    output reg [63:0] cycle = 0
+);
+    reg [MODEL_BITS-1:0] model [0:MODEL_DEPTH-1];
+    reg [PIXEL_BITS-1:0] pixels [0:PIXEL_DEPTH-1];
+
+    reg [31:0] settings [0:5];
+    wire [31:0] model_words = settings[0], columns = settings[1], images = settings[2];
+    wire [31:0] stall = settings[3], seed = settings[4];
+    wire tap = settings[5][0];
+    integer logits_file, status_file, act_file, residual_file, events_file;
+
+    initial begin
+        $readmemh("settings.hex", settings);
+        $readmemh("model.hex", model);
+        $readmemh("pixels.hex", pixels);
+        logits_file = $fopen("logits.txt", "w");
+        status_file = $fopen("status.txt", "w");
+        events_file = $fopen("events.txt", "w");
+        act_file = $fopen("act.txt", "w");
+        residual_file = $fopen("residual.txt", "w");
+    end
+
+    // Pauses: one pseudo-random byte per port and cycle.
+    reg [63:0] random = 64'h9e3779b97f4a7c15;
+    reg seeded = 0;
+    wire [63:0] mixed = random ^ (random << 13);
+    wire [63:0] mixed2 = mixed ^ (mixed >> 7);
+    wire [63:0] next_random = mixed2 ^ (mixed2 << 17);
+    wire [15:0] threshold = stall[15:0] * 16'd256 / 16'd100;
+    wire [127:0] junk = {random, random};
+    wire pause_model = {8'd0, random[7:0]} < threshold;
+    wire pause_pixel = {8'd0, random[15:8]} < threshold;
+    wire pause_logit = {8'd0, random[23:16]} < threshold;
+    wire pause_status = {8'd0, random[31:24]} < threshold;
+
+    // Once a beat is offered it stays (rule 2).
+    reg model_offered = 0, pixel_offered = 0;
+    reg [31:0] model_index = 0, model_image = 0, column = 0, pixel_image = 0;
+    wire model_valid = (model_image < images) & (model_offered | ~pause_model) & ~rst;
+    wire pixel_valid = (pixel_image < images) & (pixel_offered | ~pause_pixel) & ~rst;
+    wire model_last = model_index == model_words - 1;
+    wire pixel_last = column == columns - 1;
+    wire model_ready, pixel_ready, logit_valid, status_valid;
+    wire logit_ready = ~pause_logit, status_ready = ~pause_status;
+    wire [LOGIT_BITS-1:0] logit;
+    wire [23:0] status;  // {command, error}
+    wire [MODEL_BITS:0] model_payload = {model_last, model_valid ? model[model_index] : junk[MODEL_BITS-1:0]};
+    wire [PIXEL_BITS:0] pixel_payload = {pixel_last, pixel_valid ? pixels[pixel_image * columns + column] : junk[PIXEL_BITS-1:0]};
+
+    wire [15:0] tap_command;
+    wire act_valid, residual_valid, beat;
+    wire [ACT_ADDRESS_BITS-1:0] act_address;
+    wire [ACT_BITS-1:0] act_data;
+    wire [RESIDUAL_ADDRESS_BITS-1:0] residual_address;
+    wire [RESIDUAL_BITS-1:0] residual_data;
+
+    accelerator dut (
+        .clk(clk), .rst(rst),
+        .model__payload(model_payload), .model__valid(model_valid), .model__ready(model_ready),
+        .i__payload(pixel_payload), .i__valid(pixel_valid), .i__ready(pixel_ready),
+        .o__payload(logit), .o__valid(logit_valid), .o__ready(logit_ready),
+        .status__payload(status), .status__valid(status_valid), .status__ready(status_ready),
+        .tap__command(tap_command), .tap__beat(beat),
+        .tap__act_valid(act_valid), .tap__act_address(act_address), .tap__act_data(act_data),
+        .tap__residual_valid(residual_valid), .tap__residual_address(residual_address),
+        .tap__residual_data(residual_data), .busy()
+    );
+
+    reg [15:0] last_command = 1;
+    reg [31:0] beats = 0, words = 0;
+
+    always @(posedge clk) begin
+        cycle <= cycle + 1;
+        random <= next_random;
+        if (!seeded) begin
+            seeded <= 1;
+            random <= random ^ {seed, seed};
+        end
+        if (!rst) begin
+            model_offered <= model_valid & ~model_ready;
+            pixel_offered <= pixel_valid & ~pixel_ready;
+            if (model_valid & model_ready) begin
+                model_index <= model_last ? 0 : model_index + 1;
+                if (model_last) model_image <= model_image + 1;
+            end
+            if (pixel_valid & pixel_ready) begin
+                column <= pixel_last ? 0 : column + 1;
+                if (pixel_last) pixel_image <= pixel_image + 1;
+            end
+            if (act_valid && tap)
+                $fwrite(act_file, "%h %h %h %h\n", image, tap_command,
+                        {{(32-ACT_ADDRESS_BITS){1'b0}}, act_address}, act_data);
+            if (residual_valid && tap)
+                $fwrite(residual_file, "%h %h %h %h\n", image, tap_command,
+                        {{(32-RESIDUAL_ADDRESS_BITS){1'b0}}, residual_address}, residual_data);
+            beats <= beats + {31'd0, beat};
+            words <= words + {31'd0, model_valid & model_ready};
+            // The command number of the tap moves on when a command is complete.
+            last_command <= tap_command;
+            if (tap_command != last_command)
+                $fwrite(events_file, "%h %h %h %h %h\n", image, last_command, cycle, beats, words);
+            if (logit_valid & logit_ready)
+                $fwrite(logits_file, "%h %h\n", image, {{(32-LOGIT_BITS){logit[LOGIT_BITS-1]}}, logit});
+            if (status_valid & status_ready) begin
+                $fwrite(status_file, "%h %h %h %h\n", image, status[7:0], status[23:8], cycle);
+                image <= image + 1;
+                if (image == images - 1) begin
+                    $fclose(logits_file);
+                    $fclose(status_file);
+                    $fclose(events_file);
+                    $fclose(act_file);
+                    $fclose(residual_file);
+                    done <= 1;
+                end
+            end
+        end
+    end
+endmodule
+
+`default_nettype wire
