@@ -14,6 +14,8 @@ __all__ = ["COMMANDS", "app"]
 COMMANDS = {
     "doctor": ("vitric.flow.doctor:doctor_command", "Show every tool and package: version, path, source."),
     "train": ("vitric.flow.train:train_command", "Train a float ViT on the digits."),
+    "compile": ("vitric.flow.inspect:compile_command", "Compile an integer model to a model stream."),
+    "inspect": ("vitric.flow.inspect:inspect_command", "Check a model stream and show its commands."),
 }
 """Command name: (``module:function``, one line for ``vitric --help``). The function is a typer command."""
 

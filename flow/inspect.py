@@ -1,0 +1,112 @@
+"""`vitric compile` and `vitric inspect`: model streams made and shown on the command line."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .report import UserError, console, write_json
+
+__all__ = ["command_row", "compile_command", "describe", "inspect_command", "named_spec"]
+
+
+def named_spec(name: str):
+    """Return the named accelerator spec; :exc:`UserError` lists the names if there is none."""
+    from vitric.golden.spec.accelerator import SPECS
+
+    if name not in SPECS:
+        raise UserError(f"unknown accelerator {name!r}; the named ones are {', '.join(SPECS)}")
+    return SPECS[name]
+
+
+def compile_command(
+    model: Annotated[Path, typer.Option(help="Integer model (*.safetensors), as `vitric quantize` writes it.")],
+    config: Annotated[str, typer.Option(help="Named accelerator spec, for example digits.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Model stream to write.")],
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON; - is stdout.")
+    ] = None,
+) -> None:
+    """Compile an integer model to the model stream of an accelerator.
+
+    If the model does not fit, the error lists every capacity with what is needed and what there is.
+    """
+    from vitric.golden.integer.storage import load_integer
+
+    from .compile import compile_model
+
+    spec = named_spec(config)
+    try:
+        integer = load_integer(model)
+    except (OSError, ValueError) as error:
+        raise UserError(str(error)) from error
+    compiled = compile_model(integer, spec)
+    compiled.stream.save(out)
+    figures = describe(compiled.stream) | {"file": str(out), "act_words_used": compiled.act_words}
+    del figures["commands"]
+    if json_file is not None:
+        write_json(json_file, figures)
+    console(stderr=str(json_file) == "-").print(
+        f"{out}: {figures['bytes']} bytes for {spec.name}, {figures['command_count']} commands, "
+        f"{compiled.act_words} of {spec.act_words} activation words", markup=False)
+
+
+def command_row(command) -> dict:
+    """Return what the table and the JSON show of one :class:`~vitric.flow.decode.Command`."""
+    from vitric.golden.spec.command import Opcode
+
+    fields = command.fields
+    row = {"index": fields["index"], "opcode": command.opcode.name, "target": "", "flags": [], "planes": command.planes,
+           "a_wait": fields["a_wait"], "w_wait": fields["w_wait"], "groups": fields["groups"], "sets": fields["sets"],
+           "set_tiles": fields["set_tiles"], "k_words": fields["k_words"], "passes": 0, "columns": fields["columns"],
+           "dst_base": fields["dst_base"], "position": command.position, "words": command.words}
+    if command.opcode is Opcode.MATMUL:
+        row |= {"target": command.target.name, "flags": [flag.name for flag in command.flags],
+                "passes": len(command.passes)}
+    return row
+
+
+def describe(stream) -> dict:
+    """Return the figures of a :class:`~vitric.flow.stream.ModelStream` and one row per command, ready for JSON."""
+    commands = stream.commands()
+    return {
+        "spec": stream.spec.name, "spec_hash": stream.spec.hash, "model_bits": stream.spec.model_bits,
+        "bytes": len(stream.data), "words": len(stream), "command_count": len(commands),
+        "commands": [command_row(command) for command in commands],
+    }
+
+
+def inspect_command(
+    file: Annotated[Path, typer.Argument(help="Model stream.")],
+    config: Annotated[
+        str | None, typer.Option(help="Accelerator spec it must be for; by default the named one that it is for.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout instead of a table.")] = False,
+) -> None:
+    """Check a model stream and show its commands.
+
+    Every check word, index and size is verified first; a damaged file ends with an error that names the block.
+    """
+    from .stream import ModelStream
+
+    stream = ModelStream.load(file, named_spec(config) if config else None)
+    figures = describe(stream)
+    if as_json:
+        sys.stdout.write(json.dumps(figures, indent=2) + "\n")
+        return
+    from rich.table import Table
+
+    table = Table(title=f"{file}: {figures['bytes']} bytes, {len(stream)} words of {stream.spec.model_bits} bits "
+                        f"for {stream.spec.name}", box=None)
+    for heading in ("#", "command", "flags", "planes", "waits", "groups", "sets", "tiles", "k", "passes", "words"):
+        table.add_column(heading, justify="left" if heading in ("command", "flags") else "right",
+                         no_wrap=heading != "flags")
+    for row in figures["commands"]:
+        waits = ",".join(str(row[name]) for name in ("a_wait", "w_wait") if row[name])
+        table.add_row(
+            str(row["index"]), f"{row['opcode']} {row['target'].lower()}", " ".join(row["flags"]).lower(),
+            *(str(value) for value in (row["planes"], waits, row["groups"], row["sets"], row["set_tiles"],
+                                       row["k_words"], row["passes"], row["words"])))
+    console().print(table)
