@@ -58,6 +58,20 @@ def test_buffer_ready_is_registered():
     run(dut, bench)
 
 
+@pytest.mark.parametrize("index", range(len(units())))
+def test_fills_while_stalled(index):
+    """An empty unit accepts beats although its output is never ready."""
+    dut = units()[index]
+    capacity = {PipelineRegister: 1, StreamBuffer: 2}.get(type(dut)) or dut.depth
+
+    async def bench(ctx):
+        ctx.set(dut.i.valid, 1)
+        for _ in range(capacity + 4):
+            await ctx.tick()
+
+    assert len(run(dut, bench)["i"].transfers) == capacity
+
+
 def test_queue_level():
     dut = Queue(8, depth=5)
 

@@ -13,9 +13,8 @@ def bench(spec, folder, dut=None, **options):
         extra_env={"VITRIC_SPEC": json.dumps(asdict(spec))}, **options)
 
 
-@pytest.mark.parametrize("spec", [TableSpec(lanes=4), TableSpec(lanes=3, index_bits=5, out_bits=3)], ids=["8", "5"])
-def test_gelu(spec, tmp_path):
-    assert len(bench(spec, tmp_path).tests) == 25
+def test_gelu(tmp_path):
+    assert len(bench(TableSpec(lanes=3, index_bits=8, out_bits=7), tmp_path).tests) == 25
 
 
 class Passing(Gelu):
