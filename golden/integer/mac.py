@@ -21,7 +21,7 @@ def mac_array(
 
     Beat n computes ``dot[r][c] = sum_d a[n][r][d] * w[n][c][d]`` and then
     ``acc = (0 if first[n] else acc << spec.shifts[shift[n]]) + dot``; where ``last[n]``, ``acc`` is emitted.
-    The shift of a beat with ``first`` has no effect. The accumulators start at 0.
+    The shift of a beat with ``first`` has no effect. The first beat of all must have it.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def mac_array(
     TypeError
         An operand is not an integer tensor.
     ValueError
-        A shape does not match the spec, or a weight is ``-2**(w_bits-1)``.
+        A shape does not match the spec, a weight is ``-2**(w_bits-1)``, or the first beat has no ``first``.
     OverflowError
         An operand does not fit its width, or an accumulator passes ``acc_bits`` (it would wrap in hardware).
     """
@@ -60,6 +60,8 @@ def mac_array(
         _check_shape(name, flags, (beats,))
         if beats and not (0 <= int(flags.min()) and int(flags.max()) < limit):
             raise ValueError(f"{name} must lie between 0 and {limit - 1}")
+    if beats and not int(first[0]):
+        raise ValueError("the first beat must begin an accumulation (first = 1)")
     assert_fits("a", a, spec.a_bits, signed=False)
     assert_fits("w", w, spec.w_bits)
     if w.numel() and int(w.min()) < -spec.w_max:
@@ -67,7 +69,7 @@ def mac_array(
 
     bound = spec.depth * spec.a_max * spec.w_max
     dots = integer_matmul(a, w.transpose(1, 2), bound=bound)
-    acc = torch.zeros(spec.rows, spec.cols, dtype=torch.int64)
+    acc = None
     emitted = []
     for dot, is_first, is_last, index in zip(dots, first.tolist(), last.tolist(), shift.tolist(), strict=True):
         acc = dot if is_first else (acc << spec.shifts[index]) + dot

@@ -15,8 +15,9 @@ class MacArray(wiring.Component):
     """Accumulate ``a @ w.T`` over beats: ``rows`` tokens times ``cols`` channels, ``depth`` terms per beat.
 
     Each beat computes ``dot[r][c] = sum_d a[r][d] * w[c][d]`` and then
-    ``acc = (0 if first else acc << shifts[shift]) + dot``; a beat with ``last`` emits ``acc``. The arithmetic is
-    exact as long as the accumulator fits ``acc_bits``; weights must not be ``-2**(w_bits-1)``.
+    ``acc = (0 if first else acc << shifts[shift]) + dot``; a beat with ``last`` emits ``acc``. The first beat after
+    reset must have ``first``. The arithmetic is exact as long as the accumulator fits ``acc_bits``; weights must not
+    be ``-2**(w_bits-1)``.
 
     *Handshake.* Both ports follow the stream rules. ``first``, ``last`` and ``shift`` belong to the beat; beats of
     one accumulation may be any number of cycles apart. Results are registered apart from the accumulators, so the
@@ -60,18 +61,28 @@ class MacArray(wiring.Component):
         })
         super().__init__({"i": In(stream.Signature(i_layout)), "o": Out(stream.Signature(o_layout))})
 
+    @property
+    def latency(self) -> int:
+        """Cycles from the transfer of a beat with ``last`` to ``o.valid``, without stalls."""
+        return self.spec.latency
+
+    @property
+    def interval(self) -> int:
+        """Cycles between accepted beats, without stalls."""
+        return self.spec.interval
+
     def elaborate(self, platform):
         """Build the control pipeline, the operand registers and one dot product and accumulator for each r, c."""
         spec = self.spec
         m = Module()
         en = Signal()
-        valid, first, last, shift = self._control(m, en)
+        starts, ends, valid, shift = self._control(m, en)
 
         m.d.comb += [
-            en.eq(~(self.o.valid & ~self.o.ready & valid[-1] & last[-1])),
+            en.eq(~(self.o.valid & ~self.o.ready & ends[-1])),
             self.i.ready.eq(en),
         ]
-        with m.If(en & valid[-1] & last[-1]):
+        with m.If(en & ends[-1]):
             m.d.sync += self.o.valid.eq(1)
         with m.Elif(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
@@ -95,9 +106,9 @@ class MacArray(wiring.Component):
                     acc.shift.eq(shift[-1]),
                     acc.en.eq(en & valid[-1]),
                     # The beat behind the one that is being added starts afresh: clear when it takes its place.
-                    acc.clear.eq(en & valid[-2] & first[-2]),
+                    acc.clear.eq(en & starts[-2]),
                 ]
-                with m.If(en & valid[-1] & last[-1]):
+                with m.If(en & ends[-1]):
                     m.d.sync += self.o.p.acc[r][c].eq(acc.sum)
         return m
 
@@ -108,13 +119,18 @@ class MacArray(wiring.Component):
         return GenericDot(self.spec), GenericAccumulator(self.spec)
 
     def _control(self, m, en):
-        """Delay the sidebands beside the data: item 0 with the operand registers, item -1 at the accumulator."""
-        source = self.i.valid, self.i.p.first, self.i.p.last, self.i.p.shift
+        """Delay the sidebands beside the data: item 0 with the operand registers, item -1 at the accumulator.
+
+        ``first`` and ``last`` are joined with ``valid`` at the start, so that enable and clear, which drive every
+        register of the array, come from as little logic as possible.
+        """
+        payload, valid = self.i.p, self.i.valid
+        source = payload.first & valid, payload.last & valid, valid, payload.shift
         stages = []
         for stage in range(self.spec.tree_levels + 1):
             flags = tuple(
                 Signal.like(flag, name=f"{name}_{stage}")
-                for name, flag in zip(("valid", "first", "last", "shift"), source, strict=True)
+                for name, flag in zip(("starts", "ends", "valid", "shift"), source, strict=True)
             )
             with m.If(en):
                 m.d.sync += [q.eq(flag) for q, flag in zip(flags, source, strict=True)]

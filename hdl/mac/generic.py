@@ -79,7 +79,7 @@ class GenericAccumulator(wiring.Component):
     def elaborate(self, platform):
         """Build the register, its shift and its adder."""
         m = Module()
-        acc = Signal(signed(self.spec.acc_bits))
+        acc = Signal(signed(self.spec.acc_bits), reset_less=True)
         shifted = acc
         for index, amount in enumerate(self.spec.shifts[1:], start=1):
             shifted = Mux(self.shift == index, acc.shift_left(amount), shifted)

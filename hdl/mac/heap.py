@@ -9,9 +9,12 @@ about B cells plus one per chain, whatever the numbers that the bits belong to.
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-__all__ = ["Chain", "is_last_level", "plan_level"]
+__all__ = ["Chain", "fewest_bits", "plan_level"]
 
 T = TypeVar("T")
+
+_LOW = 4
+"""Height of a low heap; the smallest that lets every heap of the array reach one row in the levels of its spec."""
 
 
 @dataclass(frozen=True)
@@ -28,17 +31,23 @@ class Chain(Generic[T]):
     carry_out: bool
 
 
-def is_last_level(heights: list[int]) -> bool:
-    """Return whether one chain can add up columns of these heights."""
+def fewest_bits(columns: list[list[T]]) -> int:
+    """Return with how few bits a column should let a chain pass through it, by the height of the heap.
+
+    2 is cheapest: no cell is spent on a bit that stays. In a low heap it is 1, which keeps carries from piling up and
+    costing a level. When one chain can add up everything it is 0, so that this chain reaches the last column.
+    """
+    heights = [len(column) for column in columns]
     start = next((k for k, height in enumerate(heights) if height > 1), 0)
-    return heights[start] <= 3 and all(height <= 2 for height in heights[start + 1:])
+    if heights[start] <= 3 and all(height <= 2 for height in heights[start + 1:]):
+        return 0
+    return 1 if max(heights) <= _LOW else 2
 
 
-def plan_level(columns: list[list[T]], *, last: bool) -> tuple[list[Chain[T]], list[list[T]]]:
+def plan_level(columns: list[list[T]], fewest: int) -> tuple[list[Chain[T]], list[list[T]]]:
     """Return the chains of one level and the bits that none of them takes, by column.
 
-    Each chain starts at the lowest column that still has two bits and goes on for as long as it finds two; with
-    ``last`` (see :func:`is_last_level`), through to the last column.
+    Each chain starts at the lowest column that still has two bits and goes on for as long as columns have ``fewest``.
     """
     left = [list(column) for column in columns]
     chains = []
@@ -49,7 +58,7 @@ def plan_level(columns: list[list[T]], *, last: bool) -> tuple[list[Chain[T]], l
         carry_in = left[start].pop(0) if len(left[start]) > 2 else None
         pairs = []
         for column in left[start:]:
-            if len(column) < 2 and not last:
+            if len(column) < fewest:
                 break
             x = column.pop(0) if column else None
             y = column.pop(0) if column else None

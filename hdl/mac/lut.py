@@ -8,7 +8,7 @@ from vitric.golden.spec.mac import MacArraySpec
 
 from ..fabric.carry import CarryChain, Cell
 from .generic import accumulator_members, dot_members
-from .heap import Chain, is_last_level, plan_level
+from .heap import Chain, fewest_bits, plan_level
 
 __all__ = ["LutAccumulator", "LutDot"]
 
@@ -116,8 +116,7 @@ class LutDot(wiring.Component):
         m = Module()
         columns = self._first_level(m)
         for level in range(1, self.spec.tree_levels):
-            last = is_last_level([len(column) for column in columns])
-            chains, left = plan_level(columns, last=last)
+            chains, left = plan_level(columns, fewest_bits(columns))
             columns = self._sums(m, f"level_{level}", chains, inverted=False)
             for column, bits in zip(columns, left, strict=True):
                 column += [self._delay(m, bit, f"left_{level}") for bit in bits]
@@ -137,7 +136,7 @@ class LutDot(wiring.Component):
                 for j in planes:
                     for i in range(spec.a_bits):
                         products[i + j].append(_Product(self.a[d][i], self.w[d][j]))
-            chains, left = plan_level(products, last=False)
+            chains, left = plan_level(products, 2)
             for column, bits in zip(columns, self._sums(m, name, chains, inverted=name == "negative"), strict=True):
                 column += bits
             for column, bits in zip(columns, left, strict=True):
@@ -201,7 +200,7 @@ class LutAccumulator(wiring.Component):
         """Build the register and its chain."""
         m = Module()
         bits, shifts = self.spec.acc_bits, self.spec.shifts
-        acc = Signal(bits)
+        acc = Signal(bits, reset_less=True)
         cells, inputs = [Cell.LINK_ZERO], [{}]
         moved = self.shift.any()
         for k in range(bits):

@@ -1,0 +1,220 @@
+# amaranth: UnusedElaboratable=no
+import itertools
+import random
+
+import pytest
+import torch
+from vitric.golden.arith import nearest_signed_code, split_signed, split_unsigned
+from vitric.golden.integer.mac import mac_array
+from vitric.golden.spec.mac import MacArraySpec
+from vitric.hdl.mac.array import MacArray
+from vitric.hdl.mac.heap import fewest_bits, plan_level
+
+from tests.hdl.stream_kit import STALLS, interval, latency, run, send, transform
+
+MAPPINGS = ("generic", "lut")
+
+
+def spec(**changes):
+    return MacArraySpec(**({"rows": 1, "cols": 1, "depth": 1, "a_bits": 4, "w_bits": 4, "acc_bits": 40} | changes))
+
+
+def beats(a, w, first, last, shift):
+    """Return the payloads of beats given as tensors."""
+    names = "a", "w", "first", "last", "shift"
+    columns = (tensor.tolist() for tensor in (a, w, first, last, shift))
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def check(array, operands, **options):
+    """Send the beats through the array and compare with golden; return the checkers."""
+    expected = [{"acc": acc} for acc in mac_array(array, *operands).tolist()]
+    outputs, checkers = transform(MacArray(array), beats(*operands), outputs=len(expected), **options)
+    assert outputs == expected
+    return checkers
+
+
+def random_operands(array, count, seed):
+    """Return operands with a share of extremes, accumulations of at most four beats, and some odd ends.
+
+    Some accumulations emit more than once, some are given up without a result.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    rng = random.Random(seed)
+
+    def integers(low, high, *shape):
+        values = torch.randint(low, high + 1, shape, generator=generator)
+        kind = torch.randint(0, 8, (count,) + (1,) * (len(shape) - 1), generator=generator)
+        return torch.where(kind == 0, low, torch.where(kind == 1, high, values))
+
+    first, run_length = [1], 1
+    for _ in range(count - 1):
+        first.append(int(run_length == 4 or rng.random() < 0.3))
+        run_length = 1 if first[-1] else run_length + 1
+    return (
+        integers(0, array.a_max, count, array.rows, array.depth),
+        integers(-array.w_max, array.w_max, count, array.cols, array.depth),
+        torch.tensor(first),
+        torch.tensor([int(rng.random() < 0.5) for _ in range(count - 1)] + [1]),
+        torch.tensor([rng.randrange(len(array.shifts)) for _ in range(count)]),
+    )
+
+
+@pytest.mark.parametrize("mapping", MAPPINGS)
+@pytest.mark.parametrize(("a_bits", "w_bits"), list(itertools.product(range(2, 9), range(2, 9))))
+def test_every_pair_of_widths(a_bits, w_bits, mapping):
+    array = spec(depth=1 + (a_bits + w_bits) % 3, a_bits=a_bits, w_bits=w_bits, shifts=(0, a_bits), mapping=mapping)
+    check(array, random_operands(array, 60, a_bits * 8 + w_bits))
+
+
+@pytest.mark.parametrize("mapping", MAPPINGS)
+@pytest.mark.parametrize(("depth", "a_bits", "w_bits"), [(1, 4, 4), (1, 2, 5), (1, 5, 2), (2, 2, 2), (1, 3, 3)])
+def test_every_operand(depth, a_bits, w_bits, mapping):
+    array = spec(depth=depth, a_bits=a_bits, w_bits=w_bits, mapping=mapping)
+    a = list(itertools.product(range(array.a_max + 1), repeat=depth))
+    w = list(itertools.product(range(-array.w_max, array.w_max + 1), repeat=depth))
+    pairs = list(itertools.product(a, w))
+    ones = torch.ones(len(pairs), dtype=torch.int64)
+    operands = torch.tensor([[x] for x, _ in pairs]), torch.tensor([[y] for _, y in pairs]), ones, ones, ones * 0
+    check(array, operands)
+
+
+SHAPES = [  # rows, cols, depth, a_bits, w_bits, shifts
+    (3, 2, 5, 4, 4, (0, 4)), (1, 4, 7, 3, 5, (0,)), (2, 2, 16, 4, 4, (0, 4)), (2, 3, 11, 2, 2, (0, 1, 2)),
+    (4, 1, 3, 8, 8, (0, 2, 3, 5)), (1, 1, 33, 4, 3, (0, 4)), (2, 1, 1, 6, 7, (0, 6)),
+]
+
+
+@pytest.mark.parametrize("mapping", MAPPINGS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_shapes(shape, mapping):
+    names = "rows", "cols", "depth", "a_bits", "w_bits", "shifts"
+    array = spec(**dict(zip(names, shape, strict=True)), mapping=mapping)
+    checkers = check(array, random_operands(array, 80, sum(shape[:5])))
+    assert interval(checkers["i"]) == array.interval
+
+
+@pytest.mark.parametrize("mapping", MAPPINGS)
+@pytest.mark.parametrize("send_stall", STALLS)
+@pytest.mark.parametrize("receive_stall", STALLS)
+def test_stalls(send_stall, receive_stall, mapping):
+    array = spec(rows=2, cols=2, depth=3, mapping=mapping)
+    seed = STALLS.index(send_stall) * 3 + STALLS.index(receive_stall)
+    operands = random_operands(array, 120, seed)
+    checkers = check(array, operands, send_stall=send_stall, receive_stall=receive_stall, seed=seed)
+    assert len(checkers["i"].transfers) == 120
+
+
+@pytest.mark.parametrize("mapping", MAPPINGS)
+def test_planes(mapping):
+    """8-bit operands on a 4-bit array: four passes of nibbles, most significant pair first."""
+    torch.manual_seed(3)
+    array = spec(rows=2, cols=3, depth=4, acc_bits=22, mapping=mapping)
+    a = torch.randint(0, 256, (2, 12))
+    w = nearest_signed_code(torch.randint(-119, 120, (3, 12)), 4, 2)
+    (low_a, high_a), (low_w, high_w) = split_unsigned(a, 4, 2), split_signed(w, 4, 2)
+    payloads = []
+    for x, y, shift in (high_a, high_w, 0), (high_a, low_w, 1), (low_a, high_w, 0), (low_a, low_w, 1):
+        for k in range(0, 12, 4):
+            payloads.append({
+                "a": x[:, k:k + 4].tolist(), "w": y[:, k:k + 4].tolist(), "first": int(not payloads),
+                "last": int(len(payloads) == 11), "shift": shift if k == 0 else 0,
+            })
+    outputs, _ = transform(MacArray(array), payloads, outputs=1)
+    assert outputs == [{"acc": (a @ w.T).tolist()}]
+
+
+@pytest.mark.parametrize("mapping", MAPPINGS)
+@pytest.mark.parametrize(("depth", "w_bits"), [(1, 2), (1, 3), (4, 4), (5, 3), (16, 8)])
+def test_latency_and_interval(depth, w_bits, mapping):
+    array = spec(depth=depth, w_bits=w_bits, mapping=mapping)
+    a, w, first, last, shift = random_operands(array, 20, depth)
+    checkers = check(array, (a, w, first | 1, last | 1, shift))
+    dut = MacArray(array)
+    assert latency(checkers["i"], checkers["o"]) == array.latency == dut.latency
+    assert interval(checkers["i"]) == interval(checkers["o"]) == array.interval == dut.interval == 1
+
+
+@pytest.mark.parametrize("mapping", MAPPINGS)
+def test_waiting_result_does_not_stop_the_next(mapping):
+    array = spec(mapping=mapping)
+    dut = MacArray(array)
+    first_of_two = {"a": [[2]], "w": [[3]], "first": 1, "last": 1, "shift": 0}
+    body = [{"a": [[1]], "w": [[1]], "first": int(n == 0), "last": int(n == 29), "shift": 0} for n in range(30)]
+    taken = []
+
+    async def sender(ctx):
+        await send(ctx, dut.i, [first_of_two, *body])
+        ctx.set(dut.i.valid, 1)  # one beat more keeps offering, to see that the array does stop in the end
+        for _ in range(3 * array.latency):
+            await ctx.tick()
+        assert not ctx.get(dut.i.ready)
+        assert ctx.get(dut.o.payload.acc[0][0]) == 6
+        for _ in range(2):
+            ctx.set(dut.o.ready, 1)
+            _, _, valid, acc = await ctx.tick().sample(dut.o.valid, dut.o.payload.acc[0][0])
+            taken.append((valid, acc))
+
+    checkers = run(dut, sender)
+    assert interval(checkers["i"]) == 1 or checkers["i"].transfers[:31] == list(range(31))
+    assert taken == [(1, 6), (1, 30)]
+
+
+def test_unknown_fabric():
+    with pytest.raises(ValueError, match="fabric must be one of None, 'ecp5', not 'gowin'"):
+        MacArray(spec(), fabric="gowin")
+
+
+def chain_outputs(chain):
+    """Return the value of a chain's sum over columns of integers 0 and 1, as bits by column."""
+    total = chain.carry_in or 0
+    for n, (x, y) in enumerate(chain.pairs):
+        total += (x or 0) + (y or 0) << n
+    return [total >> n & 1 for n in range(len(chain.pairs) + chain.carry_out)]
+
+
+def test_plan_keeps_the_sum():
+    rng = random.Random(4)
+    for _ in range(200):
+        width = rng.randint(1, 9)
+        columns = [[rng.getrandbits(1) for _ in range(rng.randint(0, 12))] for _ in range(width)]
+        total = sum(sum(column) << k for k, column in enumerate(columns)) % (1 << width)
+        for _ in range(6):
+            chains, columns = plan_level(columns, fewest_bits(columns))
+            for chain in chains:
+                for n, bit in enumerate(chain_outputs(chain)):
+                    columns[chain.start + n].append(bit)
+        assert all(len(column) <= 1 for column in columns)
+        assert sum(sum(column) << k for k, column in enumerate(columns)) == total
+
+
+def levels_needed(array):
+    """Return how many levels bring the heap of a dot product down to one row."""
+    width, sign = array.dot_bits, array.w_bits - 1
+    constant = -(array.depth * array.a_max << sign)
+    columns = [[0] * (constant >> k & 1) for k in range(width)]
+    for planes in range(sign), [sign]:
+        products = [[] for _ in range(width)]
+        for j, i in itertools.product(planes, range(array.a_bits)):
+            products[i + j] += [0] * array.depth
+        chains, left = plan_level(products, 2)
+        for column, bits in zip(columns, left, strict=True):
+            column += bits
+        for chain in chains:
+            for n, bit in enumerate(chain_outputs(chain)):
+                columns[chain.start + n].append(bit)
+    levels = 1
+    while max(map(len, columns)) > 1:
+        chains, columns = plan_level(columns, fewest_bits(columns))
+        for chain in chains:
+            for n, bit in enumerate(chain_outputs(chain)):
+                columns[chain.start + n].append(bit)
+        levels += 1
+    return levels
+
+
+@pytest.mark.parametrize("depth", [*range(1, 24), 31, 32, 33, 48, 64])
+def test_latency_suffices_for_every_heap(depth):
+    for a_bits, w_bits in itertools.product(range(2, 9), range(2, 9)):
+        array = spec(depth=depth, a_bits=a_bits, w_bits=w_bits)
+        assert levels_needed(array) <= array.tree_levels, (depth, a_bits, w_bits)
