@@ -9,6 +9,8 @@ import typer
 
 from .report import UserError, console, write_json
 
+_TABLE_WIDTH = 100  # a pipe or a narrow terminal gets whole lines, not cut ones
+
 __all__ = ["command_row", "compile_command", "describe", "inspect_command", "named_spec"]
 
 
@@ -101,12 +103,11 @@ def inspect_command(
     table = Table(title=f"{file}: {figures['bytes']} bytes, {len(stream)} words of {stream.spec.model_bits} bits "
                         f"for {stream.spec.name}", box=None)
     for heading in ("#", "command", "flags", "planes", "waits", "groups", "sets", "tiles", "k", "passes", "words"):
-        table.add_column(heading, justify="left" if heading in ("command", "flags") else "right",
-                         no_wrap=heading != "flags")
+        table.add_column(heading, justify="left" if heading in ("command", "flags") else "right", no_wrap=True)
     for row in figures["commands"]:
         waits = ",".join(str(row[name]) for name in ("a_wait", "w_wait") if row[name])
         table.add_row(
             str(row["index"]), f"{row['opcode']} {row['target'].lower()}", " ".join(row["flags"]).lower(),
             *(str(value) for value in (row["planes"], waits, row["groups"], row["sets"], row["set_tiles"],
                                        row["k_words"], row["passes"], row["words"])))
-    console().print(table)
+    console().print(table, width=max(_TABLE_WIDTH, console().width), crop=False)
