@@ -9,8 +9,6 @@ import typer
 
 from .report import UserError, console, write_json
 
-_TABLE_WIDTH = 100  # a pipe or a narrow terminal gets whole lines, not cut ones
-
 __all__ = ["command_row", "compile_command", "describe", "inspect_command", "named_spec"]
 
 
@@ -98,16 +96,21 @@ def inspect_command(
     if as_json:
         sys.stdout.write(json.dumps(figures, indent=2) + "\n")
         return
-    from rich.table import Table
+    out = console()
+    out.print(f"{file}: {figures['bytes']} bytes, {len(stream)} words of {stream.spec.model_bits} bits for "
+              f"{stream.spec.name}", markup=False, soft_wrap=True)
+    for line in _table(figures["commands"]):
+        out.print(line, markup=False, soft_wrap=True)
 
-    table = Table(title=f"{file}: {figures['bytes']} bytes, {len(stream)} words of {stream.spec.model_bits} bits "
-                        f"for {stream.spec.name}", box=None)
-    for heading in ("#", "command", "flags", "planes", "waits", "groups", "sets", "tiles", "k", "passes", "words"):
-        table.add_column(heading, justify="left" if heading in ("command", "flags") else "right", no_wrap=True)
-    for row in figures["commands"]:
+
+def _table(rows: list[dict]) -> list[str]:
+    """Return the lines of the table; they are never cut, however narrow the terminal is."""
+    lines = [("#", "command", "flags", "planes", "waits", "groups", "sets", "tiles", "k", "passes", "words")]
+    for row in rows:
         waits = ",".join(str(row[name]) for name in ("a_wait", "w_wait") if row[name])
-        table.add_row(
-            str(row["index"]), f"{row['opcode']} {row['target'].lower()}", " ".join(row["flags"]).lower(),
-            *(str(value) for value in (row["planes"], waits, row["groups"], row["sets"], row["set_tiles"],
-                                       row["k_words"], row["passes"], row["words"])))
-    console().print(table, width=max(_TABLE_WIDTH, console().width), crop=False)
+        numbers = (row[name] for name in ("groups", "sets", "set_tiles", "k_words", "passes", "words"))
+        lines.append((str(row["index"]), f"{row['opcode']} {row['target']}".strip(), " ".join(row["flags"]).lower(),
+                      str(row["planes"]), waits, *map(str, numbers)))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return ["  ".join(cell.ljust(width) if 0 < place < 3 else cell.rjust(width)
+                      for place, (cell, width) in enumerate(zip(line, widths, strict=True))) for line in lines]
