@@ -1,10 +1,13 @@
 # amaranth: UnusedElaboratable=no
 import random
+import re
+from pathlib import Path
 
 import pytest
 from amaranth.hdl import Module, signed, unsigned
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
+from vitric.hdl import streams
 from vitric.hdl.streams import Narrow, PipelineRegister, Queue, StreamBuffer, Widen, connect
 
 from tests.hdl.stream_kit import STALLS, check_payload, interval, latency, plain, run, transform
@@ -170,6 +173,12 @@ def test_connect_rejects_sides():
         connect(Module(), a.o, b.o)
     with pytest.raises(TypeError, match="src must be a stream"):
         connect(Module(), a, b.i)
+
+
+def test_only_one_place_connects():
+    folder = Path(streams.__file__).parent
+    callers = [path.name for path in folder.rglob("*.py") if re.search(r"\bwiring\.connect\(", path.read_text())]
+    assert callers == ["streams.py"]
 
 
 @pytest.mark.parametrize("build", [
