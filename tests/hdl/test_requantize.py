@@ -59,7 +59,8 @@ def random_beat(rng, spec, tag_bits):
 
 def test_exhaustive():
     spec = RequantizeSpec(lanes=64, acc_bits=8, bias_bits=2, multiplier_bits=2, shifts=(0, 1, 4, 7), out_bits=2)
-    codes = [(-4, -4, -4), (-4, -4, 3), (-4, 0, 3), (-4, 3, 3), (0, 0, 3), (-1, 1, 2), (3, 3, 3), (-2, -2, 1), (0, 3, 3)]
+    codes = [(-4, -4, -4), (-4, -4, 3), (-4, 0, 3), (-4, 3, 3), (0, 0, 3), (-1, 1, 2), (3, 3, 3), (-2, -2, 1),
+             (0, 3, 3)]
     beats = []
     accs = list(range(-128, 128))
     for bias, multiplier, shift, (low, zero_point, high) in itertools.product(range(-2, 2), range(4), range(4), codes):
