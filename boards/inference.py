@@ -1,0 +1,127 @@
+"""One inference: image bytes to the accelerator, its logits collected, counted, timed and compared."""
+
+from amaranth.hdl import Module, ResetInserter, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from vitric.golden.spec.accelerator import AcceleratorSpec
+from vitric.golden.spec.command import ErrorCode
+from vitric.hdl.accelerator.layouts import STATUS, input_column
+from vitric.hdl.streams import Queue, Widen, connect
+
+__all__ = ["LAST_BYTE", "OUTCOME", "Inference"]
+
+LAST_BYTE = data.StructLayout({"data": 8, "last": 1})
+"""A byte; ``last`` on the final one of an image."""
+
+OUTCOME = data.StructLayout({"error": 8, "command": 16, "cycles": 32, "label": 16, "count": 16})
+"""Of one inference: error code and command of the accelerator's status; clock cycles from ``start`` to the status;
+index of the largest logit (the first of equal ones); number of logits."""
+
+_DISTRIBUTED = 64  # a queue up to this depth needs no block RAM
+
+
+class Inference(wiring.Component):
+    """Feed one image to the accelerator and collect what comes out.
+
+    After ``start`` the bytes of ``i`` become columns of ``rows`` bytes at ``columns``, until the one with ``last``,
+    which must complete a column. The logits are held; when the status arrives the outcome is offered at ``outcome``.
+    If the accelerator ended before it took the whole image, the rest is dropped first.
+
+    *Handshake*: rules 1 to 4 of :mod:`vitric.hdl.streams`, except that a column is withdrawn when the status arrives
+    (the accelerator then takes none). ``start`` is 1 for one cycle, between inferences only. Take every logit from
+    ``o`` before the next ``start``.
+
+    *Latency*: a column is valid one cycle after its last byte; ``outcome`` is valid one cycle after the status, if
+    the image was taken. *Interval*: one byte per cycle.
+
+    Parameters
+    ----------
+    spec : AcceleratorSpec
+
+    Members
+    -------
+    start : 1, in
+    i : stream of LAST_BYTE, in
+    columns : stream of input_column(spec), out
+    logits : stream of signed(residual_bits), in
+    status : stream of STATUS, in
+    outcome : stream of OUTCOME, out
+    o : stream of signed(residual_bits), out
+        Logits of the last inference, class 0 first.
+    label : 16, out
+        Class of the last inference without error.
+    """
+
+    def __init__(self, spec: AcceleratorSpec):
+        self.spec = spec
+        logit = signed(spec.residual_bits)
+        super().__init__({
+            "start": In(1),
+            "i": In(stream.Signature(LAST_BYTE)),
+            "columns": Out(stream.Signature(input_column(spec))),
+            "logits": In(stream.Signature(logit)),
+            "status": In(stream.Signature(STATUS)),
+            "outcome": Out(stream.Signature(OUTCOME)),
+            "o": Out(stream.Signature(logit)),
+            "label": Out(16),
+        })
+
+    def elaborate(self, platform):
+        """Return the module."""
+        m = Module()
+        spec = self.spec
+        logit = signed(spec.residual_bits)
+        m.submodules.queue = queue = Queue(
+            logit, depth=max(2, spec.max_classes), buffered=spec.max_classes > _DISTRIBUTED)
+        widen = Widen(8, ratio=spec.rows)
+        m.submodules.widen = ResetInserter(self.start)(widen)
+        connect(m, wiring.flipped(self.logits), queue.i)
+        connect(m, queue.o, wiring.flipped(self.o))
+
+        ended = Signal()  # the last byte was taken
+        outcome = self.outcome.p
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += ended.eq(self.i.p.last)
+        m.d.comb += [
+            widen.i.payload.eq(self.i.p.data),
+            self.columns.p.last.eq(ended),
+            *(self.columns.p.pixel[row].eq(widen.o.payload[row]) for row in range(spec.rows)),
+        ]
+
+        best = Signal(logit)
+        leader = Signal(16)
+        with m.If(self.logits.valid & self.logits.ready):
+            m.d.sync += outcome.count.eq(outcome.count + 1)
+            with m.If((outcome.count == 0) | (self.logits.payload > best)):
+                m.d.sync += [best.eq(self.logits.payload), leader.eq(outcome.count)]
+
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.sync += [outcome.cycles.eq(0), ended.eq(0)]
+                with m.If(self.start):
+                    m.d.sync += outcome.count.eq(0)
+                    m.next = "RUN"
+            with m.State("RUN"):
+                m.d.sync += outcome.cycles.eq(outcome.cycles + 1)
+                m.d.comb += [
+                    widen.i.valid.eq(self.i.valid & ~ended), self.i.ready.eq(widen.i.ready & ~ended),
+                    self.columns.valid.eq(widen.o.valid), widen.o.ready.eq(self.columns.ready),
+                    self.status.ready.eq(1),
+                ]
+                with m.If(self.status.valid):
+                    m.d.sync += [
+                        outcome.error.eq(self.status.p.error), outcome.command.eq(self.status.p.command),
+                        outcome.label.eq(leader),
+                    ]
+                    with m.If(self.status.p.error == ErrorCode.OK):
+                        m.d.sync += self.label.eq(leader)
+                    m.next = "DRAIN"
+            with m.State("DRAIN"):
+                m.d.comb += self.i.ready.eq(~ended)
+                with m.If(ended):
+                    m.next = "OUTCOME"
+            with m.State("OUTCOME"):
+                m.d.comb += self.outcome.valid.eq(1)
+                with m.If(self.outcome.ready):
+                    m.next = "IDLE"
+        return m

@@ -1,0 +1,204 @@
+"""The host link: frames over a serial line, and the requests and answers that they carry.
+
+This is the contract between the gateware (:mod:`vitric.boards.frame`, :mod:`vitric.boards.controller`) and the host
+(:mod:`vitric.boards.host`); ``docs/host-link.md`` describes it for readers who write another host.
+
+A frame is, in bytes::
+
+    0x56 0xA9  kind  length (2)  payload (length)  CRC-32 (4)
+
+All numbers are little-endian. The CRC is the common one (zlib's) of kind, length and payload. The line carries 8
+data bits, no parity, 1 stop bit.
+"""
+
+import enum
+import struct
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+__all__ = [
+    "BEGIN_LAYOUT", "DATA_LAYOUT", "ERROR_LAYOUT", "INFO_LAYOUT", "Kind", "LENGTH_MAX", "PROTOCOL", "RESULT_LAYOUT",
+    "Frame", "FrameReader", "LinkError", "SYNC", "encode", "layout_bytes", "pack_layout", "unpack_layout",
+]
+
+PROTOCOL = 1
+"""Version of this contract, in the answer to INFO."""
+
+SYNC = b"\x56\xa9"
+"""First bytes of every frame: a letter and its complement."""
+
+LENGTH_MAX = 0xFFFF
+"""Longest payload that the format allows; a device states its own, smaller one in the answer to INFO."""
+
+_HEADER = struct.Struct("<BH")
+_CRC = struct.Struct("<I")
+
+
+class Kind(enum.IntEnum):
+    """What a frame is. Requests are below 0x80; the answer to a request has bit 7 set in addition."""
+
+    INFO = 0x01
+    """No payload."""
+    BEGIN = 0x02
+    """Start to load a model: :data:`BEGIN_LAYOUT`."""
+    DATA = 0x03
+    """A piece of the model: :data:`DATA_LAYOUT`, then model words."""
+    COMMIT = 0x04
+    """Check the model that was loaded and use it from now on. No payload."""
+    INFER = 0x05
+    """Columns of one image in the order of the accelerator's input port, ``rows`` bytes each."""
+    INFO_ANSWER = 0x81
+    """:data:`INFO_LAYOUT`."""
+    BEGIN_ANSWER = 0x82
+    """No payload."""
+    DATA_ANSWER = 0x83
+    """No payload."""
+    COMMIT_ANSWER = 0x84
+    """No payload: the model was whole and is in use."""
+    INFER_ANSWER = 0x85
+    """:data:`RESULT_LAYOUT`, then the logits, class 0 first, signed 16 bits each."""
+    ERROR = 0xFF
+    """:data:`ERROR_LAYOUT`: the request was not carried out, and nothing has changed."""
+
+
+class LinkError(enum.IntEnum):
+    """Reasons in an ERROR frame."""
+
+    BAD_CRC = 1
+    """The CRC of a frame is wrong."""
+    TOO_LONG = 2
+    """A frame states a length beyond the device's ``max_payload``."""
+    CUT_OFF = 3
+    """A frame was begun, and the line then was silent."""
+    BAD_KIND = 4
+    """The kind is no request."""
+    BAD_LENGTH = 5
+    """The length is none that the request can have."""
+    TOO_LARGE = 6
+    """The model, or the end of a piece of it, is beyond the device's capacity."""
+    NOT_BEGUN = 7
+    """DATA or COMMIT without a BEGIN before it."""
+    BAD_MODEL = 8
+    """Length or CRC-32 of the words that were loaded are not those that BEGIN stated."""
+    NO_MODEL = 9
+    """There is no model to infer with."""
+    ACCELERATOR = 10
+    """The accelerator ended the inference with an error: its code and command follow."""
+
+
+Layout = tuple[tuple[str, int], ...]
+
+INFO_LAYOUT: Layout = (
+    ("protocol", 1),       # PROTOCOL
+    ("rows", 1),           # bytes of one column of INFER
+    ("model_bits", 2),     # width of a model word
+    ("max_classes", 2),    # most logits in an answer
+    ("max_payload", 2),    # longest payload of a request
+    ("spec_hash", 4),      # AcceleratorSpec.hash
+    ("capacity", 4),       # longest model, in model words
+    ("model_words", 4),    # length of the model in use, 0 if there is none
+    ("model_crc", 4),      # CRC-32 of all its bytes
+    ("clock_hz", 4),       # cycles per second
+)
+"""Name and bytes of each field of the answer to INFO."""
+
+BEGIN_LAYOUT: Layout = (("words", 4), ("crc", 4))
+"""Length in model words and CRC-32 of all bytes of the model to come."""
+
+DATA_LAYOUT: Layout = (("offset", 4),)
+"""Where in the model the words that follow belong, in model words."""
+
+RESULT_LAYOUT: Layout = (("cycles", 4), ("label", 2))
+"""Clock cycles of the inference; index of the largest logit, the first of equal ones."""
+
+ERROR_LAYOUT: Layout = (("reason", 1), ("request", 1), ("code", 1), ("command", 2))
+"""LinkError; kind of the frame that was refused (0 where it is not known); code and command of the accelerator's
+status (0 but for ACCELERATOR)."""
+
+
+def layout_bytes(layout: Layout) -> int:
+    """Return the length of a layout in bytes."""
+    return sum(size for _, size in layout)
+
+
+def pack_layout(layout: Layout, values: Mapping[str, int]) -> bytes:
+    """Return the bytes of the named fields; :exc:`OverflowError` if one does not fit, KeyError if one is missing."""
+    return b"".join(values[name].to_bytes(size, "little") for name, size in layout)
+
+
+def unpack_layout(layout: Layout, data: bytes) -> dict[str, int]:
+    """Return the fields at the start of ``data``; :exc:`ValueError` if it is too short."""
+    if len(data) < layout_bytes(layout):
+        raise ValueError(f"a payload with {layout[0][0]} must have {layout_bytes(layout)} bytes, not {len(data)}")
+    values, position = {}, 0
+    for name, size in layout:
+        values[name] = int.from_bytes(data[position:position + size], "little")
+        position += size
+    return values
+
+
+def encode(kind: int, payload: bytes = b"") -> bytes:
+    """Return the bytes of one frame.
+
+    Raises
+    ------
+    ValueError
+        ``payload`` is longer than :data:`LENGTH_MAX`.
+    """
+    if len(payload) > LENGTH_MAX:
+        raise ValueError(f"payload must have at most {LENGTH_MAX} bytes, not {len(payload)}")
+    body = _HEADER.pack(kind, len(payload)) + payload
+    return SYNC + body + _CRC.pack(zlib.crc32(body))
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame whose CRC was right."""
+
+    kind: int
+    payload: bytes = b""
+
+
+class FrameReader:
+    """Finds frames in bytes as they arrive, whatever stands between them.
+
+    Bytes that are no part of a good frame are passed over: after a frame with a wrong CRC the search goes on behind
+    its first sync byte, so that a frame inside the wreck of another is found.
+
+    Parameters
+    ----------
+    max_payload : int
+        A frame that states a longer payload is no frame.
+    """
+
+    def __init__(self, max_payload: int = LENGTH_MAX):
+        self.max_payload = max_payload
+        self._bytes = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """Take ``data`` and yield the frames that it completes."""
+        self._bytes += data
+        while (frame := self._next()) is not None:
+            yield frame
+
+    def _next(self) -> Frame | None:
+        prefix = len(SYNC) + _HEADER.size
+        while True:
+            start = self._bytes.find(SYNC)
+            if start < 0:
+                del self._bytes[:max(0, len(self._bytes) - len(SYNC) + 1)]
+                return None
+            del self._bytes[:start]
+            if len(self._bytes) < prefix:
+                return None
+            kind, length = _HEADER.unpack_from(self._bytes, len(SYNC))
+            if length <= self.max_payload:
+                end = prefix + length
+                if len(self._bytes) < end + _CRC.size:
+                    return None
+                if _CRC.unpack_from(self._bytes, end)[0] == zlib.crc32(self._bytes[len(SYNC):end]):
+                    payload = bytes(self._bytes[prefix:end])
+                    del self._bytes[:end + _CRC.size]
+                    return Frame(kind, payload)
+            del self._bytes[:1]

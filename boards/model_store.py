@@ -1,0 +1,155 @@
+"""The model stream in block RAM: one bank in use, one to load the next model into."""
+
+import zlib
+from collections.abc import Sequence
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import crc, data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+from vitric.golden.spec.accelerator import AcceleratorSpec
+from vitric.golden.spec.check import check_int
+from vitric.hdl.accelerator.layouts import model_word
+from vitric.hdl.streams import Narrow, StreamBuffer, connect
+
+__all__ = ["COMMIT", "ModelStore", "model_bytes"]
+
+COMMIT = data.StructLayout({"words": 32, "crc": 32})
+"""Length in model words and CRC-32 of a model that was written."""
+
+
+def model_bytes(words: Sequence[int], model_bits: int) -> bytes:
+    """Return model words as the bytes of a model file."""
+    return b"".join(word.to_bytes(model_bits // 8, "little") for word in words)
+
+
+class ModelStore(wiring.Component):
+    """Two banks of ``capacity`` model words; stream the one in use, fill and check the other.
+
+    ``start`` streams the model in use once at ``o``, ``last`` on its final word. ``write`` puts a word into the other
+    bank. ``commit`` reads that bank back: if the CRC-32 of its first ``words`` words is ``crc`` the banks change
+    roles and ``result`` is 1, else nothing changes and ``result`` is 0; ``commit`` is taken with ``result``. So the
+    model in use is never touched, and what was checked is what the memory holds. A ``words`` of 0 or beyond
+    ``capacity`` gives ``result`` 0 at once.
+
+    *Handshake*: ``write`` is always ready; addresses beyond ``capacity`` are passed over. ``o``, ``commit`` and
+    ``result`` obey rules 1 to 4 of :mod:`vitric.hdl.streams`. ``start`` is accepted only while ``idle`` and must not
+    come together with ``commit.valid``; write only while ``idle``.
+
+    *Latency*: 3 cycles from ``start`` to the first word; a commit takes about ``words * model_bits / 8`` cycles.
+    *Interval*: 1 cycle a word.
+
+    The banks lie in one memory, which is not read while it is written, so that it needs no collision logic.
+
+    Parameters
+    ----------
+    spec : AcceleratorSpec
+        Gives the model word.
+    init : sequence of int
+        Words of the model in use after configuration; empty for none.
+    capacity : int
+        Words of one bank, 1 to 2**20; at least those of ``init``.
+
+    Members
+    -------
+    start : 1, in
+    o : stream of model_word(spec), out
+    write : stream of {address: 32, data: model_bits}, in, always ready
+    commit : stream of COMMIT, in
+    result : stream of 1, out
+    words : 32, out
+        Length of the model in use, 0 if there is none.
+    crc : 32, out
+        CRC-32 of all its bytes.
+    idle : 1, out
+    """
+
+    latency = 3
+    interval = 1
+
+    def __init__(self, spec: AcceleratorSpec, *, init: Sequence[int], capacity: int):
+        check_int("capacity", capacity, 1, 1 << 20)
+        if len(init) > capacity:
+            raise ValueError(f"capacity must be at least the {len(init)} words of the model, not {capacity}")
+        self.spec = spec
+        self.init = tuple(init)
+        self.capacity = capacity
+        super().__init__({
+            "start": In(1),
+            "o": Out(stream.Signature(model_word(spec))),
+            "write": In(stream.Signature(data.StructLayout({"address": 32, "data": spec.model_bits}),
+                                         always_ready=True)),
+            "commit": In(stream.Signature(COMMIT)),
+            "result": Out(stream.Signature(1)),
+            "words": Out(32, init=len(self.init)),
+            "crc": Out(32, init=zlib.crc32(model_bytes(self.init, spec.model_bits))),
+            "idle": Out(1),
+        })
+
+    def elaborate(self, platform):
+        """Return the module."""
+        m = Module()
+        spec, capacity = self.spec, self.capacity
+        m.submodules.memory = memory = Memory(shape=spec.model_bits, depth=2 * capacity, init=self.init)
+        write, read = memory.write_port(), memory.read_port()
+        m.submodules.output = output = StreamBuffer(model_word(spec))
+        m.submodules.to_bytes = to_bytes = Narrow(8, ratio=spec.model_bits // 8)
+        m.submodules.crc = check = crc.catalog.CRC32_ISO_HDLC(data_width=8).create()
+        bank = Signal()  # in use
+        connect(m, output.o, wiring.flipped(self.o))
+
+        word = self.write.p
+        m.d.comb += [
+            write.en.eq(self.write.valid & (word.address < capacity)),
+            write.addr.eq(word.address[:ceil_log2(capacity + 1)] + Mux(bank, 0, capacity)),
+            write.data.eq(word.data),
+        ]
+
+        # The word after the memory is the one whose address was given in the cycle before: `address`, if `fetched`.
+        address = Signal(range(2 * capacity))
+        left = Signal(range(capacity + 1))  # words that have not moved on
+        fetched, moves, checking = Signal(), Signal(), Signal()
+        m.d.comb += [
+            read.en.eq(left != 0),
+            read.addr.eq(address + moves),
+            output.i.p.data.eq(read.data), output.i.p.last.eq(left == 1),
+            output.i.valid.eq(fetched & ~checking),
+            to_bytes.i.payload.as_value().eq(read.data), to_bytes.i.valid.eq(fetched & checking),
+            moves.eq(fetched & Mux(checking, to_bytes.i.ready, output.i.ready)),
+            to_bytes.o.ready.eq(1), check.valid.eq(to_bytes.o.valid), check.data.eq(to_bytes.o.payload),
+        ]
+        m.d.sync += [
+            fetched.eq((left != 0) & ~(moves & (left == 1))), address.eq(address + moves), left.eq(left - moves),
+        ]
+
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.comb += [self.idle.eq(1), check.start.eq(1)]
+                m.d.sync += [self.result.payload.eq(0), checking.eq(0)]
+                with m.If(self.commit.valid):
+                    m.d.sync += [address.eq(Mux(bank, 0, capacity)), checking.eq(1)]
+                    m.next = "ANSWER"
+                    with m.If((self.commit.p.words != 0) & (self.commit.p.words <= capacity)):
+                        m.d.sync += left.eq(self.commit.p.words)
+                        m.next = "CHECK"
+                with m.Elif(self.start):
+                    m.d.sync += [address.eq(Mux(bank, capacity, 0)), left.eq(self.words)]
+                    m.next = "STREAM"
+            with m.State("STREAM"):
+                with m.If((left == 0) & ~self.o.valid):
+                    m.next = "IDLE"
+            with m.State("CHECK"):
+                with m.If((left == 0) & ~to_bytes.o.valid):
+                    m.d.sync += self.result.payload.eq(check.crc == self.commit.p.crc)
+                    m.next = "ANSWER"
+            with m.State("ANSWER"):
+                m.d.comb += self.result.valid.eq(1)
+                with m.If(self.result.ready):
+                    m.d.comb += self.commit.ready.eq(1)
+                    with m.If(self.result.payload):
+                        m.d.sync += [
+                            bank.eq(~bank), self.words.eq(self.commit.p.words), self.crc.eq(self.commit.p.crc),
+                        ]
+                    m.next = "IDLE"
+        return m

@@ -1,0 +1,113 @@
+"""The whole design behind the pins: serial line, host link, model store, accelerator, LEDs."""
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from vitric.golden.spec.accelerator import AcceleratorSpec
+from vitric.hdl.accelerator import Accelerator
+from vitric.hdl.streams import connect
+
+from .controller import Controller
+from .frame import FrameReceiver, FrameTransmitter
+from .inference import Inference
+from .model_store import ModelStore
+from .uart import UartReceiver, UartTransmitter
+
+__all__ = ["GAP_BITS", "MAX_PAYLOAD", "System"]
+
+MAX_PAYLOAD = 2048
+"""Longest payload of a request, in bytes, unless chosen otherwise: one block of RAM."""
+
+GAP_BITS = 100_000
+"""Bit times of silence that end a frame, unless chosen otherwise: 0.1 s at 1 Mbaud."""
+
+
+class System(wiring.Component):
+    """An accelerator with its model in block RAM, a serial line to a host, and eight LEDs.
+
+    The host sends images and models as :mod:`vitric.boards.link` describes. The model of ``init`` is in use after
+    configuration; one that is loaded over the link takes its place until the next configuration.
+
+    LEDs 0 to 5 show the class of the last inference (its low six bits), LED 6 that a request is being carried out,
+    LED 7 that the last answer was an error.
+
+    Parameters
+    ----------
+    spec : AcceleratorSpec
+    init : sequence of int
+        Words of the model in use after configuration; empty for none.
+    capacity : int
+        Longest model, in words: two banks of it are held.
+    divisor : int
+        Clock cycles per bit on the serial line.
+    clock_hz : int
+        Cycles per second, for the host.
+    max_payload : int
+        Longest payload of a request, 32 to 65535 bytes; an image must fit.
+    gap : int, optional
+        Cycles of silence that end a frame; default: :data:`GAP_BITS` times ``divisor``.
+    fabric : {None, "ecp5"}
+        What primitives are built from: None for simulation, else those of the part.
+
+    Members
+    -------
+    rx : 1, in
+        Serial line from the host, asynchronous.
+    tx : 1, out
+        Serial line to the host.
+    leds : 8, out
+    """
+
+    def __init__(self, spec: AcceleratorSpec, *, init: Sequence[int], capacity: int, divisor: int, clock_hz: int,
+                 max_payload: int = MAX_PAYLOAD, gap: int | None = None, fabric: str | None = None):
+        self.spec = spec
+        self.fabric = fabric
+        self._receiver = UartReceiver(divisor=divisor)
+        self._transmitter = UartTransmitter(divisor=divisor)
+        self._frames = FrameReceiver(max_payload=max_payload, gap=GAP_BITS * divisor if gap is None else gap)
+        self._store = ModelStore(spec, init=init, capacity=capacity)
+        self._controller = Controller(spec, capacity=capacity, max_payload=max_payload, clock_hz=clock_hz)
+        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "leds": Out(8)})
+
+    def elaborate(self, platform):
+        """Return the module."""
+        m = Module()
+        m.submodules.receiver = receiver = self._receiver
+        m.submodules.transmitter = transmitter = self._transmitter
+        m.submodules.frames = frames = self._frames
+        m.submodules.answers = answers = FrameTransmitter()
+        m.submodules.store = store = self._store
+        m.submodules.controller = controller = self._controller
+        m.submodules.inference = inference = Inference(self.spec)
+        m.submodules.accelerator = accelerator = Accelerator(self.spec, fabric=self.fabric)
+
+        m.d.comb += [receiver.rx.eq(self.rx), self.tx.eq(transmitter.tx)]
+        connect(m, receiver.o, frames.i)
+        connect(m, frames.frame, controller.frame)
+        connect(m, frames.o, controller.i)
+        connect(m, controller.sent, answers.frame)
+        connect(m, controller.o, answers.i)
+        connect(m, answers.o, transmitter.i)
+
+        connect(m, controller.write, store.write)
+        connect(m, controller.commit, store.commit)
+        connect(m, store.result, controller.result)
+        connect(m, store.o, accelerator.model)
+        m.d.comb += [
+            controller.model_words.eq(store.words), controller.model_crc.eq(store.crc),
+            store.start.eq(controller.start), inference.start.eq(controller.start),
+        ]
+
+        connect(m, controller.image, inference.i)
+        connect(m, inference.columns, accelerator.i)
+        connect(m, accelerator.o, inference.logits)
+        connect(m, accelerator.status, inference.status)
+        connect(m, inference.outcome, controller.outcome)
+        connect(m, inference.o, controller.logits)
+
+        leds = Signal(8)
+        m.d.sync += leds.eq(inference.label[:6] | controller.busy << 6 | controller.failed << 7)
+        m.d.comb += self.leds.eq(leds)
+        return m
