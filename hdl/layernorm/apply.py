@@ -7,13 +7,14 @@ from vitric.golden.spec.layernorm import LayerNormSpec
 
 from ..activation.multiply import RegisteredProduct
 from .layouts import lane_scale_layout
+from .select import select
 
 __all__ = ["AFFINE_STAGE", "SCALE_HOLD", "LaneApply"]
 
 AFFINE_STAGE = 3
 """Enabled cycles from ``x`` to the cycle in which ``gamma`` of the same channel is read."""
 
-SCALE_HOLD = 3
+SCALE_HOLD = 2
 """Enabled cycles after ``load`` during which ``scale`` must still hold."""
 
 
@@ -59,7 +60,7 @@ class LaneApply(wiring.Component):
         """Return the module."""
         m = Module()
         spec = self.spec
-        first = Signal(3)
+        first = Signal(2)
         multiplier = Signal(spec.multiplier_bits, reset_less=True)
         offset = Signal(signed(spec.product_bits), reset_less=True)
         position = Signal(2, reset_less=True)
@@ -67,12 +68,10 @@ class LaneApply(wiring.Component):
             signed(spec.in_bits), unsigned(spec.multiplier_bits), mapping=self.mapping)
         m.submodules.affine = affine = RegisteredProduct(
             signed(spec.y_bits), signed(spec.gamma_bits), mapping=self.mapping)
-        product = Signal(signed(spec.product_bits), reset_less=True)
-        y = Signal(signed(spec.y_bits))
-        with m.Switch(position):
-            for index in range(spec.shift_positions):
-                with m.Case(index):
-                    m.d.comb += y.eq(product >> index * spec.shift_step)
+        product = scale.p + offset
+        y = select(m, (
+            (position == index, product[index * spec.shift_step:]) for index in range(spec.shift_positions)
+        ), signed(spec.y_bits), name="y", en=self.en)
         m.d.comb += [
             scale.en.eq(self.en), scale.a.eq(self.x), scale.b.eq(multiplier),
             affine.en.eq(self.en), affine.a.eq(y), affine.b.eq(self.gamma),
@@ -87,11 +86,8 @@ class LaneApply(wiring.Component):
             with m.If(self.load):
                 m.d.sync += multiplier.eq(self.scale.multiplier)
             with m.If(first[1]):
-                m.d.sync += offset.eq(self.scale.offset)
-            with m.If(first[2]):
-                m.d.sync += position.eq(self.scale.position)
+                m.d.sync += [offset.eq(self.scale.offset), position.eq(self.scale.position)]
             m.d.sync += [
-                product.eq(scale.p + offset),
                 biased.eq(scaled + self.beta),
                 self.code.eq(Mux(negative, 0, code[:spec.out_bits] | above.replicate(spec.out_bits))),
             ]

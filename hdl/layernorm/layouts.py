@@ -31,8 +31,8 @@ def row_layout(spec: LayerNormSpec) -> data.StructLayout:
 
 
 def constants_layout(spec: LayerNormSpec) -> data.StructLayout:
-    """What the row arithmetic knows about a group of rows: counted length and ``row_layout``."""
-    return data.StructLayout({"length": unsigned(spec.length_bits), "row": row_layout(spec)})
+    """What the row arithmetic knows about a group of rows: minus its length, counted, and ``row_layout``."""
+    return data.StructLayout({"minus_length": signed(spec.length_bits + 1), "row": row_layout(spec)})
 
 
 def lane_scale_layout(spec: LayerNormSpec) -> data.StructLayout:

@@ -1,14 +1,21 @@
 """Sums of x and x*x of every lane, read out in limbs as differences of two readings."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed, unsigned
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.layernorm import LIMB_BITS, LayerNormSpec
 
 from ..activation.multiply import RegisteredProduct
+from .select import select
 
-__all__ = ["LIMB_AT_PHASE", "Moments"]
+__all__ = ["CAPTURE_CYCLES", "LIMB_AT_PHASE", "Moments"]
+
+CAPTURE_CYCLES = 5
+"""Cycles from ``capture`` to the first ``load`` that copies what it captured."""
 
 LIMB_AT_PHASE = {0: 0, 1: 2, 2: 3, 3: 1, 5: 4}
 """Limb that is read in each phase of a row: 0 and 1 belong to S1, 2 to 4 to S2, low limb first."""
@@ -21,10 +28,10 @@ class Moments(wiring.Component):
     cost a multiplexer per bit: the sum of a row is the difference, modulo 2**width, between the readings after it and
     before it. The earlier reading is kept in a memory, the difference is taken limb by limb.
 
-    *Timing*: a beat given with ``add`` in cycle t is part of S1 read by a ``capture`` of the same cycle or later.
-    ``capture`` in cycle t makes limbs readable from t + 4 (S1 from t + 3). With ``busy`` and ``phase`` running from 0
-    to 7, the limb that :data:`LIMB_AT_PHASE` selects in phase p stands at ``limb`` in phase p + 2; that of phase 3
-    stays for two phases.
+    *Timing*: a beat given with ``add`` in cycle t is part of the sums that ``capture`` in the same cycle or later
+    copies. ``load`` in cycle t + CAPTURE_CYCLES or later copies one lane's, if ``next_lane`` named it in the cycle
+    before; in the next cycle ``phase`` 0 may begin. With ``busy`` and ``phase`` running from 0 to 7, the limb that
+    :data:`LIMB_AT_PHASE` selects in phase p stands at ``limb`` in phase p + 2; that of phase 3 stays for two phases.
 
     Parameters
     ----------
@@ -38,11 +45,14 @@ class Moments(wiring.Component):
         One value per lane.
     add, capture : 1, in
         Add ``x``; copy the sums to the capture registers.
+    load : 1, in
+    next_lane : unsigned(lanes), in
+        One bit per lane: the one that ``load`` copies.
     phase : unsigned(3), in
     busy : 1, in
-        The capture registers are being read.
+        A row is being read.
     lane : in
-        Row that is read.
+        Which row.
     limb : signed(17), out
     """
 
@@ -51,7 +61,8 @@ class Moments(wiring.Component):
         self.mapping = mapping
         super().__init__({
             "x": In(data.ArrayLayout(signed(spec.in_bits), spec.lanes)), "add": In(1), "capture": In(1),
-            "phase": In(3), "busy": In(1), "lane": In(range(max(spec.lanes, 2))), "limb": Out(signed(LIMB_BITS + 1)),
+            "load": In(1), "next_lane": In(spec.lanes), "phase": In(3), "busy": In(1),
+            "lane": In(range(max(spec.lanes, 2))), "limb": Out(signed(LIMB_BITS + 1)),
         })
 
     def elaborate(self, platform):
@@ -91,15 +102,15 @@ class Moments(wiring.Component):
         return m
 
     def _read(self, m: Module, lanes: list, high_bits: int, top_bits: int):
-        """Select a limb, subtract the earlier reading with the borrow of its lower limb, and extend the sign."""
+        """Take one lane's reading, subtract the earlier one limb by limb with borrow, and extend the sign."""
         spec = self.spec
+        reading = Signal(5 * LIMB_BITS, reset_less=True)
+        chosen = select(m, zip(self.next_lane, lanes, strict=True), len(reading), name="chosen")
+        with m.If(self.load):
+            m.d.sync += reading.eq(chosen)
+        at_limb = {limb: self.phase == phase for phase, limb in LIMB_AT_PHASE.items()}
         which = Signal(3)
-        with m.Switch(self.phase):
-            for phase, limb in LIMB_AT_PHASE.items():
-                with m.Case(phase):
-                    m.d.comb += which.eq(limb)
-        held = Signal(5 * LIMB_BITS)
-        m.d.comb += held.eq(Array(lanes)[self.lane])
+        m.d.comb += which.eq(_any(Mux(now, limb, 0) for limb, now in at_limb.items()))
 
         m.submodules.earlier = memory = Memory(
             shape=LIMB_BITS, depth=8 * spec.lanes, init=[], attrs={"ram_style": "block"})
@@ -108,20 +119,21 @@ class Moments(wiring.Component):
         which_raw = Signal(3, reset_less=True)
         taken = Signal()
         address = Cat(which, self.lane)
-        m.d.sync += [raw.eq(held.word_select(which, LIMB_BITS)), which_raw.eq(which), write.addr.eq(address)]
+        m.d.sync += [
+            raw.eq(_any(Mux(now, reading.word_select(limb, LIMB_BITS), 0) for limb, now in at_limb.items())),
+            taken.eq(self.busy & _any(at_limb.values())), which_raw.eq(which), write.addr.eq(address),
+        ]
         m.d.comb += [read.addr.eq(address), read.en.eq(1), write.data.eq(raw), write.en.eq(taken)]
-        selects = Signal(8, init=sum(1 << phase for phase in LIMB_AT_PHASE))
-        m.d.sync += taken.eq(self.busy & selects.bit_select(self.phase, 1))
 
         # The first rows after reset have no earlier reading: the accumulators started at 0.
         fresh = Signal(init=1)
         with m.If(self.busy & (self.phase == 7) & (self.lane == spec.lanes - 1)):
             m.d.sync += fresh.eq(0)
-        earlier = Mux(fresh, 0, read.data)
-        borrow_total, borrow_squares, borrow = Signal(), Signal(), Signal()
-        m.d.comb += borrow.eq(Mux(which_raw == 1, borrow_total, Mux(which_raw >= 3, borrow_squares, 0)))
-        difference = Signal(signed(LIMB_BITS + 2))
-        m.d.comb += difference.eq(raw - (earlier + borrow))
+        borrow_total, borrow_squares = Signal(), Signal()
+        borrow = (borrow_total & (which_raw == 1)) | (borrow_squares & (which_raw >= 3))
+        difference = Signal(signed(LIMB_BITS + 1))
+        # The borrow goes in below the lowest bit, so that one carry chain does both.
+        m.d.comb += difference.eq((Cat(Const(0, 1), raw) - Cat(borrow, Mux(fresh, 0, read.data))) >> 1)
         with m.If(taken):
             with m.If(which_raw == 0):
                 m.d.sync += borrow_total.eq(difference < 0)
@@ -134,3 +146,7 @@ class Moments(wiring.Component):
                     m.d.sync += self.limb.eq(difference[:top_bits])
                 with m.Default():
                     m.d.sync += self.limb.eq(difference[:LIMB_BITS])
+
+
+def _any(values):
+    return reduce(or_, values)

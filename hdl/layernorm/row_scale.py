@@ -1,5 +1,8 @@
 """Arithmetic of one row after another: from its sums to the constants that the lane needs, one row per 8 cycles."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
@@ -8,11 +11,12 @@ from vitric.golden.spec.layernorm import LIMB_BITS, LayerNormSpec
 
 from ..activation.multiply import RegisteredProduct
 from .layouts import constants_layout, lane_scale_layout
+from .select import select
 
 __all__ = ["RESULT_CYCLE", "RowScale"]
 
-RESULT_CYCLE = 34
-"""Cycle of a row, counted from its phase 0, in which its result stands at ``result``."""
+RESULT_CYCLE = 36
+"""Cycle of a row, counted from phase 0 at the port, in which its result stands at ``result``."""
 
 
 class RowScale(wiring.Component):
@@ -20,11 +24,12 @@ class RowScale(wiring.Component):
 
     Two multipliers work a fixed schedule of 8 phases, in which about five rows are under way. The first computes V in
     columns of 16 bits (phases 2 to 7), ``norm * r`` (phase 0) and ``slope * fraction`` (phase 1); the second computes
-    S1 * inverse (phases 0 to 5) and mean * multiplier (phases 6 and 7). An accumulator behind each adds a column and
+    S1 * inverse (phases 1 to 6) and mean * multiplier (phases 7 and 0). An accumulator behind each adds a column and
     moves down 16 bits to start the next. There is no handshake and no stall.
 
-    Schedule in cycles after phase 0 of the row: limbs from 2, V at 10, mantissa at 15, table at 16, r at 20,
-    ``norm * r`` at 26, multiplier at 30, offset at :data:`RESULT_CYCLE`.
+    Operands are selected one cycle before they are used, so phases inside run one cycle later than the port. Schedule
+    in cycles after the inner phase 0 of the row: limbs from 2, V at 10, mantissa at 15, table at 16, r at 20,
+    ``norm * r`` at 26, multiplier at 30, offset at 35.
 
     Parameters
     ----------
@@ -40,7 +45,7 @@ class RowScale(wiring.Component):
     constants : ``constants_layout``, in
         Of the row that is in its first 8 cycles.
     result : ``lane_scale_layout``, out
-        Valid in cycle :data:`RESULT_CYCLE` of a row, which is phase 2.
+        Valid in cycle :data:`RESULT_CYCLE` of a row, counted at the port.
     """
 
     def __init__(self, spec: LayerNormSpec, *, mapping: str = "generic"):
@@ -55,74 +60,84 @@ class RowScale(wiring.Component):
         """Return the module."""
         m = Module()
         spec = self.spec
-        at = [Signal(name=f"phase_{phase}") for phase in range(8)]
-        m.d.comb += [at[phase].eq(self.phase == phase) for phase in range(8)]
+        # Operands are selected one cycle before they are used, so everything else runs one cycle later.
+        phase = Signal.like(self.phase)
+        limb = Signal.like(self.limb, reset_less=True)
+        m.d.sync += [phase.eq(self.phase), limb.eq(self.limb)]
+        at = [Signal(name=f"phase_{index}") for index in range(8)]
+        m.d.comb += [at[index].eq(phase == index) for index in range(8)]
 
-        # Constants of the rows that started 8, 16 and 24 cycles ago.
-        constants = [self.constants]
+        # Constants of the rows that started 0, 8, 16 and 24 cycles ago.
+        constants = [_hold(m, 1, self.constants, "constants_0")]
         for age in (1, 2, 3):
-            older = Signal(constants_layout(spec), reset_less=True, name=f"constants_{age}")
-            with m.If(at[7]):
-                m.d.sync += older.eq(constants[-1])
-            constants.append(older)
+            constants.append(_hold(m, at[7], constants[-1], f"constants_{age}"))
 
         fraction_bits = spec.mantissa_bits - spec.index_bits
         slope, fraction, r = Signal(spec.slope_bits), Signal(fraction_bits), Signal(spec.rsqrt_bits)
-        low = _hold(m, at[2], self.limb[:LIMB_BITS], "low")
-        variance, product = self._first(m, at, constants, low, {0: (r, constants[3].row.norm), 1: (slope, fraction)})
+        low = _hold(m, at[2], limb[:LIMB_BITS], "low")
+        high = _hold(m, at[6], limb[:max(spec.sum_bits - LIMB_BITS, 1)].as_signed(), "high")
+        others = {0: (r, constants[2].row.norm), 1: (slope, fraction)}
+        variance, product = self._first(m, at, low, constants[0].minus_length, others)
         mantissa, exponent, zero = self._normalise(m, at, variance)
         line = self._table(m, at, mantissa)
-        rounded = Cat(Const(1 << fraction_bits - 1, fraction_bits), line.base) - product[:spec.slope_bits + fraction_bits]
+        rounding = Const(1 << fraction_bits - 1, fraction_bits)
+        rounded = Cat(rounding, line.base) - product[:spec.slope_bits + fraction_bits]
         m.d.comb += [
             slope.eq(line.slope), fraction.eq(_hold(m, at[7], mantissa[:fraction_bits], "fraction_0")),
             r.eq(_hold(m, at[3], rounded[fraction_bits:][:spec.rsqrt_bits], "r_0")),
         ]
-        multiplier, position = self._multiplier(m, at, product, constants[3], exponent, zero)
-        high = _hold(m, at[6], self.limb[:max(spec.sum_bits - LIMB_BITS, 1)].as_signed(), "high")
-        self._offset(m, at, constants[1], (low, high), multiplier, position)
+        multiplier, position = self._multiplier(m, at, product, constants[3].row.exponent, exponent, zero)
+        self._offset(m, at, constants[1].row.inverse, (low, high), multiplier, position)
         return m
 
-    def _first(self, m, at, constants, low, others):
+    def _first(self, m, at, low, minus_length, others):
         """First multiplier: return V, complete in phase 2, and the raw product; ``others`` are operands by phase."""
         spec = self.spec
         m.submodules.first = first = RegisteredProduct(signed(18), signed(18), mapping=self.mapping)
-        m.d.comb += [first.en.eq(1), first.a.eq(self.limb), first.b.eq(constants[0].length)]
-        with m.If(at[2] | at[6]):
-            m.d.comb += first.b.eq(self.limb)
-        with m.If(at[5]):
-            m.d.comb += first.b.eq(Cat(Const(0, 1), low))
-        for phase, (a, b) in others.items():
-            with m.If(at[phase]):
-                m.d.comb += [first.a.eq(a), first.b.eq(b)]
-
+        n = minus_length
+        a = {phase: self.limb for phase in range(2, 8)} | {phase: pair[0] for phase, pair in others.items()}
+        b = {2: self.limb, 3: n, 4: n, 5: low << 1, 6: self.limb, 7: n} | {k: pair[1] for k, pair in others.items()}
+        m.d.comb += [
+            first.en.eq(1), first.a.eq(_operand(m, at, a, signed(18), "first_a")),
+            first.b.eq(_operand(m, at, b, signed(18), "first_b")),
+        ]
+        # The accumulator starts at -1 and takes S1*S1 - n*S2, so that it ends at -V - 1, which is ~V.
         acc = Signal(signed(36), reset_less=True)
-        subtract = at[4] | at[7] | at[0]
-        carried = Mux(at[4], 0, Mux(at[6] | at[0], acc >> LIMB_BITS, acc))
+        carried = Mux(at[4], -1, Mux(at[6] | at[0], acc >> LIMB_BITS, acc))
         with m.If(~at[2] & ~at[3]):
-            m.d.sync += acc.eq(Mux(subtract, carried - first.p, carried + first.p))
+            m.d.sync += acc.eq(carried + first.p)
         low_limb = _hold(m, at[6], acc[:LIMB_BITS], "variance_0")
         middle_limb = _hold(m, at[0], acc[:LIMB_BITS], "variance_1")
-        return Cat(low_limb, middle_limb, acc)[:spec.variance_bits], first.p
+        return ~Cat(low_limb, middle_limb, acc)[:spec.variance_bits], first.p
 
     def _normalise(self, m, at, variance):
-        """Shift V left by pairs of bits, one register per power of two: return mantissa, exponent k and zero flag.
+        """Shift V left by pairs of bits until one of the two top bits is 1: return mantissa, exponent k and zero flag.
 
-        The mantissa is complete in phase 7; exponent and flag hold in the next-but-one round of phases.
+        V arrives in phase 2; first its highest 16, 32 or 48 zeros go, then 4, 8 or 12, then 2. The mantissa is
+        complete in phase 7, exponent and flag hold in the next-but-one round of phases.
         """
         spec = self.spec
-        count = Const(0, 0)   # half of the total shift, most significant bit first
-        value = variance
-        for amount in (32, 16, 8, 4, 2):
-            stage = Signal(spec.variance_bits, reset_less=True, name=f"normalised_{amount}")
-            moved = Signal(name=f"moved_{amount}")
-            if amount < spec.variance_bits:
-                m.d.comb += moved.eq(value[spec.variance_bits - amount:] == 0)
-                m.d.sync += stage.eq(Mux(moved, value << amount, value))
-            else:
-                m.d.sync += stage.eq(value)
-            flags = Signal(len(count) + 1, reset_less=True, name=f"shifts_{amount}")
-            m.d.sync += flags.eq(Cat(moved, count))
-            count, value = flags, stage
+        value = _hold(m, 1, variance, "normalised_0")
+        count = Const(0, 0)  # half of the total shift, most significant bits first
+        for amount in (16, 4):
+            blocks = [value[max(spec.variance_bits - (k + 1) * amount, 0):spec.variance_bits - k * amount].any()
+                      for k in range(3) if k * amount < spec.variance_bits]
+            chosen = []
+            for k, block in enumerate([*blocks, Const(1, 1)]):
+                first = Signal(name=f"first_{amount}_{k}")
+                m.d.comb += first.eq(block & ~_any(blocks[:k]))
+                chosen.append(first)
+            shifts = [(first, value << k * amount) for k, first in enumerate(chosen)]
+            steps = Signal(2, name=f"steps_{amount}", reset_less=True)
+            m.d.sync += steps.eq(_any(Mux(first, k, 0) for k, first in enumerate(chosen)))
+            older = _hold(m, 1, count, f"count_{amount}") if len(count) else count
+            value = select(m, shifts, spec.variance_bits, name=f"shifted_{amount}")
+            count = Cat(steps, older)
+            if amount == 16:
+                value, count = _hold(m, 1, value, "normalised_1"), _hold(m, 1, count, "count_1")
+        small = ~value[-2:].any()
+        value = _hold(m, 1, Mux(small, value << 2, value)[:spec.variance_bits], "normalised_2")
+        count = _hold(m, 1, Cat(small, count), "count_2")
         zero = _hold(m, at[7], ~value[-2:].any(), "zero_0")
         half = Const(spec.variance_bits // 2 - 1, 6)
         exponent = _hold(m, at[7], (half - count)[:6].as_signed(), "exponent_0")
@@ -143,53 +158,54 @@ class RowScale(wiring.Component):
         m.d.comb += [read.addr.eq(mantissa[-spec.index_bits:]), read.en.eq(at[7])]
         return read.data
 
-    def _multiplier(self, m, at, product, constants, exponent, zero):
-        """Normalise norm * r and bring it to 18 bits: return the multiplier (phases 6 to 5) and the position."""
+    def _multiplier(self, m, at, product, length_exponent, exponent, zero):
+        """Normalise norm * r and bring it to 18 bits: return the multiplier (valid from phase 6) and the position."""
         spec = self.spec
         width = spec.rsqrt_bits + spec.length_bits
         small = ~product[width - 1]
         q = _hold(m, at[2], Mux(small, product[:width] << 1, product[:width])[:width], "q")
         top = spec.shift_positions * spec.shift_step - 1
-        below = Const(spec.y_integer, 6) - constants.row.exponent + exponent + small
+        below = Const(spec.y_integer, 6) - length_exponent + exponent + small
         down = _hold(m, at[2], below[:top.bit_length()], "down")
         position = Signal(2, reset_less=True)
-        within = Signal(range(spec.shift_step), reset_less=True)
+        within = Signal(range(spec.shift_step))
         for index in range(spec.shift_positions):
             with m.If(down >= index * spec.shift_step):
-                m.d.sync += [position.eq(index), within.eq(down - index * spec.shift_step)]
-        shifted = Signal(spec.multiplier_bits + 1, reset_less=True)  # the lowest bit is for rounding
-        m.d.sync += shifted.eq(q[spec.length_exponent - 1:] >> within)
+                m.d.sync += position.eq(index)
+                m.d.comb += within.eq(down - index * spec.shift_step)
+        # The lowest bit is for rounding.
+        here = _hold(m, 1, within, "within_0")
+        shifted = select(m, (
+            (here == w, q[spec.length_exponent - 1 + w:]) for w in range(spec.shift_step)
+        ), spec.multiplier_bits + 1, name="shifted")
         rounded = shifted[1:] + shifted[0]
         full = rounded[:spec.multiplier_bits] | rounded[spec.multiplier_bits].replicate(spec.multiplier_bits)
         return _hold(m, at[5], Mux(zero, 0, full), "multiplier"), position
 
-    def _offset(self, m, at, constants, total, multiplier, position):
+    def _offset(self, m, at, inverse, total, multiplier, position):
         """Second multiplier: the mean from the limbs of S1, then half - mean * multiplier."""
         spec = self.spec
         m.submodules.second = second = RegisteredProduct(signed(18), unsigned(18), mapping=self.mapping)
         low, high = _hold(m, at[7], total[0], "low_1"), total[1]
         acc = Signal(signed(37), reset_less=True)
         mean_shift = spec.inverse_fraction - spec.mean_fraction
-        limbs = [_hold(m, at[phase], acc[:LIMB_BITS], f"mean_{phase}") for phase in (3, 5, 7)]
+        limbs = [_hold(m, at[phase], acc[:LIMB_BITS], f"mean_{phase}") for phase in (4, 6, 0)]
         mean = Cat(*limbs, acc)[mean_shift:][:spec.mean_bits]
-        mean = _hold(m, at[0], _hold(m, at[0], mean, "mean_a"), "mean_b")
+        mean = _hold(m, at[1], _hold(m, at[1], mean, "mean_a"), "mean_b")
 
-        inverse = [constants.row.inverse[k * LIMB_BITS:(k + 1) * LIMB_BITS] for k in range(3)]
-        m.d.comb += second.en.eq(1)
-        operands = {
-            0: (low, inverse[0]), 1: (low, inverse[1]), 2: (high, inverse[0]),
-            3: (low, inverse[2]), 4: (high, inverse[1]), 5: (high, inverse[2]),
-            6: (mean[:LIMB_BITS], multiplier), 7: (mean[LIMB_BITS:].as_signed(), multiplier),
-        }
-        with m.Switch(self.phase):
-            for phase, (a, b) in operands.items():
-                with m.Case(phase):
-                    m.d.comb += [second.a.eq(a), second.b.eq(b)]
-        carried = Mux(at[4] | at[6], acc, acc >> LIMB_BITS)
-        carried = Mux(at[2], 1 << mean_shift - 1, Mux(at[0], 1 << spec.mean_fraction - 1, carried))
+        low_inverse, middle_inverse, high_inverse = (inverse[k * LIMB_BITS:(k + 1) * LIMB_BITS] for k in range(3))
+        a = {1: low, 2: low, 3: high, 4: low, 5: high, 6: high, 7: mean[:LIMB_BITS], 0: mean[LIMB_BITS:].as_signed()}
+        b = {1: low_inverse, 2: middle_inverse, 3: low_inverse, 4: high_inverse, 5: middle_inverse, 6: high_inverse,
+             7: multiplier, 0: multiplier}
+        m.d.comb += [
+            second.en.eq(1), second.a.eq(_operand(m, at, a, signed(18), "second_a")),
+            second.b.eq(_operand(m, at, b, unsigned(18), "second_b")),
+        ]
+        carried = Mux(at[5] | at[7], acc, acc >> LIMB_BITS)
+        carried = Mux(at[3], 1 << mean_shift - 1, Mux(at[1], 1 << spec.mean_fraction - 1, carried))
         m.d.sync += acc.eq(carried + second.p)
 
-        low_limb = _hold(m, at[1], acc[:LIMB_BITS], "offset_0")
+        low_limb = _hold(m, at[2], acc[:LIMB_BITS], "offset_0")
         offset = Cat(low_limb, acc)[spec.mean_fraction:].as_signed()
         half = Signal(signed(spec.product_bits))
         with m.Switch(position):
@@ -208,3 +224,15 @@ def _hold(m: Module, load, value, name: str):
     with m.If(load):
         m.d.sync += register.eq(value)
     return register
+
+
+def _operand(m: Module, at: list, values: dict, shape, name: str):
+    """Return the operand of each phase, selected in the phase before; equal values share a register."""
+    sources = {}
+    for phase, value in values.items():
+        sources.setdefault(id(value), (value, []))[1].append(at[phase - 1])
+    return select(m, ((_any(phases), value) for value, phases in sources.values()), shape, name=name)
+
+
+def _any(values):
+    return reduce(or_, values, Const(0, 1))

@@ -1,6 +1,6 @@
 """Which row is in which stage of the shared arithmetic, and where its results go."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.layernorm import LayerNormSpec
@@ -31,7 +31,9 @@ class Scheduler(wiring.Component):
         A group stands in the capture registers, ``captured`` are its constants.
     captured : ``constants_layout``, in
     release : 1, out
-        The capture registers may be written again, from the second next cycle on for S1, the third for S2.
+        The capture registers have been read and may be written from the next cycle on.
+    load, next_lane : 1 and unsigned(lanes), out
+        Copy the sums of this lane (one bit per lane), the next row to start.
     phase : unsigned(3), out
     busy : 1, out
         A row is in its first 8 cycles.
@@ -42,19 +44,21 @@ class Scheduler(wiring.Component):
     result : ``lane_scale_layout``, in
         From the row arithmetic, sampled in cycle ``RESULT_CYCLE`` of each row.
     scales_full, scales_release : 1, out and in
-        ``scales`` and ``length`` are valid; they may be replaced.
+        ``scales`` and ``minus_length`` are valid; they may be replaced.
     scales : array of ``lane_scale_layout``, out
-    length : unsigned, out
+    minus_length : signed, out
     """
 
     def __init__(self, spec: LayerNormSpec):
         self.spec = spec
         super().__init__({
             "full": In(1), "captured": In(constants_layout(spec)), "release": Out(1),
-            "phase": Out(3), "busy": Out(1), "lane": Out(range(max(spec.lanes, 2))),
+            "load": Out(1), "next_lane": Out(spec.lanes, init=1), "phase": Out(3), "busy": Out(1),
+            "lane": Out(range(max(spec.lanes, 2))),
             "constants": Out(constants_layout(spec)), "result": In(lane_scale_layout(spec)),
             "scales_full": Out(1), "scales_release": In(1),
-            "scales": Out(data.ArrayLayout(lane_scale_layout(spec), spec.lanes)), "length": Out(spec.length_bits),
+            "scales": Out(data.ArrayLayout(lane_scale_layout(spec), spec.lanes)),
+            "minus_length": Out(signed(spec.length_bits + 1)),
         })
 
     def elaborate(self, platform):
@@ -64,30 +68,31 @@ class Scheduler(wiring.Component):
         ages = 1 + RESULT_CYCLE // spec.row_interval
         busy = Signal(ages)   # bit k: there is a row that started between 8*k and 8*k + 7 cycles ago
         lane = [self.lane, *(Signal.like(self.lane, name=f"lane_{k}", reset_less=True) for k in range(1, ages))]
-        length = [Signal(spec.length_bits, name=f"length_{k}", reset_less=True) for k in range(1, ages)]
+        length = [Signal.like(self.minus_length, name=f"length_{k}", reset_less=True) for k in range(1, ages)]
         step, more, start, done, move = Signal(), Signal(), Signal(), Signal(), Signal()
         queued = Signal(range(3))   # groups that have started and are not yet in `scales`
         results_full = Signal()
         results = [Signal(lane_scale_layout(spec), name=f"result_{k}", reset_less=True) for k in range(spec.lanes)]
-        results_length = Signal(spec.length_bits, reset_less=True)
+        results_length = Signal.like(self.minus_length, reset_less=True)
 
         may_start = self.full & ((queued == 0) | ((queued == 1) & ~self.scales_full))
         m.d.comb += [
-            self.busy.eq(busy[0]),
+            self.busy.eq(busy[0]), self.load.eq(step),
             step.eq(~busy.any() | (self.phase == spec.row_interval - 1)),
             more.eq(busy[0] & (self.lane != spec.lanes - 1)),
             start.eq(step & ~more & may_start),
-            # The last limb is read in phase 5; the earliest next capture reaches its register after that.
-            self.release.eq(busy[0] & (self.lane == spec.lanes - 1) & (self.phase == 1)),
+            self.release.eq(start & self.next_lane[-1] | more & step & self.next_lane[-1]),
             move.eq(results_full & ~self.scales_full),
         ]
         m.d.sync += [self.phase.eq(Mux(step, 0, self.phase + 1)), queued.eq(queued + start - move)]
         with m.If(step):
             m.d.sync += [busy.eq(busy << 1 | more | start), self.lane.eq(Mux(more, self.lane + 1, 0))]
             m.d.sync += [new.eq(old) for new, old in zip(lane[1:], lane, strict=False)]
-            m.d.sync += [new.eq(old) for new, old in zip(length, [self.constants.length, *length], strict=False)]
+            m.d.sync += [new.eq(old) for new, old in zip(length, [self.constants.minus_length, *length], strict=False)]
         with m.If(start):
             m.d.sync += self.constants.eq(self.captured)
+        with m.If(start | (more & step)):
+            m.d.sync += self.next_lane.eq(self.next_lane.rotate_left(1))
 
         with m.If(busy[-1] & (self.phase == RESULT_CYCLE % spec.row_interval)):
             for index, result in enumerate(results):
@@ -100,7 +105,7 @@ class Scheduler(wiring.Component):
             m.d.sync += self.scales_full.eq(0)
         with m.If(move):
             m.d.sync += [
-                self.scales_full.eq(1), self.length.eq(results_length), results_full.eq(0),
+                self.scales_full.eq(1), self.minus_length.eq(results_length), results_full.eq(0),
                 *(self.scales[k].eq(result) for k, result in enumerate(results)),
             ]
         return m

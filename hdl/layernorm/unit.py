@@ -8,7 +8,7 @@ from vitric.golden.spec.layernorm import LayerNormSpec
 
 from .apply import AFFINE_STAGE, SCALE_HOLD, LaneApply
 from .layouts import affine_layout, constants_layout, input_layout, output_layout, row_layout
-from .moments import Moments
+from .moments import CAPTURE_CYCLES, Moments
 from .row_scale import RowScale
 from .scheduler import Scheduler
 
@@ -16,10 +16,11 @@ __all__ = ["LayerNorm"]
 
 
 class LayerNorm(wiring.Component):
-    """Normalise ``lanes`` rows side by side, one channel per cycle, and requantize: ``vitric.golden.integer.layernorm``.
+    """Normalise ``lanes`` rows side by side, one channel per cycle, and requantize.
 
     A group of rows enters channel by channel, is stored, and leaves in the same order when its constants are known;
-    the next groups enter meanwhile. The formulas and number formats are those of ``LayerNormSpec``, bit for bit.
+    the next groups enter meanwhile. Formulas and number formats are those of ``LayerNormSpec``, and the codes
+    those of :func:`vitric.golden.integer.layernorm.layernorm`, bit for bit.
 
     *Handshake*: stream rules 1 to 4 on ``i``, ``affine`` and ``o``. ``last`` marks the last channel of a group; a group
     has 1 to ``max_length`` channels (not checked: a longer one fills the buffer and the unit stops). One beat of
@@ -71,6 +72,7 @@ class LayerNorm(wiring.Component):
         freed = Signal()
         self._accept(m, buffer.write_port(), moments, scheduler, freed)
         m.d.comb += [
+            moments.load.eq(scheduler.load), moments.next_lane.eq(scheduler.next_lane),
             moments.phase.eq(scheduler.phase), moments.busy.eq(scheduler.busy), moments.lane.eq(scheduler.lane),
             row_scale.phase.eq(scheduler.phase), row_scale.limb.eq(moments.limb),
             row_scale.constants.eq(scheduler.constants), scheduler.result.eq(row_scale.result),
@@ -82,10 +84,10 @@ class LayerNorm(wiring.Component):
         """Store and add up the input; hand complete groups to the capture registers and the scheduler."""
         spec = self.spec
         level = Signal(range(spec.buffer_depth + 1))
-        count = Signal(spec.length_bits)
+        count = Signal(signed(spec.length_bits + 1))   # minus the beats of the group so far
         waiting = Signal()   # a complete group stands in the accumulators while the capture registers are in use
         taken = Signal()     # capture registers in use
-        capture, captured = Signal(), Signal()
+        capture, captured = Signal(), Signal(CAPTURE_CYCLES - 1)
         accept, ends = Signal(), Signal()
         pending = Signal(constants_layout(spec), reset_less=True)
         m.d.comb += [
@@ -96,14 +98,16 @@ class LayerNorm(wiring.Component):
             capture.eq((ends | waiting) & ~taken),
         ]
         m.d.sync += [
-            level.eq(level + accept - freed), waiting.eq((ends | waiting) & taken), captured.eq(capture),
+            level.eq(level + accept - freed), waiting.eq((ends | waiting) & taken), captured.eq(Cat(capture, captured)),
         ]
         with m.If(accept):
-            m.d.sync += [write.addr.eq(write.addr + 1), count.eq(Mux(ends, 0, count + 1))]
+            m.d.sync += [write.addr.eq(write.addr + 1), count.eq(Mux(ends, 0, count - 1))]
         with m.If(ends):
-            m.d.sync += [pending.length.eq(count + 1), pending.row.eq(self.row)]
-        with m.If(captured):
-            m.d.sync += [scheduler.captured.eq(pending), scheduler.full.eq(1)]
+            m.d.sync += [pending.minus_length.eq(count - 1), pending.row.eq(self.row)]
+        with m.If(captured[0]):
+            m.d.sync += scheduler.captured.eq(pending)
+        with m.If(captured[-1]):
+            m.d.sync += scheduler.full.eq(1)
         with m.If(capture):
             m.d.sync += taken.eq(1)
         with m.If(scheduler.release):
@@ -117,14 +121,14 @@ class LayerNorm(wiring.Component):
         last = Signal(stages, reset_less=True)
         fresh = Signal(SCALE_HOLD)                    # like valid, only for the first beat of a group
         reading, first, fetched = Signal(), Signal(), Signal()
-        remaining = Signal(spec.length_bits, reset_less=True)
+        remaining = Signal(signed(spec.length_bits + 1), reset_less=True)   # minus the beats to read
         room, en, final, begin = Signal(), Signal(), Signal(), Signal()
         needs_affine = valid[AFFINE_STAGE]
         m.d.comb += [
             self.o.valid.eq(valid[-1]), self.o.p.last.eq(last[-1]),
             room.eq(self.o.ready | ~self.o.valid),
             self.affine.ready.eq(room & needs_affine), en.eq(room & (self.affine.valid | ~needs_affine)),
-            freed.eq(reading & en), read.en.eq(freed), final.eq(remaining == 1),
+            freed.eq(reading & en), read.en.eq(freed), final.eq(remaining.all()),
             begin.eq(scheduler.scales_full & ~fetched & (~reading | (final & en))),
             scheduler.scales_release.eq(fresh[-1] & en),
         ]
@@ -136,10 +140,10 @@ class LayerNorm(wiring.Component):
             m.d.sync += valid[-1].eq(0)
         with m.If(freed):
             m.d.sync += [
-                read.addr.eq(read.addr + 1), remaining.eq(remaining - 1), first.eq(0), reading.eq(~final),
+                read.addr.eq(read.addr + 1), remaining.eq(remaining + 1), first.eq(0), reading.eq(~final),
             ]
         with m.If(begin):
-            m.d.sync += [reading.eq(1), first.eq(1), fetched.eq(1), remaining.eq(scheduler.length)]
+            m.d.sync += [reading.eq(1), first.eq(1), fetched.eq(1), remaining.eq(scheduler.minus_length)]
         with m.If(scheduler.scales_release):
             m.d.sync += fetched.eq(0)
 
