@@ -8,11 +8,11 @@ from importlib import import_module
 
 _LAZY = {
     "load_float": "vitric.golden.checkpoint",
-    "quantize": "vitric.golden.quantize",
+    "quantize": "vitric.golden.quantization",
     "digits": "vitric.golden.data",
     "IntegerViT": "vitric.golden.integer",
     "VisionTransformer": "vitric.golden.vit",
-    "VitConfig": "vitric.golden.spec",
+    "VitConfig": "vitric.golden.spec.vit",
 }
 
 __all__ = ["load_float", "quantize", "digits", "IntegerViT", "VisionTransformer", "VitConfig"]

@@ -1,0 +1,167 @@
+"""Lowering of attention: where scales and offsets of queries, keys and values may differ, and why that is free.
+
+* A constant added to all keys of a channel adds the same number to every score of a row, which softmax ignores. Keys
+  are therefore quantized about their mean.
+* Probabilities sum to 1, so a constant taken off a value channel comes back as a constant of the context channel.
+* A score is a sum over the channels of a head of query times key: scaling a query channel up and the key channel down
+  by the same factor changes nothing, so both get the same spread; the scales of a head then have one product.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from ..arith import integer_matmul, requantize
+from ..integer.layers import Requantizer
+from ..integer.softmax import softmax, uniform_offset
+from ..spec.softmax import SoftmaxSpec
+from .codes import CentredCodes, UnsignedCodes
+from .linear import check_accumulator, lower_requantizer
+from .quantity import Quantity, check_scale, observe
+from .scales import fit_multiplier
+from .settings import Settings
+
+__all__ = ["Probabilities", "Scores", "context", "lower_scores", "probabilities"]
+
+_LOG2_E = 1.4426950408889634
+_STEP_SHARES = 64  # candidates for the step of the probability code
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scores:
+    """Queries, keys and the scale of their products.
+
+    ``quantities`` has ``q``, ``k`` and ``v``; ``multiplier`` and ``shift`` (H,) bring products to the softmax unit.
+    """
+
+    quantities: dict[str, Quantity]
+    multiplier: torch.Tensor
+    shift: torch.Tensor
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Probabilities:
+    """Codes (B, H, T, T) of the calibration images, their quantity, and the ``offset`` of the softmax unit."""
+
+    codes: torch.Tensor
+    quantity: Quantity
+    offset: int
+
+
+def _heads(x: torch.Tensor, heads: int) -> torch.Tensor:
+    """Return (B, T, E) as (B, H, T, hd)."""
+    return x.reshape(*x.shape[:2], heads, -1).transpose(1, 2)
+
+
+def _groups(x: torch.Tensor, groups: int) -> torch.Tensor:
+    """Return the samples of ``groups`` equal groups of channels: (..., E) to (groups, n)."""
+    return x.reshape(-1, groups, x.shape[-1] // groups).transpose(0, 1).reshape(groups, -1)
+
+
+def _spread(x: torch.Tensor) -> torch.Tensor:
+    """Return the root mean square of each channel, 1 where it is 0."""
+    rms = x.reshape(-1, x.shape[-1]).square().mean(0).sqrt()
+    return torch.where(rms > 0, rms, torch.ones_like(rms))
+
+
+def lower_scores(
+    name: str, real: dict[str, torch.Tensor], heads: int, spec: SoftmaxSpec, settings: Settings,
+) -> Scores:
+    """Choose the codes of queries, keys and values.
+
+    Parameters
+    ----------
+    name : str
+        Of the attention layer.
+    real : dict of float64 tensors (B, T, E)
+        ``q``, ``k`` and ``v`` for the calibration images.
+    heads : int
+    spec : SoftmaxSpec
+    settings : Settings
+    """
+    observer, a_bits = settings.recipe.activations, settings.a_bits
+    embed = real["q"].shape[-1]
+    head_dim = embed // heads
+    means = {part: real[part].reshape(-1, embed).mean(0) for part in "kv"}
+    keys, values = real["k"] - means["k"], real["v"] - means["v"]
+    balance = (_spread(real["q"]) / _spread(keys)).sqrt()
+
+    def quantity(part, x, codes, groups, offset, factor):
+        scale, zero_point = observer(_groups(x, groups), codes, None)
+        scale = check_scale(f"{name}.{part}", scale).repeat_interleave(embed // groups) * factor
+        return scale, Quantity(codes=codes, scale=scale, zero_point=int(zero_point[0]),
+                               offset=torch.as_tensor(offset, dtype=torch.float64))
+
+    q_scale, q = quantity("q", real["q"] / balance, CentredCodes(a_bits), heads, 0.0, balance)
+    k_scale, k = quantity("k", keys * balance, settings.narrow(a_bits), heads, means["k"], 1 / balance)
+    _, v = quantity("v", values, settings.narrow(a_bits), embed, means["v"], 1.0)
+    products = (q_scale * k_scale).reshape(heads, head_dim)[:, 0]
+    factor = products * head_dim**-0.5 * _LOG2_E * (1 << spec.frac_bits)
+    bound = head_dim * q.codes.high * k.codes.high
+    check_accumulator(f"{name}.scores", -bound, bound, settings)
+    multiplier, shift = fit_multiplier(f"{name}.scores", factor, settings.requantize)
+    return Scores(quantities={"q": q, "k": k, "v": v}, multiplier=multiplier, shift=shift)
+
+
+def probabilities(
+    name: str, q: torch.Tensor, k: torch.Tensor, scores: Scores, spec: SoftmaxSpec, settings: Settings,
+) -> Probabilities:
+    """Choose the step of the probability codes and compute them.
+
+    ``q`` and ``k`` are codes (B, T, E). The step is the one of least squared error, at most the largest
+    probability divided by the largest code.
+    """
+    heads = len(scores.multiplier)
+    left = _heads(q - scores.quantities["q"].zero_point, heads)
+    right = _heads(k, heads).transpose(-2, -1)
+    bound = left.shape[-1] * scores.quantities["q"].codes.high * scores.quantities["k"].codes.high
+    products = integer_matmul(left, right, bound=bound)
+    half = 1 << spec.score_bits - 1
+    x = requantize(products, torch.zeros((), dtype=torch.int64), scores.multiplier[:, None, None],
+                   scores.shift[:, None, None], zero_point=0, low=-half, high=half - 1)
+    real = torch.softmax(x.to(torch.float64) * (2.0 ** -spec.frac_bits / _LOG2_E), dim=-1)
+    codes = UnsignedCodes(settings.softmax_bits)
+    zero = torch.tensor(0)
+    best = (float("inf"), 0)
+    for share in torch.linspace(1.0, 0.2, _STEP_SHARES, dtype=torch.float64).tolist():
+        offset = uniform_offset(float(real.max()) * share / codes.high, spec)
+        step = torch.tensor(2.0 ** (-offset / (1 << spec.frac_bits)), dtype=torch.float64)
+        error = float((codes.decode(codes.encode(real, step, zero), step, zero) - real).square().sum())
+        if error < best[0]:
+            best = (error, offset)
+    offset = best[1]
+    step = torch.tensor(2.0 ** (-offset / (1 << spec.frac_bits)), dtype=torch.float64)
+    quantity = Quantity(codes=codes, scale=step, zero_point=0, offset=torch.zeros((), dtype=torch.float64))
+    return Probabilities(codes=softmax(x, spec, offset=offset).clamp(max=codes.high), quantity=quantity, offset=offset)
+
+
+def context(
+    name: str, p: Probabilities, v: torch.Tensor, value: Quantity, target: torch.Tensor, settings: Settings,
+) -> tuple[Quantity, Requantizer, torch.Tensor]:
+    """Return quantity, requantizer and codes (B, T, E) of the context.
+
+    Parameters
+    ----------
+    name : str
+        Of the tensor.
+    p : Probabilities
+    v : int64 tensor (B, T, E)
+        Codes of the values.
+    value : Quantity
+        Theirs.
+    target : float tensor (B, T, E)
+        The float model's context.
+    settings : Settings
+    """
+    heads, tokens = p.codes.shape[1], p.codes.shape[-1]
+    bound = tokens * p.quantity.codes.high * value.codes.high
+    check_accumulator(name, -bound, bound, settings)
+    acc = integer_matmul(p.codes, _heads(v, heads), bound=bound).transpose(1, 2).reshape(v.shape)
+    unit = p.quantity.scale * value.scale
+    real = acc.to(torch.float64) * unit
+    bias = value.offset
+    if settings.recipe.correct_bias:
+        bias = (target.to(torch.float64) - real).reshape(-1, v.shape[-1]).mean(0)
+    out = observe(name, real + bias, UnsignedCodes(settings.a_bits), settings.recipe.activations, settings.generator)
+    requantizer = lower_requantizer(name, unit, bias, torch.zeros(v.shape[-1], dtype=torch.int64), out, settings)
+    return out, requantizer, requantizer(acc)

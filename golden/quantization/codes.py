@@ -1,0 +1,115 @@
+"""Code maps: which integers a tensor may become, and what real value each of them stands for.
+
+A code map has ``fit(low, high) -> (scale, zero_point)``, ``encode`` and ``decode``; observers and rounding know
+nothing else about it. Scales and zero points are float64 and int64 tensors that broadcast against the values.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from ..arith import nearest_signed_code, signed_code_range
+from ..spec.check import check_int
+
+__all__ = ["CentredCodes", "CodeMap", "NarrowCodes", "UnsignedCodes"]
+
+
+@dataclass(frozen=True)
+class CodeMap:
+    """Uniform codes: the real value of a code is ``(code - zero_point) * scale``.
+
+    Parameters
+    ----------
+    bits : int
+        Width of a code, 2 to 8 (16 for values of the residual stream).
+    """
+
+    bits: int
+
+    def __post_init__(self):
+        check_int("bits", self.bits, 2, 16)
+
+    @property
+    def low(self) -> int:
+        """Smallest code."""
+        return 0
+
+    @property
+    def high(self) -> int:
+        """Largest code."""
+        return (1 << self.bits) - 1
+
+    def fit(self, low: torch.Tensor, high: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return scale and zero point with which the codes cover ``low .. high`` and 0; scale 1 for ``0 .. 0``."""
+        raise NotImplementedError
+
+    def encode(self, x: torch.Tensor, scale: torch.Tensor, zero_point: torch.Tensor) -> torch.Tensor:
+        """Return the nearest codes (halves up), int64."""
+        return (torch.floor(x / scale + 0.5) + zero_point).clamp(self.low, self.high).to(torch.int64)
+
+    def decode(self, codes: torch.Tensor, scale: torch.Tensor, zero_point: torch.Tensor) -> torch.Tensor:
+        """Return the real values of ``codes``, float64."""
+        return (codes - zero_point).to(torch.float64) * scale
+
+
+def _positive(scale: torch.Tensor) -> torch.Tensor:
+    return torch.where(scale > 0, scale, torch.ones_like(scale))
+
+
+class UnsignedCodes(CodeMap):
+    """Asymmetric: ``0 .. 2**bits - 1``, the zero point wherever the range puts it. For activations."""
+
+    def fit(self, low, high):
+        """Return scale and zero point: the range is widened to contain 0."""
+        low, high = low.clamp(max=0.0), high.clamp(min=0.0)
+        scale = _positive((high - low) / self.high)
+        return scale, torch.floor(-low / scale + 0.5).to(torch.int64)
+
+
+class CentredCodes(CodeMap):
+    """Unsigned codes whose zero point is the middle code, ``2**(bits - 1)``. For queries."""
+
+    def fit(self, low, high):
+        """Return scale and zero point: the range is widened to be symmetric."""
+        scale = _positive(torch.maximum(-low, high).clamp(min=0.0) / ((1 << self.bits - 1) - 0.5))
+        return scale, torch.full_like(scale, 1 << self.bits - 1, dtype=torch.int64)
+
+
+@dataclass(frozen=True)
+class NarrowCodes(CodeMap):
+    """Signed, symmetric and narrow: what the array's weight port takes. For weights, keys and values.
+
+    Parameters
+    ----------
+    plane_bits : int
+        Width of the port. Codes wider than it have two narrow digits, and values that these cannot form are left out
+        (see :func:`vitric.golden.arith.signed_code_range`).
+    """
+
+    plane_bits: int
+
+    @property
+    def low(self) -> int:
+        """Smallest code, ``-high``."""
+        return -self.high
+
+    @property
+    def high(self) -> int:
+        """Largest code."""
+        return signed_code_range(self.bits, self.plane_bits)
+
+    @property
+    def planes(self) -> int:
+        """Digits of a code."""
+        return 1 if self.bits <= self.plane_bits else 2
+
+    def fit(self, low, high):
+        """Return the scale of the larger magnitude, and zero point 0."""
+        scale = _positive(torch.maximum(-low, high).clamp(min=0.0) / self.high)
+        return scale, torch.zeros_like(scale, dtype=torch.int64)
+
+    def encode(self, x, scale, zero_point):
+        """Return the nearest legal codes, int64."""
+        codes = super().encode(x, scale, zero_point)
+        upper = nearest_signed_code(codes, self.plane_bits, self.planes)
+        return torch.where((upper > codes) & (x < codes * scale), codes - 1, upper)

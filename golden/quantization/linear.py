@@ -1,0 +1,168 @@
+"""A linear layer in two steps: its weights become codes, then, once the range of its output is known, it is lowered."""
+
+from dataclasses import dataclass
+
+import torch
+
+from ..arith import integer_matmul
+from ..integer.layers import IntegerLinear, Requantizer
+from .codes import NarrowCodes
+from .quantity import Quantity, check_scale
+from .scales import fit_multiplier
+from .settings import Settings
+from .weights import ROUNDINGS, weight_scales
+
+__all__ = ["LinearDraft", "check_accumulator", "draft_linear", "lower_requantizer"]
+
+_DEAD_FACTOR = 2.0**-8  # of a channel without weights, whose output is its bias
+_BIAS_BITS = 32
+
+
+def lower_requantizer(
+    name: str, unit: torch.Tensor, bias: torch.Tensor, zero_sum: torch.Tensor, out: Quantity, settings: Settings,
+) -> Requantizer:
+    """Return what brings accumulators to the codes of ``out``.
+
+    Parameters
+    ----------
+    name : str
+        Of the layer, for error messages.
+    unit : float64 tensor (N,)
+        Real value of one step of the accumulator.
+    bias : float64 tensor (N,)
+        Real value to add.
+    zero_sum : int64 tensor (N,)
+        What the input's zero point adds to the accumulator.
+    out : Quantity
+        Of the output; its offset is taken off the bias.
+    settings : Settings
+
+    Raises
+    ------
+    ValueError
+        A scale has no multiplier and shift, or a bias does not fit 32 bits.
+    """
+    scale = out.scale.expand(len(unit))
+    multiplier, shift = fit_multiplier(name, unit / scale, settings.requantize)
+    realised = multiplier.to(torch.float64) * torch.exp2(-shift.to(torch.float64)) * scale
+    steps = torch.floor((bias - out.offset) / realised + 0.5) - zero_sum
+    limit = 1 << _BIAS_BITS - 1
+    if not bool((steps.abs() < limit).all()):
+        raise ValueError(f"{name}: a bias must fit signed {_BIAS_BITS} bits in accumulator steps, "
+                         f"not {float(steps.abs().max()):.3g}")
+    return Requantizer(bias=steps.to(torch.int64), multiplier=multiplier, shift=shift, zero_point=out.zero_point,
+                       low=out.codes.low, high=out.codes.high)
+
+
+def check_accumulator(name: str, low: int, high: int, settings: Settings) -> None:
+    """Raise :exc:`ValueError` unless ``low .. high`` fits the signed accumulator."""
+    limit = 1 << settings.acc_bits - 1
+    if not -limit <= low <= high < limit:
+        raise ValueError(f"{name}: an accumulator must fit signed {settings.acc_bits} bits ({-limit}..{limit - 1}), "
+                         f"not {low}..{high}; use fewer bits for its operands")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LinearDraft:
+    """A linear layer with integer weights, not yet requantized.
+
+    Parameters
+    ----------
+    name : str
+        Of the layer.
+    weight : int64 tensor (N, K)
+        Codes.
+    unit : float64 tensor (N,)
+        Real value of one step of the accumulator, per output channel.
+    bias : float64 tensor (N,)
+        Real bias; the input's offset is in it, its zero point is not.
+    source : Quantity
+        Of the input.
+    w_bits : int
+        Width of the weights.
+    settings : Settings
+    """
+
+    name: str
+    weight: torch.Tensor
+    unit: torch.Tensor
+    bias: torch.Tensor
+    source: Quantity
+    w_bits: int
+    settings: Settings
+
+    def __call__(self, a: torch.Tensor) -> torch.Tensor:
+        """Return the real output, float64 (..., N), of input codes (..., K)."""
+        return _accumulate(a - self.source.zero_point, self.weight) * self.unit + self.bias
+
+    def lower(self, out: Quantity) -> IntegerLinear:
+        """Return the integer layer whose output codes are those of ``out``.
+
+        Raises
+        ------
+        ValueError
+            Accumulator, bias or scale do not fit; the message names the layer.
+        """
+        top = self.source.codes.high
+        check_accumulator(self.name, top * int(self.weight.clamp(max=0).sum(1).min()),
+                          top * int(self.weight.clamp(min=0).sum(1).max()), self.settings)
+        dead = self.weight.abs().amax(1) == 0
+        unit = torch.where(dead, out.scale * _DEAD_FACTOR, self.unit)
+        requantizer = lower_requantizer(self.name, unit, self.bias, self.source.zero_point * self.weight.sum(1), out,
+                                        self.settings)
+        return IntegerLinear(
+            weight=self.weight, w_bits=self.w_bits, a_bits=self.source.codes.bits,
+            w_plane_bits=self.settings.w_plane_bits, requantizer=requantizer, out_bits=out.codes.bits,
+            signed_codes=isinstance(out.codes, NarrowCodes))
+
+    def dequantized(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the real weights (N, K) and bias (N,) that the codes stand for, of inputs without offset."""
+        weight = self.weight * self.unit[:, None] / self.source.scale
+        return weight, self.bias - weight @ self.source.offset.expand(weight.shape[1])
+
+
+def _accumulate(steps: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    bound = weight.shape[1] * int(steps.abs().max()) * int(weight.abs().max())
+    return integer_matmul(steps, weight.T, bound=bound).to(torch.float64)
+
+
+def draft_linear(
+    name: str, weight: torch.Tensor, bias: torch.Tensor | None, a: torch.Tensor, source: Quantity,
+    target: torch.Tensor, settings: Settings, w_bits: int,
+) -> LinearDraft:
+    """Quantize the weights of a layer.
+
+    Parameters
+    ----------
+    name : str
+        Of the layer, for error messages.
+    weight, bias : float tensors (N, K), (N,)
+        As trained; no bias is one of zeros.
+    a : int64 tensor (..., K)
+        Input codes for the calibration images, from the integer layers before.
+    source : Quantity
+        Of the input.
+    target : float tensor (..., N)
+        What the output should be: the float model's.
+    settings : Settings
+    w_bits : int
+        Width of the weights.
+    """
+    recipe = settings.recipe
+    weight = weight.detach().to(torch.float64)
+    steps = (a - source.zero_point).reshape(-1, a.shape[-1])  # (S, K)
+    real = steps.to(torch.float64)
+    bias = torch.zeros(len(weight), dtype=torch.float64) if bias is None else bias.detach().to(torch.float64)
+    bias = bias + weight @ source.offset.expand(weight.shape[1])
+    weight = weight * source.scale  # per step of the input code
+    centred = real - real.mean(0)
+    moments = centred.T @ centred / len(real)
+    codes = settings.narrow(w_bits)
+    scale = weight_scales(weight, codes, recipe.weights, settings.granularity, moments.diagonal())
+    check_scale(name, scale)
+    integers = ROUNDINGS[recipe.rounding](weight, scale, codes, moments)
+    if recipe.correct_bias:
+        output = _accumulate(steps, integers) * scale
+        bias = (target.reshape(output.shape).to(torch.float64) - output).mean(0)
+    return LinearDraft(name=name, weight=integers, unit=scale, bias=bias, source=source, w_bits=w_bits,
+                       settings=settings)

@@ -1,0 +1,223 @@
+"""From a float ViT and calibration images to an integer ViT, layer by layer.
+
+Each layer is calibrated on what the integer layers before it compute, so that it sees, and where the method corrects
+biases makes up for, their rounding; targets are the float model's tensors for the same images.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from ..arith import saturate
+from ..integer import (
+    IntegerAttention,
+    IntegerBlock,
+    IntegerLayerNorm,
+    IntegerLinear,
+    IntegerMlp,
+    IntegerViT,
+    patchify,
+)
+from ..integer.gelu import gelu_table
+from ..integer.layernorm import quantize_affine
+from ..integer.layers import add_residual
+from ..spec.vit import PIXEL_MAX
+from ..vit import LAYER_NORM_EPS, VisionTransformer, collect
+from .attention import context, lower_scores, probabilities
+from .codes import CodeMap, UnsignedCodes
+from .linear import LinearDraft, draft_linear
+from .observers import minmax
+from .quantity import Quantity, observe
+from .settings import Settings
+
+__all__ = ["Lowered", "SignedCodes", "lower"]
+
+_INDEX_BITS = 8  # of the GELU table
+_GELU_FLAT = -4.0  # GELU is above -0.0002 below it
+
+
+class SignedCodes(CodeMap):
+    """Two's complement values of the residual stream and the logits; the scale is given, never fitted."""
+
+    @property
+    def low(self) -> int:
+        """Smallest code."""
+        return -(1 << self.bits - 1)
+
+    @property
+    def high(self) -> int:
+        """Largest code."""
+        return (1 << self.bits - 1) - 1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Lowered:
+    """An integer model, and what its integers stand for.
+
+    Parameters
+    ----------
+    model : IntegerViT
+    quantities : dict of Quantity
+        By the name of the tensor in the model's trace.
+    drafts : dict of LinearDraft
+        By the layer's name; ``blocks.N.attn.q``, ``k`` and ``v`` for the parts of ``qkv``.
+    """
+
+    model: IntegerViT
+    quantities: dict[str, Quantity]
+    drafts: dict[str, LinearDraft]
+
+
+class _Lowering:
+    """State of one lowering: the residual stream of the calibration images, and what was chosen so far."""
+
+    def __init__(self, model: VisionTransformer, images: torch.Tensor, settings: Settings):
+        self.float, self.config, self.settings = model, model.config, settings
+        self.taps = collect(model, images)
+        self.images = images
+        self.quantities: dict[str, Quantity] = {}
+        self.drafts: dict[str, LinearDraft] = {}
+        stream = ("patch_embed", "tokens", "proj", "fc2", "residual1", "residual2")
+        largest = max(float(x.abs().max()) for name, x in self.taps.items() if name.split(".")[-1] in stream)
+        largest = max(largest, float(model.pos_embed.detach().abs().max()))
+        self.residual = self._signed(largest)
+        self.x = torch.zeros(0, dtype=torch.int64)
+
+    def _signed(self, largest: float) -> Quantity:
+        codes = SignedCodes(self.settings.residual_bits)
+        scale = torch.tensor(self.settings.signed_scale(largest), dtype=torch.float64)
+        return Quantity(codes=codes, scale=scale, zero_point=0, offset=torch.zeros((), dtype=torch.float64))
+
+    def observe(self, name: str, x: torch.Tensor, codes: CodeMap) -> Quantity:
+        """Choose the range of a tensor and remember it."""
+        self.quantities[name] = observe(name, x, codes, self.settings.recipe.activations, self.settings.generator)
+        return self.quantities[name]
+
+    def draft(self, name: str, weight: torch.Tensor, bias: torch.Tensor | None, a: torch.Tensor, source: Quantity,
+              target: torch.Tensor, bits: int) -> LinearDraft:
+        """Quantize the weights of a layer and remember them."""
+        self.drafts[name] = draft_linear(name, weight, bias, a, source, target, self.settings, bits)
+        return self.drafts[name]
+
+    def add(self, layer: IntegerLinear, a: torch.Tensor, name: str) -> None:
+        """Add a layer's output to the residual stream."""
+        self.x = add_residual(self.x, layer(a), self.settings.residual_bits)
+        self.quantities[name] = self.residual
+
+    # Parts of the network
+
+    def embedding(self) -> tuple[IntegerLinear, torch.Tensor]:
+        """Return ``patch_embed`` and ``pos_embed``."""
+        config, proj = self.config, self.float.patch_embed.proj
+        pixels = patchify(self.images, config)
+        mean, std = (torch.tensor(x, dtype=torch.float64).expand(config.in_chans).repeat_interleave(
+            config.patch_size**2) for x in (config.mean, config.std))
+        self.quantities["input"] = source = Quantity(codes=UnsignedCodes(8), scale=1 / (PIXEL_MAX * std), zero_point=0,
+                                                     offset=-mean / std)
+        layer = self.draft("patch_embed", proj.weight.flatten(1), proj.bias, pixels[:, 1:], source,
+                           self.taps["patch_embed"], self.settings.edge_bits).lower(self.residual)
+        start = self.float.pos_embed.detach()[0].clone().to(torch.float64)
+        start[0] += self.float.cls_token.detach()[0, 0]
+        pos_embed = torch.floor(start / self.residual.scale + 0.5).to(torch.int64)
+        pos_embed[0] -= layer(pixels[0, :1])[0]
+        pos_embed = saturate(pos_embed, self.residual.codes.low, self.residual.codes.high)
+        self.quantities["pos_embed"] = self.residual
+        self.x = pos_embed.expand(len(pixels), -1, -1)
+        self.add(layer, pixels, "patch_embed")
+        return layer, pos_embed
+
+    def norm(self, name: str, norm: torch.nn.LayerNorm, x: torch.Tensor, bits: int) -> IntegerLayerNorm:
+        """Return the LayerNorm of residual values ``x``."""
+        gamma, beta = norm.weight.detach().to(torch.float64), norm.bias.detach().to(torch.float64)
+        y = functional.layer_norm(self.residual.decode(x), gamma.shape, gamma, beta, LAYER_NORM_EPS)
+        out = self.observe(name, y, UnsignedCodes(bits))
+        spec = self.settings.layernorm(self.config)
+        try:
+            affine = quantize_affine(gamma, beta, float(out.scale), out.zero_point, spec)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+        return IntegerLayerNorm(gamma=affine[0], beta=affine[1], spec=spec, out_bits=bits)
+
+    def attention(self, name: str, a: torch.Tensor, source: Quantity, attn: torch.nn.Module,
+                  target: torch.Tensor) -> tuple[IntegerAttention, torch.Tensor]:
+        """Return the attention layer and the codes of its context."""
+        settings, embed = self.settings, self.config.embed_dim
+        weights, biases = attn.qkv.weight.split(embed), [None] * 3 if attn.qkv.bias is None else attn.qkv.bias.split(
+            embed)
+        drafts = {
+            part: self.draft(f"{name}.{part}", weight, bias, a, source,
+                             self.taps[f"{name}.{part}"].transpose(1, 2).reshape(a.shape), settings.w_bits)
+            for part, weight, bias in zip("qkv", weights, biases, strict=True)
+        }
+        spec = settings.softmax(self.config)
+        scores = lower_scores(name, {part: draft(a) for part, draft in drafts.items()}, attn.num_heads, spec, settings)
+        layers = {part: drafts[part].lower(scores.quantities[part]) for part in "qkv"}
+        codes = {part: layer(a) for part, layer in layers.items()}
+        p = probabilities(f"{name}.softmax", codes["q"], codes["k"], scores, spec, settings)
+        out, requantizer, mixed = context(f"{name}.context", p, codes["v"], scores.quantities["v"],
+                                          self.taps[f"{name}.context"], settings)
+        self.quantities |= {f"{name}.{part}": quantity for part, quantity in scores.quantities.items()}
+        self.quantities |= {f"{name}.softmax": p.quantity, f"{name}.context": out}
+        proj = self.draft(f"{name}.proj", attn.proj.weight, attn.proj.bias, mixed, out, target, settings.w_bits)
+        return IntegerAttention(
+            **layers, score_multiplier=scores.multiplier, score_shift=scores.shift, softmax_offset=p.offset,
+            softmax_spec=spec, softmax_bits=settings.softmax_bits, context=requantizer,
+            proj=proj.lower(self.residual)), mixed
+
+    def mlp(self, name: str, a: torch.Tensor, source: Quantity, mlp: torch.nn.Module,
+            target: torch.Tensor) -> tuple[IntegerMlp, torch.Tensor]:
+        """Return the MLP and the codes of its hidden tensor."""
+        settings = self.settings
+        fc1 = self.draft(f"{name}.fc1", mlp.fc1.weight, mlp.fc1.bias, a, source, self.taps[f"{name}.fc1"],
+                         settings.w_bits)
+        hidden = fc1(a)
+        out = self.observe(f"{name}.act", functional.gelu(hidden), UnsignedCodes(settings.a_bits))
+        top = float(out.decode(torch.tensor(out.codes.high)))
+        index = observe(f"{name}.fc1", hidden.clamp(_GELU_FLAT, max(top, 0.0)), UnsignedCodes(_INDEX_BITS), minmax,
+                        settings.generator)
+        table = gelu_table(float(index.scale), index.zero_point, _INDEX_BITS, float(out.scale), out.zero_point,
+                           settings.a_bits)
+        layer = fc1.lower(index)
+        hidden = table[layer(a)]
+        fc2 = self.draft(f"{name}.fc2", mlp.fc2.weight, mlp.fc2.bias, hidden, out, target, settings.w_bits)
+        return IntegerMlp(fc1=layer, gelu=table, fc2=fc2.lower(self.residual)), hidden
+
+    def block(self, index: int) -> IntegerBlock:
+        """Return an encoder block and advance the residual stream."""
+        name, block, bits = f"blocks.{index}", self.float.blocks[index], self.settings.a_bits
+        norm1 = self.norm(f"{name}.norm1", block.norm1, self.x, bits)
+        target = self.taps[f"{name}.residual1"].to(torch.float64) - self.residual.decode(self.x)
+        attn, a = self.attention(f"{name}.attn", norm1(self.x), self.quantities[f"{name}.norm1"], block.attn, target)
+        self.add(attn.proj, a, f"{name}.attn.proj")
+        norm2 = self.norm(f"{name}.norm2", block.norm2, self.x, bits)
+        target = self.taps[f"{name}.residual2"].to(torch.float64) - self.residual.decode(self.x)
+        mlp, a = self.mlp(f"{name}.mlp", norm2(self.x), self.quantities[f"{name}.norm2"], block.mlp, target)
+        self.add(mlp.fc2, a, f"{name}.mlp.fc2")
+        return IntegerBlock(norm1=norm1, attn=attn, norm2=norm2, mlp=mlp, residual_bits=self.settings.residual_bits)
+
+    def head(self) -> tuple[IntegerLayerNorm, IntegerLinear]:
+        """Return the final norm and the head, on the class token."""
+        settings, head = self.settings, self.float.head
+        token = self.x[:, :1]
+        norm = self.norm("norm", self.float.norm, token, settings.edge_bits)
+        logits = self.taps["head"][:, None]
+        draft = self.draft("head", head.weight, head.bias, norm(token), self.quantities["norm"], logits,
+                           settings.edge_bits)
+        self.quantities["head"] = out = self._signed(float(torch.maximum(
+            logits.abs().max().to(torch.float64), draft(norm(token)).abs().max())))
+        return norm, draft.lower(out)
+
+
+def lower(model: VisionTransformer, images: torch.Tensor, settings: Settings, info: dict[str, str]) -> Lowered:
+    """Calibrate and lower ``model``: arguments checked by :func:`vitric.golden.quantization.quantize`."""
+    work = _Lowering(model, images, settings)
+    with torch.no_grad():
+        patch_embed, pos_embed = work.embedding()
+        blocks = tuple(work.block(index) for index in range(model.config.depth))
+        norm, head = work.head()
+    integer = IntegerViT(
+        config=model.config, patch_embed=patch_embed, pos_embed=pos_embed, blocks=blocks, norm=norm, head=head,
+        residual_bits=settings.residual_bits, a_plane_bits=settings.a_plane_bits, w_plane_bits=settings.w_plane_bits,
+        info=info)
+    return Lowered(model=integer, quantities=work.quantities, drafts=work.drafts)

@@ -1,0 +1,83 @@
+"""Post-training quantization: the one call that users make."""
+
+from dataclasses import fields
+
+import torch
+
+from ..data import check_images
+from ..integer import IntegerViT
+from ..vit import VisionTransformer
+from .lower import Lowered, lower
+from .settings import Settings
+
+__all__ = ["quantize", "quantize_with_scales"]
+
+
+def _check_model(model: VisionTransformer) -> None:
+    if not isinstance(model, VisionTransformer):
+        raise TypeError(f"model must be a VisionTransformer, not {type(model).__name__}")
+    for name, tensor in model.state_dict().items():
+        if not bool(tensor.isfinite().all()):
+            raise ValueError(f"{name} of the model holds values that are not finite numbers")
+
+
+def quantize_with_scales(model: VisionTransformer, calibration: torch.Tensor, **options: str | int) -> Lowered:
+    """Quantize as :func:`quantize` and return also what each integer tensor stands for."""
+    settings = Settings(**options)
+    _check_model(model)
+    try:
+        check_images(calibration, model.config)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"calibration: {error}") from error
+    info = {field.name: str(getattr(settings, field.name)) for field in fields(settings)}
+    info["calibration_images"] = str(len(calibration))
+    return lower(model, calibration, settings, info)
+
+
+def quantize(
+    model: VisionTransformer, calibration: torch.Tensor, *, method: str = "mse", w_bits: int = 4, a_bits: int = 4,
+    edge_bits: int = 8, softmax_bits: int = 8, granularity: str = "channel", residual_bits: int = 16,
+    a_plane_bits: int = 4, w_plane_bits: int = 4, seed: int = 0,
+) -> IntegerViT:
+    """Turn a float ViT into an integer ViT, from calibration images alone.
+
+    Parameters
+    ----------
+    model : VisionTransformer
+        Trained; unchanged afterwards.
+    calibration : integer tensor (count, C, H, W)
+        Pixels 0..255 of at least one image; a few dozen are enough. Never images that accuracy is measured on.
+    method : str
+        How ranges are found and weights rounded: a name of :data:`~vitric.golden.quantization.methods.METHODS`.
+    w_bits : int
+        Weights, 2 to 8.
+    a_bits : int
+        Activations, keys and values included, 2 to 8.
+    edge_bits : int
+        Weights of the patch embedding and the head, and the head's input, 2 to 8.
+    softmax_bits : int
+        Attention probabilities, 2 to 8.
+    granularity : str
+        ``"channel"``: a scale per output channel of the weights; ``"layer"``: one per layer.
+    residual_bits : int
+        Width of the residual stream and the logits, 10 to 16.
+    a_plane_bits, w_plane_bits : int
+        Ports of the array that wider codes are split for, 2 to 8; weights have at most two digits.
+    seed : int
+        Of the sampling of very large tensors by the observers; 0 to 2**31 - 1.
+
+    Returns
+    -------
+    IntegerViT
+        Equal arguments give an equal model.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An option or the calibration images are illegal, the model holds NaN or infinity, or a layer does not fit the
+        integer units (a scale underflows, an accumulator overflows); the message names what, and the legal values.
+    """
+    return quantize_with_scales(
+        model, calibration, method=method, w_bits=w_bits, a_bits=a_bits, edge_bits=edge_bits,
+        softmax_bits=softmax_bits, granularity=granularity, residual_bits=residual_bits, a_plane_bits=a_plane_bits,
+        w_plane_bits=w_plane_bits, seed=seed).model

@@ -1,0 +1,81 @@
+"""What a quantization was asked for: bit widths, method, units."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+from ..spec.check import check_choice, check_int
+from ..spec.layernorm import LayerNormSpec
+from ..spec.requantize import RequantizeSpec
+from ..spec.softmax import SoftmaxSpec
+from ..spec.vit import VitConfig
+from .codes import NarrowCodes
+from .methods import METHODS, Method, method
+from .weights import GRANULARITIES
+
+__all__ = ["Settings"]
+
+_HEADROOM = 1.5  # of the residual stream and the logits over their largest calibration value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Arguments of :func:`vitric.golden.quantization.quantize`, checked, and what follows from them."""
+
+    method: str = "mse"
+    w_bits: int = 4
+    a_bits: int = 4
+    edge_bits: int = 8
+    softmax_bits: int = 8
+    granularity: str = "channel"
+    residual_bits: int = 16
+    a_plane_bits: int = 4
+    w_plane_bits: int = 4
+    seed: int = 0
+
+    acc_bits = 24
+    """Width of the accumulators that every layer has to fit."""
+
+    def __post_init__(self):
+        check_choice("method", self.method, tuple(METHODS))
+        for name in ("w_bits", "a_bits", "edge_bits", "softmax_bits", "a_plane_bits", "w_plane_bits"):
+            check_int(name, getattr(self, name), 2, 8)
+        check_choice("granularity", self.granularity, GRANULARITIES)
+        check_int("residual_bits", self.residual_bits, 10, 16)
+        check_int("seed", self.seed, 0, 2**31 - 1)
+        for name in ("w_bits", "a_bits", "edge_bits"):
+            if getattr(self, name) > 2 * self.w_plane_bits:
+                raise ValueError(f"{name} must be at most 2 * w_plane_bits ({2 * self.w_plane_bits}), because a signed "
+                                 f"code has at most two digits, not {getattr(self, name)}")
+
+    @property
+    def recipe(self) -> Method:
+        """The method."""
+        return method(self.method)
+
+    @cached_property
+    def generator(self) -> torch.Generator:
+        """Source of all randomness."""
+        return torch.Generator().manual_seed(self.seed)
+
+    @property
+    def requantize(self) -> RequantizeSpec:
+        """Multipliers and shifts of the hardware."""
+        return RequantizeSpec(lanes=1, acc_bits=self.acc_bits)
+
+    def narrow(self, bits: int) -> NarrowCodes:
+        """Return the signed narrow codes of ``bits`` bits on the array's weight port."""
+        return NarrowCodes(bits, self.w_plane_bits)
+
+    def softmax(self, config: VitConfig) -> SoftmaxSpec:
+        """Return the softmax unit's spec, just long enough."""
+        return SoftmaxSpec(lanes=1, max_length=max(2, config.num_tokens))
+
+    def layernorm(self, config: VitConfig) -> LayerNormSpec:
+        """Return the LayerNorm unit's spec, just long enough."""
+        return LayerNormSpec(lanes=1, max_length=max(2, config.embed_dim), in_bits=self.residual_bits)
+
+    def signed_scale(self, largest: float) -> float:
+        """Return the scale of signed ``residual_bits`` values that leaves head-room over ``largest``."""
+        return (largest or 1.0) * _HEADROOM / ((1 << self.residual_bits - 1) - 1)

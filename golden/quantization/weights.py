@@ -1,0 +1,80 @@
+"""Weights to signed narrow codes: scales, and rounding with or without compensation of its error."""
+
+import torch
+
+from ..spec.check import check_choice
+from .codes import NarrowCodes
+from .observers import Observer
+
+__all__ = ["GRANULARITIES", "ROUNDINGS", "compensated", "nearest", "weight_scales"]
+
+GRANULARITIES = ("layer", "channel")
+"""One scale for a layer's weights, or one per output channel."""
+
+_DAMPING = 0.01  # of the mean square of the inputs, added to the Hessian's diagonal
+_SMALLEST_RATIO = 2.0**-12  # of a channel's scale to the layer's largest: keeps the multipliers of all channels exact
+
+
+def weight_scales(
+    weight: torch.Tensor, codes: NarrowCodes, observer: Observer, granularity: str, importance: torch.Tensor,
+) -> torch.Tensor:
+    """Return one scale per output channel, float64 (N,).
+
+    Parameters
+    ----------
+    weight : float64 tensor (N, K)
+    codes, observer
+        Code map, and how the range is found.
+    granularity : str
+        One of :data:`GRANULARITIES`.
+    importance : float64 tensor (K,)
+        Of each input channel: the mean square of what it is multiplied with.
+    """
+    check_choice("granularity", granularity, GRANULARITIES)
+    groups = weight if granularity == "channel" else weight.reshape(1, -1)
+    scale, _ = observer(groups, codes, importance.repeat(groups.shape[1] // len(importance)))
+    dead = groups.abs().amax(1) == 0  # the scale of such a channel has no meaning
+    if dead.all():
+        return torch.ones(len(weight), dtype=torch.float64)
+    scale = torch.where(dead, scale[~dead].max(), scale)
+    return scale.clamp(min=float(scale.max()) * _SMALLEST_RATIO).expand(len(weight)).clone()
+
+
+def nearest(weight: torch.Tensor, scale: torch.Tensor, codes: NarrowCodes, moments: torch.Tensor) -> torch.Tensor:
+    """Return the nearest codes, int64 (N, K)."""
+    return codes.encode(weight, scale[:, None], torch.tensor(0))
+
+
+def compensated(weight: torch.Tensor, scale: torch.Tensor, codes: NarrowCodes, moments: torch.Tensor) -> torch.Tensor:
+    """Return codes whose rounding errors cancel in the layer's output, int64 (N, K).
+
+    Column by column, most important first, each rounding error is spread over the columns still to be rounded so
+    that the squared error of the output grows least (GPTQ, Frantar et al. 2022, after optimal brain surgery).
+
+    Parameters
+    ----------
+    weight : float64 tensor (N, K)
+    scale : float64 tensor (N,)
+    codes : NarrowCodes
+    moments : float64 tensor (K, K)
+        Second moments of the layer's inputs about their mean (the bias takes care of the mean).
+    """
+    diagonal = moments.diagonal()
+    damping = _DAMPING * float(diagonal.mean())
+    if damping == 0:  # constant inputs: only the bias matters
+        return nearest(weight, scale, codes, moments)
+    order = diagonal.argsort(descending=True, stable=True)
+    hessian = moments[order][:, order] + damping * torch.eye(len(order), dtype=torch.float64)
+    # upper Cholesky factor of the inverse: row k holds how an error of column k spreads
+    spread = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(hessian)), upper=True)
+    remaining = weight[:, order].clone()
+    result = torch.empty_like(remaining, dtype=torch.int64)
+    for column in range(len(order)):
+        result[:, column] = codes.encode(remaining[:, column], scale, torch.tensor(0))
+        error = (remaining[:, column] - result[:, column] * scale) / spread[column, column]
+        remaining[:, column + 1:] -= error[:, None] * spread[column, column + 1:]
+    return result[:, order.argsort()]
+
+
+ROUNDINGS = {"nearest": nearest, "compensated": compensated}
+"""Ways to round weights by name; all take (weight, scale, codes, moments)."""

@@ -1,1 +1,0 @@
-"""From a float ViT and calibration images to an integer ViT."""
