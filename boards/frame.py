@@ -161,7 +161,7 @@ class FrameTransmitter(wiring.Component):
     *Handshake*: rules 1 to 4 of :mod:`vitric.hdl.streams`. ``i.ready`` is 1 only while payload is being sent, and
     then follows ``o.ready``. ``frame.ready`` is 1 once the frame before is complete.
 
-    *Latency*: the first byte is valid in the cycle after the transfer at ``frame``. *Interval*: ``10 + length``
+    *Latency*: the first byte is valid in the cycle after the transfer at ``frame``. *Interval*: ``9 + length``
     bytes for each frame, one cycle a byte, and one cycle between frames.
 
     Members
