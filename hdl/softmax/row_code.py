@@ -87,12 +87,14 @@ class RowCode(wiring.Component):
         for lane in range(spec.lanes):
             x, code = self.i.p.x[lane], self.o.p.code[lane]
             if spec.kind != "uniform":
-                below = Signal(signed(spec.norm_bits + 1), name=f"below_{lane}", reset_less=True)
-                steps = below >> spec.code_shift
+                width = max(spec.norm_bits, spec.code_shift + spec.out_bits) + 1
+                below = Signal(signed(width), name=f"below_{lane}", reset_less=True)
+                steps = below[spec.code_shift:]
+                beyond = steps[spec.out_bits:-1].any()
                 with m.If(advance):
                     m.d.sync += [
                         below.eq(norm[lane] - x),
-                        code.eq(Mux(steps < 0, 0, Mux(steps > spec.code_max, spec.code_max, steps[:spec.out_bits]))),
+                        code.eq(Mux(steps[-1], 0, steps[:spec.out_bits] | beyond.replicate(spec.out_bits))),
                     ]
                 continue
             if lane % 2 == 0:
