@@ -35,7 +35,7 @@ def row_scale(variance: torch.Tensor, length: int, spec: LayerNormSpec) -> tuple
         ``0 <= multiplier < 2**18``; ``shift`` is 0, 1, 2 or 3 times ``spec.shift_step``.
     """
     row = spec.row_constants(length)
-    safe = variance.clamp(min=1)
+    safe = torch.where(variance > 0, variance, length * length)
     k = sum((safe >= 1 << 2 * power).to(torch.int64) for power in range(1, spec.variance_bits // 2))
     point = spec.mantissa_bits - 2
     mantissa = torch.where(2 * k >= point, safe >> (2 * k - point).clamp(min=0), safe << (point - 2 * k).clamp(min=0))

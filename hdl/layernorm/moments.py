@@ -69,8 +69,8 @@ class Moments(wiring.Component):
         """Return the module."""
         m = Module()
         spec = self.spec
-        # Every limb has at least one bit, also in the smallest spec.
-        total_bits = max(spec.sum_bits, LIMB_BITS + 1)
+        total_bits = spec.sum_bits
+        # The highest limb has at least one bit, also in the smallest spec.
         squares_bits = max(spec.square_sum_bits, 2 * LIMB_BITS + 1)
         add = Signal(2)
         capture = Signal(3)

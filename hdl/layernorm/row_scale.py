@@ -75,7 +75,7 @@ class RowScale(wiring.Component):
         fraction_bits = spec.mantissa_bits - spec.index_bits
         slope, fraction, r = Signal(spec.slope_bits), Signal(fraction_bits), Signal(spec.rsqrt_bits)
         low = _hold(m, at[2], limb[:LIMB_BITS], "low")
-        high = _hold(m, at[6], limb[:max(spec.sum_bits - LIMB_BITS, 1)].as_signed(), "high")
+        high = _hold(m, at[6], limb[:spec.sum_bits - LIMB_BITS].as_signed(), "high")
         others = {0: (r, constants[2].row.norm), 1: (slope, fraction)}
         variance, product = self._first(m, at, low, constants[0].minus_length, others)
         mantissa, exponent, zero = self._normalise(m, at, variance)
