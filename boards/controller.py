@@ -122,9 +122,11 @@ class Controller(wiring.Component):
             m.d.sync += reason.eq(why)
             m.next = "REFUSE"
 
+        sending = Signal()  # the payload of the answer may leave
+        ended = self._answer_bytes(m, sending, reply, reason)
+
         with m.FSM() as fsm:
             m.d.comb += self.busy.eq(~fsm.ongoing("IDLE"))
-            ended = self._answer_bytes(m, fsm, reply, reason)
             with m.State("IDLE"):
                 m.d.comb += clear.eq(1)
                 m.d.sync += [left.eq(frame.length), reply.eq(frame.kind | _ANSWER)]
@@ -195,6 +197,7 @@ class Controller(wiring.Component):
                 with m.If(self.sent.ready):
                     m.next = "PAYLOAD"
             with m.State("PAYLOAD"):
+                m.d.comb += sending.eq(1)
                 with m.If(ended):
                     m.next = "DONE"
             with m.State("DONE"):
@@ -231,7 +234,7 @@ class Controller(wiring.Component):
             with m.Default():
                 refuse(LinkError.BAD_KIND)
 
-    def _answer_bytes(self, m, fsm, reply, reason):
+    def _answer_bytes(self, m, sending, reply, reason):
         """Build the payload of the answer; return the signal that is 1 when all of it has left."""
         spec, outcome = self.spec, self.outcome.p
         info = _bytes(INFO_LAYOUT, {
@@ -251,7 +254,7 @@ class Controller(wiring.Component):
         moves = self.o.valid & self.o.ready
         ended = position == length
         m.d.comb += [
-            self.sent.p.kind.eq(reply), self.o.valid.eq(fsm.ongoing("PAYLOAD") & ~ended),
+            self.sent.p.kind.eq(reply), self.o.valid.eq(sending & ~ended),
             self.o.payload.eq(info[position]),
         ]
         with m.Switch(reply):
@@ -267,5 +270,5 @@ class Controller(wiring.Component):
                     m.d.comb += [
                         self.o.payload.eq(self.logits.payload.word_select(odd, 8)), self.logits.ready.eq(moves & odd),
                     ]
-        m.d.sync += position.eq(Mux(fsm.ongoing("PAYLOAD"), position + moves, 0))
+        m.d.sync += position.eq(Mux(sending, position + moves, 0))
         return ended

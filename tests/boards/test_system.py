@@ -1,0 +1,349 @@
+# amaranth: UnusedElaboratable=no
+"""The host link through the pins of System, with a small machine in place of the accelerator."""
+
+import random
+import struct
+import zlib
+
+import pytest
+from amaranth.hdl import Const, Module, Mux, Signal, signed
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.sim import Simulator
+from vitric.boards import system
+from vitric.boards.link import (
+    ERROR_LAYOUT,
+    INFO_LAYOUT,
+    PROTOCOL,
+    RESULT_LAYOUT,
+    Frame,
+    FrameReader,
+    Kind,
+    LinkError,
+    encode,
+    layout_bytes,
+    unpack_layout,
+)
+from vitric.boards.model_store import model_bytes
+from vitric.golden.spec.accelerator import SPECS
+from vitric.golden.spec.command import ErrorCode
+from vitric.hdl.accelerator.layouts import STATUS, input_column, model_word
+
+SPEC = SPECS["tiny"]  # rows = 2, 32-bit model words
+DIVISOR = 4
+CAPACITY = 24
+MAX_PAYLOAD = 64
+GAP = 600  # cycles: 15 byte times
+REFUSES = 0xE  # first word of a model that the machine below ends with an error, before it takes the image
+
+
+class Machine(wiring.Component):
+    """Takes a model, then an image; its logits are -1, and the sums of the model, of row 0, of row 1."""
+
+    def __init__(self, spec, *, fabric=None):
+        super().__init__({
+            "model": In(stream.Signature(model_word(spec))),
+            "i": In(stream.Signature(input_column(spec))),
+            "o": Out(stream.Signature(signed(spec.residual_bits))),
+            "status": Out(stream.Signature(STATUS)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        sums = [Signal(signed(16), name=f"sum{k}") for k in range(3)]
+        first, refuses, index = Signal(init=1), Signal(), Signal(3)
+        with m.FSM():
+            with m.State("MODEL"):
+                m.d.comb += self.model.ready.eq(1)
+                with m.If(self.model.valid):
+                    m.d.sync += [sums[0].eq(sums[0] + self.model.p.data), first.eq(0)]
+                    with m.If(first):
+                        m.d.sync += refuses.eq(self.model.p.data == REFUSES)
+                    with m.If(self.model.p.last):
+                        m.next = "IMAGE"
+            with m.State("IMAGE"):
+                with m.If(refuses):
+                    m.next = "STATUS"
+                with m.Else():
+                    m.d.comb += self.i.ready.eq(1)
+                    with m.If(self.i.valid):
+                        m.d.sync += [sums[1 + row].eq(sums[1 + row] + self.i.p.pixel[row]) for row in range(2)]
+                        with m.If(self.i.p.last):
+                            m.next = "LOGITS"
+            with m.State("LOGITS"):
+                m.d.comb += self.o.valid.eq(1)
+                with m.Switch(index):
+                    with m.Case(0):
+                        m.d.comb += self.o.payload.eq(Const(-1, signed(16)))
+                    for k in range(3):
+                        with m.Case(k + 1):
+                            m.d.comb += self.o.payload.eq(sums[k])
+                with m.If(self.o.ready):
+                    m.d.sync += index.eq(index + 1)
+                    with m.If(index == 3):
+                        m.next = "STATUS"
+            with m.State("STATUS"):
+                m.d.comb += [
+                    self.status.valid.eq(1), self.status.p.error.eq(Mux(refuses, ErrorCode.BAD_CRC, ErrorCode.OK)),
+                    self.status.p.command.eq(0x1234),
+                ]
+                m.d.sync += [first.eq(1), index.eq(0), *(one.eq(0) for one in sums)]
+                with m.If(self.status.ready):
+                    m.next = "MODEL"
+        return m
+
+
+class Host:
+    """The other end of the two pins, in a testbench."""
+
+    def __init__(self, ctx, dut, received):
+        self.ctx, self.dut, self.received = ctx, dut, received
+
+    async def send(self, data):
+        for byte in data:
+            for level in (0, *(byte >> k & 1 for k in range(8)), 1):
+                self.ctx.set(self.dut.rx, level)
+                await self.ctx.tick().repeat(DIVISOR)
+
+    async def answer(self):
+        for _ in range(20_000):
+            if self.received:
+                return self.received.pop(0)
+            await self.ctx.tick()
+        raise TimeoutError("no answer")
+
+    async def ask(self, kind, payload=b""):
+        await self.send(encode(kind, payload))
+        return await self.answer()
+
+    async def fails(self, kind, payload, reason, *, code=0, command=0):
+        """Assert that the request is refused for this reason."""
+        check_error(await self.ask(kind, payload), kind, reason, code=code, command=command)
+
+    async def infer(self, model, image):
+        """Assert that an inference gives what this model and image must give."""
+        answer = await self.ask(Kind.INFER, image)
+        assert answer.kind == Kind.INFER_ANSWER
+        head = unpack_layout(RESULT_LAYOUT, answer.payload)
+        logits = struct.unpack("<4h", answer.payload[layout_bytes(RESULT_LAYOUT):])
+        sums = [sum(model), sum(image[0::2]), sum(image[1::2])]
+        assert logits == (-1, *((value + 0x8000) % 0x10000 - 0x8000 for value in sums))
+        assert head["label"] == logits.index(max(logits))
+        assert self.ctx.get(self.dut.leds) & 0xBF == head["label"]  # the answer is still being sent: busy or not
+        return head["cycles"]
+
+    async def load(self, model, *, piece=3):
+        """Load a model in pieces of so many words; return the answer to COMMIT."""
+        data = model_bytes(model, SPEC.model_bits)
+        begin = struct.pack("<II", len(model), zlib.crc32(data))
+        assert await self.ask(Kind.BEGIN, begin) == Frame(Kind.BEGIN_ANSWER)
+        for offset in range(0, len(model), piece):
+            words = data[4 * offset:4 * (offset + piece)]
+            assert await self.ask(Kind.DATA, struct.pack("<I", offset) + words) == Frame(Kind.DATA_ANSWER)
+        return await self.ask(Kind.COMMIT)
+
+    async def info(self):
+        answer = await self.ask(Kind.INFO)
+        assert answer.kind == Kind.INFO_ANSWER and len(answer.payload) == layout_bytes(INFO_LAYOUT)
+        return unpack_layout(INFO_LAYOUT, answer.payload)
+
+
+def check_error(answer, request, reason, *, code=0, command=0):
+    assert answer.kind == Kind.ERROR
+    assert unpack_layout(ERROR_LAYOUT, answer.payload) == {
+        "reason": reason, "request": request, "code": code, "command": command}
+
+
+@pytest.fixture
+def simulate(monkeypatch):
+    """Return a function that runs a testbench ``async def f(host)`` on a System with this model."""
+    monkeypatch.setattr(system, "Accelerator", Machine)
+
+    def run(testbench, *, init):
+        dut = system.System(SPEC, init=init, capacity=CAPACITY, divisor=DIVISOR, clock_hz=12_345_678,
+                            max_payload=MAX_PAYLOAD, gap=GAP)
+        received = []
+
+        async def main(ctx):
+            await testbench(Host(ctx, dut, received))
+            await ctx.tick().repeat(3 * GAP)
+            assert received == [] and ctx.get(dut.tx) == 1  # nothing was sent unasked
+
+        async def listen(ctx):
+            reader = FrameReader()
+            while True:
+                _, _, level = await ctx.tick().sample(dut.tx)
+                if level:
+                    continue
+                await ctx.tick().repeat(DIVISOR // 2)
+                byte = 0
+                for k in range(8):
+                    await ctx.tick().repeat(DIVISOR)
+                    byte |= ctx.get(dut.tx) << k
+                await ctx.tick().repeat(DIVISOR)
+                assert ctx.get(dut.tx) == 1
+                received.extend(reader.feed(bytes([byte])))
+
+        sim = Simulator(dut)
+        sim.add_clock(1e-6)
+        sim.add_testbench(main)
+        sim.add_testbench(listen, background=True)
+        sim.run()
+
+    return run
+
+
+MODEL = [0x11, 0x22, 0x33, 0xFFFF_0044]
+IMAGE = bytes([200, 1, 100, 2, 50, 3])
+
+
+def test_info(simulate):
+    async def testbench(host):
+        assert await host.info() == {
+            "protocol": PROTOCOL, "rows": SPEC.rows, "model_bits": SPEC.model_bits, "max_classes": SPEC.max_classes,
+            "max_payload": MAX_PAYLOAD, "spec_hash": SPEC.hash, "capacity": CAPACITY, "model_words": len(MODEL),
+            "model_crc": zlib.crc32(model_bytes(MODEL, 32)), "clock_hz": 12_345_678,
+        }
+
+    simulate(testbench, init=MODEL)
+
+
+def test_inferences_follow_each_other(simulate):
+    async def testbench(host):
+        rng = random.Random(1)
+        for columns in (1, 3, MAX_PAYLOAD // 2):
+            cycles = await host.infer(MODEL, rng.randbytes(2 * columns))
+            # The store's latency, the words of the model, one column that waits already, two cycles for each
+            # further one (a byte of the second may wait already), four logits.
+            expected = 3 + len(MODEL) + 1 + 2 * (columns - 1) + 4
+            assert expected - 1 <= cycles <= expected
+
+    simulate(testbench, init=MODEL)
+
+
+def test_leds(simulate):
+    async def testbench(host):
+        ctx, leds = host.ctx, host.dut.leds
+        assert ctx.get(leds) == 0
+        await host.infer(MODEL, IMAGE)  # row 0 has the largest sum: class 2
+        await ctx.tick().repeat(20)
+        assert ctx.get(leds) == 2
+        await host.fails(0x40, b"", LinkError.BAD_KIND)
+        await ctx.tick().repeat(20)
+        assert ctx.get(leds) == 0x80 | 2
+        await host.send(encode(Kind.INFO))
+        await ctx.tick().repeat(10)
+        assert ctx.get(leds) & 0x40  # answering
+        await host.answer()
+        await ctx.tick().repeat(20)
+        assert ctx.get(leds) == 2
+
+    simulate(testbench, init=MODEL)
+
+
+@pytest.mark.parametrize(("kind", "payload", "reason"), [
+    (0x00, b"", LinkError.BAD_KIND), (0x06, b"abc", LinkError.BAD_KIND), (0x81, bytes(28), LinkError.BAD_KIND),
+    (Kind.INFO, b"x", LinkError.BAD_LENGTH), (Kind.COMMIT, b"x", LinkError.BAD_LENGTH),
+    (Kind.BEGIN, bytes(7), LinkError.BAD_LENGTH), (Kind.BEGIN, bytes(9), LinkError.BAD_LENGTH),
+    (Kind.BEGIN, b"", LinkError.BAD_LENGTH),
+    (Kind.BEGIN, struct.pack("<II", CAPACITY + 1, 0), LinkError.TOO_LARGE),
+    (Kind.BEGIN, struct.pack("<II", 1 << 31, 0), LinkError.TOO_LARGE),
+    (Kind.BEGIN, bytes(8), LinkError.BAD_MODEL),
+    (Kind.DATA, b"", LinkError.BAD_LENGTH), (Kind.DATA, bytes(4), LinkError.BAD_LENGTH),
+    (Kind.DATA, bytes(7), LinkError.BAD_LENGTH), (Kind.DATA, bytes(10), LinkError.BAD_LENGTH),
+    (Kind.DATA, bytes(8), LinkError.NOT_BEGUN), (Kind.COMMIT, b"", LinkError.NOT_BEGUN),
+    (Kind.INFER, b"", LinkError.BAD_LENGTH), (Kind.INFER, bytes(3), LinkError.BAD_LENGTH),
+])
+def test_refused_requests_change_nothing(simulate, kind, payload, reason):
+    async def testbench(host):
+        await host.fails(kind, payload, reason)
+        await host.infer(MODEL, IMAGE)
+
+    simulate(testbench, init=MODEL)
+
+
+def test_bad_frames_are_answered_and_the_next_is_understood(simulate):
+    async def testbench(host):
+        bad = bytearray(encode(Kind.INFER, IMAGE))
+        bad[7] ^= 4
+        await host.send(bad)
+        check_error(await host.answer(), Kind.INFER, LinkError.BAD_CRC)
+        await host.infer(MODEL, IMAGE)
+        await host.send(encode(Kind.INFER, IMAGE)[:6])
+        check_error(await host.answer(), Kind.INFER, LinkError.CUT_OFF)
+        await host.infer(MODEL, IMAGE)
+        await host.send(encode(Kind.INFER, bytes(MAX_PAYLOAD + 2))[:5])
+        check_error(await host.answer(), Kind.INFER, LinkError.TOO_LONG)
+        await host.send(bytes(range(255, 90, -1)))  # garbage without the first sync byte
+        await host.infer(MODEL, IMAGE)
+
+    simulate(testbench, init=MODEL)
+
+
+def test_load_another_model(simulate):
+    async def testbench(host):
+        rng = random.Random(3)
+        other = [rng.getrandbits(32) for _ in range(CAPACITY)]
+        assert await host.load(other) == Frame(Kind.COMMIT_ANSWER)
+        await host.infer(other, IMAGE)
+        info = await host.info()
+        assert (info["model_words"], info["model_crc"]) == (CAPACITY, zlib.crc32(model_bytes(other, 32)))
+        await host.fails(Kind.COMMIT, b"", LinkError.NOT_BEGUN)
+        assert await host.load(MODEL, piece=15) == Frame(Kind.COMMIT_ANSWER)
+        await host.infer(MODEL, IMAGE)
+
+    simulate(testbench, init=MODEL)
+
+
+def test_a_broken_load_leaves_the_old_model(simulate):
+    other = [7] * 10
+    data = model_bytes(other, 32)
+    begin = struct.pack("<II", 10, zlib.crc32(data))
+
+    async def testbench(host):
+        # A piece is missing.
+        await host.ask(Kind.BEGIN, begin)
+        await host.ask(Kind.DATA, struct.pack("<I", 0) + data[:36])
+        await host.fails(Kind.COMMIT, b"", LinkError.BAD_MODEL)
+        await host.infer(MODEL, IMAGE)
+        # Another CRC than the words have.
+        await host.ask(Kind.BEGIN, struct.pack("<II", 10, zlib.crc32(data) ^ 1))
+        await host.ask(Kind.DATA, struct.pack("<I", 0) + data)
+        await host.fails(Kind.COMMIT, b"", LinkError.BAD_MODEL)
+        await host.infer(MODEL, IMAGE)
+        # Beyond the length that was stated, once across its end and once far away.
+        await host.ask(Kind.BEGIN, begin)
+        await host.fails(Kind.DATA, struct.pack("<I", 9) + bytes(8), LinkError.TOO_LARGE)
+        await host.fails(Kind.DATA, struct.pack("<I", 0xFFFF_FFFF) + bytes(8), LinkError.TOO_LARGE)
+        await host.infer(MODEL, IMAGE)
+        # The load that was begun goes on, in any order and with a piece sent twice.
+        for offset, count in ((5, 5), (0, 3), (0, 3), (3, 2)):
+            piece = struct.pack("<I", offset) + data[4 * offset:4 * (offset + count)]
+            assert await host.ask(Kind.DATA, piece) == Frame(Kind.DATA_ANSWER)
+        assert await host.ask(Kind.COMMIT) == Frame(Kind.COMMIT_ANSWER)
+        await host.infer(other, IMAGE)
+
+    simulate(testbench, init=MODEL)
+
+
+def test_no_model(simulate):
+    async def testbench(host):
+        await host.fails(Kind.INFER, IMAGE, LinkError.NO_MODEL)
+        assert await host.load(MODEL) == Frame(Kind.COMMIT_ANSWER)
+        await host.infer(MODEL, IMAGE)
+
+    simulate(testbench, init=[])
+
+
+def test_an_error_of_the_accelerator_is_reported(simulate):
+    refused = [REFUSES, 1, 2]
+
+    async def testbench(host):
+        for size in (2, 6, MAX_PAYLOAD):
+            await host.fails(Kind.INFER, bytes(size), LinkError.ACCELERATOR, code=ErrorCode.BAD_CRC, command=0x1234)
+        assert host.ctx.get(host.dut.leds) & 0x80
+        assert await host.load(MODEL) == Frame(Kind.COMMIT_ANSWER)
+        for image in (IMAGE, IMAGE[:2], bytes(MAX_PAYLOAD)):  # nothing of the refused images is left
+            await host.infer(MODEL, image)
+
+    simulate(testbench, init=refused)
