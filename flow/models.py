@@ -1,0 +1,71 @@
+"""The integer model of a configuration: quantized from its committed float model, or random."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .configs import Configuration, configuration
+
+if TYPE_CHECKING:
+    from vitric.golden.integer import IntegerViT
+
+__all__ = ["CALIBRATION_IMAGES", "RANDOM_SEED", "quantized_model"]
+
+CALIBRATION_IMAGES = 64
+"""The first images of the training split that configurations with a trained model are calibrated on."""
+
+RANDOM_SEED = 1
+"""Of the weights of configurations without a trained model."""
+
+_SOURCES = ("arith.py", "vit.py", "integer", "quantization", "spec")  # of golden/: what the result depends on
+
+
+def quantized_model(config: str, *, build: Path | str = "build") -> "IntegerViT":
+    """Return the integer model that the configuration ``config`` stands for.
+
+    With a trained float model: W4A4, the default method, :data:`CALIBRATION_IMAGES` training images. The result is kept
+    in ``build/<config>/integer.safetensors`` and made again when the float model or the quantization code
+    has changed. Otherwise: random weights with :data:`RANDOM_SEED`, not kept.
+
+    Raises
+    ------
+    UserError
+        There is no such configuration; the message lists the names.
+    """
+    entry = configuration(config)
+    if not entry.trained:
+        from vitric.golden.integer.random import random_integer_vit
+
+        return random_integer_vit(entry.vit, seed=RANDOM_SEED, spec=entry.spec)
+    from vitric.golden.integer.storage import load_integer, save_integer
+
+    path = Path(build) / config / "integer.safetensors"
+    key = _key(entry)
+    try:
+        model = load_integer(path)
+    except (OSError, ValueError):
+        model = None
+    if model is None or model.info.get("key") != key:
+        from vitric.golden import digits, load_float, quantize
+
+        model = quantize(load_float(config), calibration=digits("train")[:CALIBRATION_IMAGES])
+        model = replace(model, info=model.info | {"float_model": config, "key": key})
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_integer(model, path)
+    return model
+
+
+def _key(entry: Configuration) -> str:
+    """Return a digest of everything that the integer model depends on."""
+    import torch
+    from vitric import golden
+    from vitric.golden.checkpoint import MODELS
+
+    folder = Path(golden.__file__).parent
+    sources = [path for name in _SOURCES for path in sorted(folder.joinpath(name).rglob("*.py"))]
+    sources += [folder / name for name in _SOURCES if name.endswith(".py")]
+    digest = hashlib.sha256(f"{torch.__version__} {CALIBRATION_IMAGES}".encode())
+    for path in [*sources, MODELS / f"{entry.name}.safetensors"]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
