@@ -1,8 +1,8 @@
 """Measure the softmax unit: accuracy, area, clock. ``python bench/softmax.py [--area] [--fmax] [--json FILE]``.
 
 Accuracy: mean over rows of ``sum |p_code - p|`` for normal logits, against a float64 softmax, and the same for an exact
-softmax rounded to the same code (the floor). Area is Yosys ``synth_ecp5 -nodsp``: LUT-eq = LUT4 + 2 CCU2C + 6 DPR16X4.
-The clock is nextpnr's estimate for an LFE5U-85F, speed grade 6, of the unit alone without pads, one seed.
+softmax rounded to the same code (the floor). Area is Yosys ``synth_ecp5 -nodsp -nowidelut``: LUT-eq = LUT4 + 2 CCU2C +
+6 DPR16X4. The clock is nextpnr's estimate for an LFE5U-85F, speed grade 6, of the unit alone without pads, one seed.
 """
 
 import argparse
@@ -34,7 +34,7 @@ ROW_LENGTH, SIGMA, ROWS = 197, 1.5, 2000
 _SCRIPT = """read_rtlil top.il
 delete w:$verilog_initial_trigger
 setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2
-synth_ecp5 -nodsp -top top -json top.json
+synth_ecp5 -nodsp -nowidelut -top top -json top.json
 tee -q -o stat.json stat -json
 """
 
