@@ -4,8 +4,10 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+from vitric.golden.spec.check import check_choice
 from vitric.golden.spec.layernorm import LayerNormSpec
 
+from ..activation.multiply import MAPPINGS
 from .apply import AFFINE_STAGE, SCALE_HOLD, LaneApply
 from .layouts import affine_layout, constants_layout, input_layout, output_layout, row_layout
 from .moments import CAPTURE_CYCLES, Moments
@@ -52,6 +54,7 @@ class LayerNorm(wiring.Component):
     def __init__(self, spec: LayerNormSpec, *, mapping: str = "generic"):
         if not isinstance(spec, LayerNormSpec):
             raise TypeError(f"spec must be a LayerNormSpec, not {spec!r}")
+        check_choice("mapping", mapping, MAPPINGS)
         self.spec = spec
         self.mapping = mapping
         self.latency = spec.latency
