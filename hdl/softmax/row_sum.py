@@ -21,7 +21,7 @@ def score_layout(spec: SoftmaxSpec) -> data.StructLayout:
 
 
 def sum_layout(spec: SoftmaxSpec) -> data.StructLayout:
-    """Return the layout of the sums of a row: ``total[l] * 2**(8 * block[l] - sum_frac)`` in octaves' unit."""
+    """Return the layout of a row's sums: that of lane l is ``total[l] * 2**(8 * block[l] - sum_frac)``."""
     return data.StructLayout({
         "total": data.ArrayLayout(unsigned(spec.sum_bits), spec.lanes),
         "block": data.ArrayLayout(signed(spec.block_index_bits), spec.lanes),
