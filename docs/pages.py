@@ -1,0 +1,121 @@
+"""Parts of the documentation that are made from the code: ``python -m docs.pages`` writes them again.
+
+Such a part stands between two comments, ``<!-- begin NAME -->`` and ``<!-- end NAME -->``, and nobody edits it by
+hand. ``tests/test_docs.py`` fails if a page does not hold what this module makes.
+"""
+
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from vitric.flow.cli import COMMANDS
+from vitric.golden.spec.accelerator import SPECS, AcceleratorSpec
+
+__all__ = ["PARTS", "ROOT", "commands", "fill", "main", "make_help", "part", "widths"]
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def _marked(name: str) -> re.Pattern:
+    return re.compile(rf"(<!-- begin {name} -->\n)(.*?)(<!-- end {name} -->)", re.DOTALL)
+
+
+def part(text: str, name: str) -> str:
+    """Return what stands between the comments of ``name`` in a page; :exc:`ValueError` unless there is one pair."""
+    found = _marked(name).findall(text)
+    if len(found) != 1:
+        raise ValueError(f"the page must have one pair of comments for {name}, not {len(found)}")
+    return found[0][1]
+
+
+def fill(text: str, name: str, body: str) -> str:
+    """Return the page with ``body`` between the comments of ``name``; errors as :func:`part`."""
+    part(text, name)
+    return _marked(name).sub(lambda match: match[1] + body + match[3], text)
+
+
+def make_help() -> str:
+    """Return what ``make`` prints, as a code block."""
+    printed = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True,
+                             env={"PATH": os.environ["PATH"]}).stdout
+    return f"```\n{printed}```\n"
+
+
+def commands() -> str:
+    """Return the table of the command line's commands."""
+    rows = [f"| `vitric {name}` | {summary} |" for name, (_, summary) in COMMANDS.items()]
+    return "\n".join(["| command | what it does |", "|---|---|", *rows]) + "\n"
+
+
+_WIDTHS: tuple[tuple[str, str, Callable[[AcceleratorSpec], object]], ...] = (
+    ("array, rows × columns × depth", "", lambda s: f"{s.rows} × {s.cols} × {s.depth}"),
+    ("activation port", "unsigned", lambda s: s.mac.a_bits),
+    ("weight port", "signed, narrow", lambda s: s.mac.w_bits),
+    ("dot product of one beat", "signed", lambda s: s.mac.dot_bits),
+    ("accumulator", "signed", lambda s: s.mac.acc_bits),
+    ("Horner shifts of the accumulator", "left", lambda s: ", ".join(map(str, s.mac.shifts))),
+    ("bias", "signed", lambda s: s.requantize.bias_bits),
+    ("accumulator + bias", "signed", lambda s: s.requantize.sum_bits),
+    ("multiplier", "unsigned", lambda s: s.requantize.multiplier_bits),
+    ("product", "signed", lambda s: s.requantize.product_bits),
+    ("requantize shifts", "right", lambda s: ", ".join(map(str, s.requantize.shifts))),
+    ("requantized code", "signed or unsigned", lambda s: s.requantize.out_bits),
+    ("GELU index", "unsigned", lambda s: s.gelu.index_bits),
+    ("GELU entry", "unsigned", lambda s: s.gelu.out_bits),
+    ("residual stream", "signed", lambda s: s.residual_bits),
+    ("softmax score", "signed", lambda s: s.softmax.score_bits),
+    ("softmax score, fraction bits", "", lambda s: s.softmax.frac_bits),
+    ("softmax term", "unsigned", lambda s: s.softmax.term_bits),
+    ("softmax sum", "unsigned", lambda s: s.softmax.sum_bits),
+    ("softmax row norm", "signed", lambda s: s.softmax.norm_bits),
+    ("softmax offset", "signed", lambda s: s.softmax.offset_bits),
+    ("softmax code", "unsigned", lambda s: s.softmax.out_bits),
+    ("LayerNorm input", "signed", lambda s: s.layernorm.in_bits),
+    ("LayerNorm S1", "signed", lambda s: s.layernorm.sum_bits),
+    ("LayerNorm S2", "unsigned", lambda s: s.layernorm.square_sum_bits),
+    ("LayerNorm V", "unsigned", lambda s: s.layernorm.variance_bits),
+    ("LayerNorm mean", "signed", lambda s: s.layernorm.mean_bits),
+    ("LayerNorm multiplier", "unsigned", lambda s: s.layernorm.multiplier_bits),
+    ("LayerNorm x · multiplier − offset", "signed", lambda s: s.layernorm.product_bits),
+    ("LayerNorm y", "signed", lambda s: s.layernorm.y_bits),
+    ("LayerNorm y, fraction bits", "", lambda s: s.layernorm.y_fraction),
+    ("LayerNorm gamma", "signed", lambda s: s.layernorm.gamma_bits),
+    ("LayerNorm gamma, fraction bits", "", lambda s: s.layernorm.gamma_fraction),
+    ("LayerNorm beta", "signed", lambda s: s.layernorm.beta_bits),
+    ("LayerNorm beta, fraction bits", "", lambda s: s.layernorm.beta_fraction),
+    ("LayerNorm code", "unsigned", lambda s: s.layernorm.out_bits),
+    ("array word of weights", "bits", lambda s: s.weight_word_bits),
+    ("activation tile", "bits", lambda s: s.tile_bits),
+    ("residual column", "bits", lambda s: s.residual_word_bits),
+    ("model word", "bits", lambda s: s.model_bits),
+)
+
+
+def widths(names: tuple[str, ...] = ("digits", "deit_tiny")) -> str:
+    """Return the table of widths of the named specs."""
+    specs = [SPECS[name] for name in names]
+    rows = [f"| {title} | {kind} | {' | '.join(str(value(spec)) for spec in specs)} |"
+            for title, kind, value in _WIDTHS]
+    head = f"| number | kind | {' | '.join(f'`{name}`' for name in names)} |"
+    return "\n".join([head, "|---|---|" + "---:|" * len(names), *rows]) + "\n"
+
+
+PARTS: dict[tuple[str, str], Callable[[], str]] = {
+    ("README.md", "make help"): make_help,
+    ("README.md", "commands"): commands,
+    ("docs/number-formats.md", "widths"): widths,
+}
+"""What makes each part, by page and name."""
+
+
+def main() -> None:
+    """Write every part into its page."""
+    for (page, name), made_by in PARTS.items():
+        path = ROOT / page
+        path.write_text(fill(path.read_text(encoding="utf-8"), name, made_by()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
