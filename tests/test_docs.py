@@ -1,0 +1,241 @@
+"""The pages are true: links lead somewhere, commands exist, examples run, made parts are up to date."""
+
+import doctest
+import json
+import re
+import shutil
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import typer
+from vitric.flow.cli import COMMANDS, app
+from vitric.flow.configs import CONFIGS
+
+from bench import readme
+from docs import pages
+
+from .test_repository import tracked
+
+ROOT = pages.ROOT
+PAGES = sorted(path for path in tracked() if path.suffix == ".md")
+DIAGRAMS = sorted(path for path in tracked() if path.suffix == ".svg")
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def code_of(text: str) -> list[str]:
+    """Return the lines of code blocks, and inline code, of a page."""
+    blocks = re.findall(r"^```[^\n]*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    prose = re.sub(r"^```[^\n]*\n.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    return [line for block in blocks for line in block.splitlines()] + re.findall(r"`([^`\n]+)`", prose)
+
+
+def anchors_of(text: str) -> set[str]:
+    """Return the anchors of the headings of a page, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def broken_links(path: Path, text: str) -> list[str]:
+    """Return the relative links of a page that lead to no file or no heading."""
+    broken = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", link):
+            continue
+        file, _, anchor = link.partition("#")
+        target = (path.parent / file).resolve() if file else path
+        if not target.exists() or (anchor and anchor not in anchors_of(target.read_text(encoding="utf-8"))):
+            broken.append(link)
+    return broken
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_links(path):
+    assert broken_links(path, path.read_text(encoding="utf-8")) == []
+
+
+def test_broken_links_are_found():
+    page = ROOT / "docs" / "README.md"
+    assert broken_links(page, "[a](nowhere.md) [b](../README.md#no-such-heading) [c](units/README.md#units)") == [
+        "nowhere.md", "../README.md#no-such-heading"]
+
+
+def test_every_page_can_be_reached():
+    reached, new = set(), {ROOT / "README.md"}
+    while new:
+        path = new.pop()
+        reached.add(path)
+        links = re.findall(r"\]\(([^)\s:#]+\.md)", path.read_text(encoding="utf-8"))
+        new |= {(path.parent / link).resolve() for link in links} - reached
+    assert {name_of(path) for path in PAGES} - {name_of(path) for path in reached} == set()
+
+
+def unknown_commands(lines: list[str]) -> list[str]:
+    """Return the commands in lines of code that neither the Makefile nor the command line has."""
+    makefile = (ROOT / "Makefile").read_text()
+    unknown = []
+    for line in lines:
+        if line.startswith("apt "):
+            continue
+        for target, settings in re.findall(r"\bmake ([a-z][\w-]*)((?: [A-Z]+=\S*)*)", line):
+            known = re.search(rf"^{target}:", makefile, re.MULTILINE)
+            names = re.findall(r"([A-Z]+)=", settings)
+            if not known or not all(re.search(rf"^{name}\s*\?=", makefile, re.MULTILINE) for name in names):
+                unknown.append(f"make {target}{settings}")
+        for config in re.findall(r"\bCONFIG=(\w+)", line):
+            if config not in CONFIGS:
+                unknown.append(f"CONFIG={config}")
+        for command, rest in re.findall(r"\bvitric ([a-z][\w-]*)([^#]*)", line):
+            if command not in COMMANDS:
+                unknown.append(f"vitric {command}")
+                continue
+            parameters = typer.main.get_command(app).get_command(None, command).params
+            options = {name for parameter in parameters for name in parameter.opts} | {"--help"}
+            unknown += [f"vitric {command} {option}" for option in re.findall(r"--[a-z][a-z-]*", rest)
+                        if option not in options]
+    return unknown
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_commands_exist(path):
+    assert unknown_commands(code_of(path.read_text(encoding="utf-8"))) == []
+
+
+def test_unknown_commands_are_found():
+    good = ["make sim CONFIG=tiny", "$ vitric doctor --strict --json -", "apt install g++ make perl", "make # help"]
+    assert unknown_commands(good) == []
+    bad = ["make coffee", "make sim SUGAR=2", "make sim CONFIG=huge", "vitric dream", "vitric doctor --slowly"]
+    assert unknown_commands(bad) == [
+        "make coffee", "make sim SUGAR=2", "CONFIG=huge", "vitric dream", "vitric doctor --slowly"]
+
+
+def test_readme_names_the_stable_reports():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert {command for command in COMMANDS if f"`vitric {command}`" in text} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("part", pages.PARTS, ids=" ".join)
+def test_made_parts_are_up_to_date(part):
+    page, name = part
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert pages.part(text, name) == pages.PARTS[part](), "run python -m docs.pages"
+
+
+def test_widths_come_from_the_specs():
+    table = pages.widths(("digits", "deit_tiny"))
+    cells = {line.split(" | ")[0].removeprefix("| "): line.rstrip(" |").split(" | ")[2:] for line in table.splitlines()}
+    assert cells["activation tile"] == ["64", "256"]  # 4 x 4 and 8 x 8 elements of 4 bits
+    assert cells["product"] == ["49", "49"]  # a sum of 33 bits times 16 bits
+    assert cells["softmax sum"] == ["27", "30"]  # 22 bits, and 5 or 8 more for rows of up to 32 or 200 scores
+
+
+def test_fill_replaces_one_part_only():
+    text = "a\n<!-- begin x -->\nold\n<!-- end x -->\nb\n<!-- begin y -->\n<!-- end y -->\n"
+    assert pages.fill(text, "x", "new \\1\n") == text.replace("old", "new \\1")
+    with pytest.raises(ValueError, match="one pair of comments for z, not 0"):
+        pages.fill(text, "z", "")
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in PAGES if re.search("^>>> ", path.read_text(encoding="utf-8"), re.MULTILINE)], ids=name_of)
+def test_examples(path):
+    result = doctest.testfile(str(path), module_relative=False, encoding="utf-8")
+    assert result.attempted and not result.failed
+
+
+def test_python_example_of_the_readme():
+    example, = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"),
+                          re.DOTALL | re.MULTILINE)
+    quick = example.replace('load_float("digits")', 'load_float("tiny")') + "print(logits.dtype, *logits.shape)\n"
+    assert quick.count("tiny") == 1 and "assert" in quick
+    folder = ROOT / "build" / "tests" / "readme"
+    folder.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run([sys.executable, "-c", quick], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "torch.int64 4 10"
+
+
+def test_table_of_units_names_what_exists():
+    lines = (ROOT / "docs/units/README.md").read_text(encoding="utf-8").splitlines()
+    header, *units = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| ")]
+    folders = {index: re.search(r"`(\w+/(?:\w+/)?)`", cell)[1] for index, cell in enumerate(header) if "`" in cell}
+    assert len(folders) == 3 and len(units) >= 8
+    for unit in units:
+        for index, folder in folders.items():
+            names = re.findall(r"`([^`]+)`", unit[index])
+            if names:
+                file, *members = names
+                assert (ROOT / folder / file).is_file(), unit
+                module = import_module("vitric." + (folder + file).removesuffix(".py").replace("/", "."))
+                assert [member for member in members if not hasattr(module, member)] == []
+
+
+@pytest.mark.parametrize("path", DIAGRAMS, ids=name_of)
+def test_diagrams_come_from_their_source(path, tmp_path):
+    copy = tmp_path / "diagrams"
+    shutil.copytree(ROOT / "docs" / "diagrams", copy, ignore=shutil.ignore_patterns("*.svg", "__pycache__"))
+    done = subprocess.run([sys.executable, copy / f"{path.stem}.py"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (copy / path.name).read_bytes() == path.read_bytes(), f"run python docs/diagrams/{path.stem}.py"
+
+
+SIM = {
+    "images": 32, "values_compared": 12345, "values_differ": 0, "cycles_per_image": 1500.4, "mac_bound_cycles": 1000,
+    "accuracy": {"float": 1.0, "golden": 0.96875, "rtl": 0.96875}, "array_utilization": 0.6667, "array_busy": 0.7,
+    "verilator_cycles_per_second": 250000,
+}
+REPORT = {
+    "fmax_mhz": 71.25, "clock_mhz": 50.0, "timing_met": True, "lut4": 20000, "ccu2c": 3000, "ff": 9000, "mult18": 16,
+    "ebr": 60, "cycles_per_image": 1500, "images_per_second": 33333.3,
+}
+
+
+def write_reports(build: Path, sim=SIM, report=REPORT) -> Path:
+    (build / "tiny" / "ulx3s").mkdir(parents=True, exist_ok=True)
+    (build / "tiny" / "sim.json").write_text(json.dumps({"config": "tiny", **sim}))
+    (build / "tiny" / "ulx3s" / "report.json").write_text(json.dumps(report))
+    return build
+
+
+def test_measured_figures_are_the_stored_ones():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    stored = json.loads(readme.FIGURES.read_text(encoding="utf-8"))
+    assert pages.part(text, "measured figures") == readme.table(stored), "run python -m bench.readme --stored"
+
+
+def test_figures_are_collected(tmp_path):
+    before = {"sim": {"digits": {"commit": "aaa", **SIM}}, "bitstream": {}}
+    figures = readme.collect(before, write_reports(tmp_path), "bbb")
+    assert figures["sim"] == {"digits": {"commit": "aaa", **SIM}, "tiny": {"commit": "bbb", **SIM}}
+    assert figures["bitstream"] == {"tiny/ulx3s": {"commit": "bbb", **REPORT}}
+    assert readme.collect(figures, tmp_path, "ccc") == figures  # the same results keep their commit
+    write_reports(tmp_path, sim=SIM | {"images": 64})
+    assert readme.collect(figures, tmp_path, "ccc")["sim"]["tiny"]["commit"] == "ccc"
+    table = readme.table(figures)
+    assert ("| tiny | 32 | 12,345 | 0 | 100.00 % / 96.88 % / 96.88 % | 1,500 | 1,000 | 66.7 % | 250,000 | bbb |"
+            in table.splitlines())
+    assert ("| tiny/ulx3s | 71.2 MHz | 50 MHz | met | 20,000 | 3,000 | 9,000 | 16 | 60 | 1,500 | 33,333.3 | bbb |"
+            in table.splitlines())
+
+
+def test_figures_of_a_run_without_labels(tmp_path):
+    sim = SIM | {"accuracy": {"float": None, "golden": None, "rtl": None}}
+    figures = readme.collect({"sim": {}, "bitstream": {}}, write_reports(tmp_path, sim=sim), "bbb")
+    assert "| – / – / – |" in readme.table(figures)
+
+
+def test_incomplete_report_is_named(tmp_path):
+    write_reports(tmp_path, report={name: value for name, value in REPORT.items() if name != "ebr"})
+    with pytest.raises(ValueError, match=r"report\.json lacks ebr"):
+        readme.collect({"sim": {}, "bitstream": {}}, tmp_path, "bbb")
+
+
+def test_changelog_says_whether_bits_changed():
+    releases = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").split("\n## ")[1:]
+    assert releases
+    assert [release.splitlines()[0] for release in releases if "*Bit-exactness: " not in release] == []
