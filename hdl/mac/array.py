@@ -108,8 +108,10 @@ class MacArray(wiring.Component):
                     # The beat behind the one that is being added starts afresh: clear when it takes its place.
                     acc.clear.eq(en & starts[-2]),
                 ]
+                result = Signal(signed(spec.acc_bits), name=f"result_{r}_{c}", reset_less=True)
                 with m.If(en & ends[-1]):
-                    m.d.sync += self.o.p.acc[r][c].eq(acc.sum)
+                    m.d.sync += result.eq(acc.sum)
+                m.d.comb += self.o.p.acc[r][c].eq(result)
         return m
 
     def _units(self):
