@@ -31,7 +31,7 @@ class Moments(wiring.Component):
     *Timing*: a beat given with ``add`` in cycle t is part of the sums that ``capture`` in the same cycle or later
     copies. ``load`` in cycle t + CAPTURE_CYCLES or later copies one lane's, if ``next_lane`` named it in the cycle
     before; in the next cycle ``phase`` 0 may begin. With ``busy`` and ``phase`` running from 0 to 7, the limb that
-    :data:`LIMB_AT_PHASE` selects in phase p stands at ``limb`` in phase p + 2; that of phase 3 stays for two phases.
+    :data:`LIMB_AT_PHASE` selects in phase p stands at ``limb`` in phase p + 3; that of phase 3 stays for two phases.
 
     Parameters
     ----------
@@ -125,21 +125,29 @@ class Moments(wiring.Component):
         ]
         m.d.comb += [read.addr.eq(address), read.en.eq(1), write.data.eq(raw), write.en.eq(taken)]
 
-        # The first rows after reset have no earlier reading: the accumulators started at 0.
+        # The memory is too slow to be followed by an addition. The first rows after reset have no earlier reading: the
+        # accumulators started at 0.
         fresh = Signal(init=1)
         with m.If(self.busy & (self.phase == 7) & (self.lane == spec.lanes - 1)):
             m.d.sync += fresh.eq(0)
+        later = Signal(LIMB_BITS, reset_less=True)
+        earlier = Signal(LIMB_BITS, reset_less=True)
+        which_limb = Signal(3, reset_less=True)
+        valid = Signal()
+        m.d.sync += [
+            later.eq(raw), earlier.eq(Mux(fresh, 0, read.data)), which_limb.eq(which_raw), valid.eq(taken),
+        ]
         borrow_total, borrow_squares = Signal(), Signal()
-        borrow = (borrow_total & (which_raw == 1)) | (borrow_squares & (which_raw >= 3))
+        borrow = (borrow_total & (which_limb == 1)) | (borrow_squares & (which_limb >= 3))
         difference = Signal(signed(LIMB_BITS + 1))
         # The borrow goes in below the lowest bit, so that one carry chain does both.
-        m.d.comb += difference.eq((Cat(Const(0, 1), raw) - Cat(borrow, Mux(fresh, 0, read.data))) >> 1)
-        with m.If(taken):
-            with m.If(which_raw == 0):
+        m.d.comb += difference.eq((Cat(Const(0, 1), later) - Cat(borrow, earlier)) >> 1)
+        with m.If(valid):
+            with m.If(which_limb == 0):
                 m.d.sync += borrow_total.eq(difference < 0)
-            with m.If((which_raw == 2) | (which_raw == 3)):
+            with m.If((which_limb == 2) | (which_limb == 3)):
                 m.d.sync += borrow_squares.eq(difference < 0)
-            with m.Switch(which_raw):
+            with m.Switch(which_limb):
                 with m.Case(1):
                     m.d.sync += self.limb.eq(difference[:high_bits].as_signed())
                 with m.Case(4):

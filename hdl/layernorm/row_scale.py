@@ -15,7 +15,7 @@ from .select import select
 
 __all__ = ["RESULT_CYCLE", "RowScale"]
 
-RESULT_CYCLE = 36
+RESULT_CYCLE = 37
 """Cycle of a row, counted from phase 0 at the port, in which its result stands at ``result``."""
 
 
@@ -27,9 +27,8 @@ class RowScale(wiring.Component):
     S1 * inverse (phases 1 to 6) and mean * multiplier (phases 7 and 0). An accumulator behind each adds a column and
     moves down 16 bits to start the next. There is no handshake and no stall.
 
-    Operands are selected one cycle before they are used, so phases inside run one cycle later than the port. Schedule
-    in cycles after the inner phase 0 of the row: limbs from 2, V at 10, mantissa at 15, table at 16, r at 20,
-    ``norm * r`` at 26, multiplier at 30, offset at 35.
+    Phases inside run two cycles after those of the port. Schedule in cycles after the inner phase 0 of the row: limbs
+    from 2, V at 10, mantissa at 15, table at 16, r at 20, ``norm * r`` at 26, multiplier at 30, offset at 35.
 
     Parameters
     ----------
@@ -60,15 +59,15 @@ class RowScale(wiring.Component):
         """Return the module."""
         m = Module()
         spec = self.spec
-        # Operands are selected one cycle before they are used, so everything else runs one cycle later.
-        phase = Signal.like(self.phase)
-        limb = Signal.like(self.limb, reset_less=True)
-        m.d.sync += [phase.eq(self.phase), limb.eq(self.limb)]
+        # Operands are selected one cycle before they are multiplied: the selection sees the limbs as they arrive, three
+        # cycles after phase 0 at the port; everything else runs on phases that are two cycles late.
+        phase = _hold(m, 1, _hold(m, 1, self.phase, "phase_early"), "phase")
+        limb = _hold(m, 1, self.limb, "limb_late")
         at = [Signal(name=f"phase_{index}") for index in range(8)]
         m.d.comb += [at[index].eq(phase == index) for index in range(8)]
 
         # Constants of the rows that started 0, 8, 16 and 24 cycles ago.
-        constants = [_hold(m, 1, self.constants, "constants_0")]
+        constants = [_hold(m, 1, _hold(m, 1, self.constants, "constants_early"), "constants_0")]
         for age in (1, 2, 3):
             constants.append(_hold(m, at[7], constants[-1], f"constants_{age}"))
 
@@ -81,7 +80,7 @@ class RowScale(wiring.Component):
         mantissa, exponent, zero = self._normalise(m, at, variance)
         line = self._table(m, at, mantissa)
         rounding = Const(1 << fraction_bits - 1, fraction_bits)
-        rounded = Cat(rounding, line.base) - product[:spec.slope_bits + fraction_bits]
+        rounded = Cat(rounding, _hold(m, at[1], line.base, "base")) - product[:spec.slope_bits + fraction_bits]
         m.d.comb += [
             slope.eq(line.slope), fraction.eq(_hold(m, at[7], mantissa[:fraction_bits], "fraction_0")),
             r.eq(_hold(m, at[3], rounded[fraction_bits:][:spec.rsqrt_bits], "r_0")),
