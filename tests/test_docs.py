@@ -71,7 +71,7 @@ def test_every_page_can_be_reached():
         path = new.pop()
         reached.add(path)
         links = re.findall(r"\]\(([^)\s:#]+\.md)", path.read_text(encoding="utf-8"))
-        new |= {(path.parent / link).resolve() for link in links} - reached
+        new |= {target for link in links if (target := (path.parent / link).resolve()).is_file()} - reached
     assert {name_of(path) for path in PAGES} - {name_of(path) for path in reached} == set()
 
 
