@@ -13,7 +13,7 @@ Latencies of the units come from their specs. ``tests/sim`` holds the prediction
 """
 
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import COMMAND_FIELDS, FIELD_BITS, HEADER_FIELDS, Flag, Opcode, Target
@@ -153,46 +153,45 @@ class _Machine:
         """Return when the block at the front is checked."""
         return self.front + self.block_words + 1
 
-    def operands(self, command: Command, time: int) -> tuple[list[int], list[int]]:
-        """Load the operands of a MATMUL from ``time`` on; return when each set's channels and weights are complete."""
-        spec, f = self.spec, command.fields
-        flags = command.flags
-        if Flag.GELU in flags:
-            time = max(time, self.done[self.gelu]) + 1 + spec.gelu.entries
-            self.gelu = f["index"]
-        word_cycles = max(1, spec.weight_word_bits // spec.model_bits)
-        channel_words = f["set_tiles"] * spec.cols
-        channels, weights = [], []
-        for _ in range(f["sets"]):
-            time += 1
-            if Flag.KEY_BIAS not in flags:
-                time = self.channels.fill(time, channel_words, spec.channel_model_words)
-            channels.append(time)
-            if Flag.WEIGHTS_ACT in flags:
-                time = max(time, self.done[f["w_wait"]]) + 1
-                per_word, per_tile = 3, 2
-                if Flag.KEY_BIAS in flags:
-                    self.channels.fill(time, channel_words, 0)
-                    per_word, per_tile = 3 + spec.depth, 2 + 2 * spec.cols
-                begin = time
-                time = self.weights.fill(time, f["set_words"], per_word) + per_tile * f["set_tiles"]
-                self.steal(begin, time, f["set_words"])
-                channels[-1] = time
-            else:
-                time = self.weights.fill(time, f["set_words"], word_cycles)
-            weights.append(time)
-        self.front = time + 1
-        return channels, weights
+    def load_table(self, command: Command, time: int) -> int:
+        """Load the GELU table of a MATMUL, if it has one, from ``time`` on; return when its sets can follow."""
+        if Flag.GELU in command.flags:
+            time = max(time, self.done[self.gelu]) + 1 + self.spec.gelu.entries
+            self.gelu = command.fields["index"]
+        return time
 
-    def steal(self, begin: int, end: int, words: int) -> None:
-        """Delay the product that runs beside the loader by the memory reads that it loses."""
+    def load_set(self, command: Command, number: int, time: int) -> tuple[int, int]:
+        """Load set ``number`` of a MATMUL from ``time`` on; return when its channels and its weights are complete."""
+        spec, f, flags = self.spec, command.fields, command.flags
+        channel_words = f["set_tiles"] * spec.cols
+        time += 1
+        if Flag.KEY_BIAS not in flags:
+            time = self.channels.fill(time, channel_words, spec.channel_model_words)
+        if Flag.WEIGHTS_ACT not in flags:
+            return time, self.weights.fill(time, f["set_words"], max(1, spec.weight_word_bits // spec.model_bits))
+        begin = max(time, self.done[f["w_wait"]]) + 1
+        per_word, per_tile = 3, 2
+        if Flag.KEY_BIAS in flags:
+            time = self.channels.fill(begin, channel_words, 0)
+            per_word, per_tile = 3 + spec.depth, 2 + 2 * spec.cols
+        end = self.weights.fill(begin, f["set_words"], per_word) + per_tile * f["set_tiles"]
+        self.steal(begin, end, f["set_words"], beside_itself=number > 0)
+        return (end if Flag.KEY_BIAS in flags else time), end
+
+    def steal(self, begin: int, end: int, words: int, *, beside_itself: bool) -> None:
+        """Delay what the array does meanwhile by the memory reads that it loses to the loader.
+
+        That is the command before, or, ``beside_itself``, an earlier set of the same one.
+        """
         overlap = max(0, min(end, self.feeder) - begin)
         lost = words * overlap // max(1, end - begin)
-        if lost and self.array_bound:
-            self.feeder += lost
-            self.out += lost
-            self.drained += lost
-            self.written = deque(time + lost for time in self.written)
+        if not self.array_bound:
+            return
+        self.feeder += lost
+        self.out += lost
+        self.drained += lost
+        self.written = deque(time + lost for time in self.written)
+        if not beside_itself:
             self.writeback += lost
             self.done[-1] += lost
 
@@ -222,12 +221,11 @@ class _Machine:
             ends.append(time)
         return ends
 
-    def matmul(self, command: Command, taken: tuple[int, int, int], channels: list[int], weights: list[int]) -> int:
-        """Run a product tile by tile; return when its last beat was issued."""
+    def matmul(self, command: Command, taken: tuple[int, int, int], time: int) -> tuple[int, int]:
+        """Run a product tile by tile, its sets loaded from ``time`` on; return when they are and its last beat."""
         spec, f = self.spec, command.fields
         latency = _ISSUE + spec.mac.latency
         cols, beats = spec.cols, len(command.passes) * f["k_words"]
-        self.array_bound = beats >= cols
         start = max(taken[0] + 1, self.done[f["a_wait"]]) + 1
         unit = 1 + spec.requantize.latency + (spec.gelu.latency + 1 if Flag.GELU in command.flags else 0)
         held = -(-unit // cols)  # tiles that the pipeline behind the drain holds
@@ -236,14 +234,13 @@ class _Machine:
         arrivals = []
         tiles = f["set_tiles"]
         row_columns = f["columns"] if softmax else 0
-        rows_held = spec.softmax.buffer_depth // row_columns if softmax else 0
         row_end: list[int] = []
         for number in range(f["sets"]):
-            begin = max(start, weights[number] + 1) - 1
-            self.drained = max(self.drained, taken[1], channels[number])
+            channels, time = self.load_set(command, number, time)
+            self.array_bound = beats >= cols
+            begin = max(start, time + 1) - 1
+            self.drained = max(self.drained, taken[1], channels)
             for group in range(f["groups"]):
-                if softmax and group >= rows_held:
-                    self.drained = max(self.drained, row_end[group - rows_held])
                 for _ in range(tiles):
                     self.out = max(self.out + beats, begin + beats + latency, self.drained)
                     entry = self.out
@@ -256,6 +253,12 @@ class _Machine:
                         column = max(column + cols, self.drained + unit - 1)
                         self.written.append(column)
                 if softmax:
+                    # The row buffer takes this row's last score when it has given out so many codes.
+                    given = (group + 1) * row_columns - spec.softmax.buffer_depth
+                    if given > 0:
+                        row, code = divmod(given - 1, row_columns)
+                        room = row_end[row] - f["row_tiles"] * cols + code + 1
+                        self.drained = max(self.drained, room - unit)
                     last = self.drained - cols + 1 + unit + (row_columns - 1) % cols
                     arrivals.append(last + spec.softmax.latency)
                     row_end += self.rows(arrivals[-1:], f["row_tiles"] * cols,
@@ -263,14 +266,15 @@ class _Machine:
             fed = self.out - latency
             self.weights.release(fed + 2, f["set_words"])
             self.channels.release(self.drained, tiles * cols)
-        while len(self.written) > 64:
+            self.feeder = fed + 1
+        while len(self.written) > held + 64:
             self.written.popleft()
-        self.feeder, self.drain = fed + 1, self.drained
+        self.front, self.drain = time + 1, self.drained
         if softmax:
             column = row_end[-1]
         tail = {Target.RESIDUAL: 4, Target.LOGITS: 2}.get(command.target, command.planes + 2)
         self.complete(column, tail)
-        return fed
+        return time, fed
 
     def norm(self, command: Command, taken: tuple[int, int, int], channels: int) -> int:
         """Run a LayerNorm row group by row group; return when its last beat was issued."""
@@ -313,18 +317,18 @@ def _step(machine: _Machine, command: Command) -> CommandCycles:
         machine.front = ready
         fed = machine.norm(command, machine.take(time), ready)
     else:
-        channels, weights = machine.operands(command, time + 1)
-        ready = weights[-1]
         name = f"{name} {command.target.name}"
         beats = f["sets"] * f["set_tiles"] * f["groups"] * len(command.passes) * f["k_words"]
-        fed = machine.matmul(command, machine.take(time), channels, weights)
-    return CommandCycles(f["index"], name, ready, fed, machine.done[-1], beats, command.words)
+        taken = machine.take(time)
+        ready, fed = machine.matmul(command, taken, machine.load_table(command, time + 1))
+    return CommandCycles(f["index"], name, ready, fed, 0, beats, command.words)
 
 
 def predict(commands: list[Command], spec: AcceleratorSpec) -> Prediction:
     """Predict the cycles of one inference of a stream's commands (:meth:`~vitric.flow.stream.ModelStream.commands`)."""
     machine = _Machine(spec)
     steps = [_step(machine, command) for command in commands]
+    steps = [replace(step, done=machine.done[step.index]) for step in steps]  # a later load may delay a command
     logits = sum(c.fields["dst_stride"] for c in commands
                  if c.opcode is Opcode.MATMUL and c.target is Target.LOGITS)
     return Prediction(spec, tuple(steps), steps[-1].done + logits + 2)

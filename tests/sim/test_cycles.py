@@ -1,0 +1,35 @@
+"""The cycle model against the simulated hardware, in the build of ``test_accelerator``."""
+
+import pytest
+import torch
+from vitric.flow.compile import compile_model
+from vitric.flow.cycles import predict
+from vitric.golden.integer.random import random_integer_vit
+from vitric.golden.spec.vit import VIT_CONFIGS
+from vitric.hdl.accelerator import Accelerator
+from vitric.sim.accelerator import EVENTS
+
+from tests.sim.test_accelerator import SPEC, STALL_LIMIT, simulate, vit
+
+
+@pytest.mark.parametrize("config,bits", [
+    pytest.param(VIT_CONFIGS["tiny"], (4, 4), id="tiny"),
+    pytest.param(vit(embed_dim=12, num_heads=3, mlp_ratio=1.5), (8, 8), id="8 x 8 bits, three heads"),
+    pytest.param(vit(depth=2, embed_dim=16, mlp_ratio=3.0, image_size=4), (4, 4), id="two wide blocks"),
+])
+def test_prediction_is_within_two_percent(monkeypatch, config, bits):
+    monkeypatch.setattr(Accelerator, "stall_limit", STALL_LIMIT)
+    model = random_integer_vit(config, seed=1, spec=SPEC, w_bits=bits[0], a_bits=bits[1])
+    compiled = compile_model(model, SPEC)
+    images = torch.zeros(2, config.in_chans, config.image_size, config.image_size, dtype=torch.uint8)
+    result = simulate(compiled, images, tap=False)
+    prediction = predict(compiled.stream.commands(), SPEC)
+    measured = int(result.cycles[0])
+    assert prediction.cycles == pytest.approx(measured, rel=0.02)
+    events = {column: result.events[result.events[:, 0] == 0][:, place] for place, column in enumerate(EVENTS)}
+    done = [command.done for command in prediction.commands]
+    assert events["command"].tolist() == [command.index for command in prediction.commands]
+    assert done[:-1] == pytest.approx(events["cycle"][:-1].tolist(), abs=0.02 * measured)
+    assert prediction.beats == events["beats"][-1]
+    # the second image takes as long as the first
+    assert int(result.cycles[1]) - measured == pytest.approx(prediction.cycles, rel=0.02)
