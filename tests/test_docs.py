@@ -1,5 +1,6 @@
 """The pages are true: links lead somewhere, commands exist, examples run, made parts are up to date."""
 
+import ast
 import doctest
 import json
 import re
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from vitric.flow import doctor
 from vitric.flow.cli import COMMANDS, app
 from vitric.flow.configs import CONFIGS
 
@@ -114,9 +116,24 @@ def test_unknown_commands_are_found():
         "make coffee", "make sim SUGAR=2", "CONFIG=huge", "vitric dream", "vitric doctor --slowly"]
 
 
-def test_readme_names_the_stable_reports():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert {command for command in COMMANDS if f"`vitric {command}`" in text} == set(COMMANDS)
+def documented_fields(section: str) -> set[str]:
+    """Return the fields that a section of the page on reports lists."""
+    text = (ROOT / "docs" / "reports.md").read_text(encoding="utf-8")
+    table = text.split(f"## `vitric {section} --json`")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE)
+    return {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+
+
+def test_fields_of_the_simulation_report():
+    tree = ast.parse((ROOT / "flow" / "simulation_report.py").read_text(encoding="utf-8"))
+    written = [{key.value for key in node.keys if isinstance(key, ast.Constant)}
+               for node in ast.walk(tree) if isinstance(node, ast.Dict)]
+    assert documented_fields("sim") == next(keys for keys in written if "values_compared" in keys)
+    assert set(readme.SIM) <= documented_fields("sim")
+
+
+def test_fields_of_the_doctors_report():
+    assert documented_fields("doctor") == set(doctor.examine())
 
 
 @pytest.mark.parametrize("part", pages.PARTS, ids=" ".join)
