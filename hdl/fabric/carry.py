@@ -90,8 +90,8 @@ class CarryChain(wiring.Component):
     ----------
     cells : sequence of Cell
         The function of each position.
-    fabric : {None, "ecp5"}
-        What to build from: None for plain Amaranth adders, ``"ecp5"`` for CCU2C cells, half of one per position.
+    fabric : {"generic", "ecp5"}
+        What to build from: plain Amaranth adders, or CCU2C cells, half of one per position.
 
     Members
     -------
@@ -106,13 +106,13 @@ class CarryChain(wiring.Component):
         ``cells`` does not begin with a link, or ``fabric`` is not known.
     """
 
-    def __init__(self, cells, *, fabric: str | None = None):
+    def __init__(self, cells, *, fabric: str = "generic"):
         self.cells = tuple(cells)
         self.fabric = fabric
         if not self.cells or not self.cells[0].is_link:
             raise ValueError("cells must begin with a link")
-        if fabric not in (None, "ecp5"):
-            raise ValueError(f"fabric must be one of None, 'ecp5', not {fabric!r}")
+        if fabric not in ("generic", "ecp5"):
+            raise ValueError(f"fabric must be one of 'generic', 'ecp5', not {fabric!r}")
         n = len(self.cells)
         super().__init__({"a": In(n), "b": In(n), "c": In(n), "d": In(n), "s": Out(n)})
 

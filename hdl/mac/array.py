@@ -31,9 +31,9 @@ class MacArray(wiring.Component):
     ----------
     spec : MacArraySpec
         Shape, widths and mapping.
-    fabric : {None, "ecp5"}
-        What the ``lut`` mapping builds its carry cells from: None for plain Amaranth (simulation), or the cells of
-        a part (synthesis). Nothing else depends on it.
+    fabric : {None, "generic", "ecp5"}
+        What to build for. None: simulation; whatever the mapping, plain expressions that simulate fast, with the same
+        function and timing. Otherwise the mapping's structure, made of plain adders or of the cells of a part.
 
     Members
     -------
@@ -45,8 +45,8 @@ class MacArray(wiring.Component):
     """
 
     def __init__(self, spec: MacArraySpec, fabric: str | None = None):
-        if fabric not in (None, "ecp5"):
-            raise ValueError(f"fabric must be one of None, 'ecp5', not {fabric!r}")
+        if fabric not in (None, "generic", "ecp5"):
+            raise ValueError(f"fabric must be one of None, 'generic', 'ecp5', not {fabric!r}")
         self.spec = spec
         self.fabric = fabric
         i_layout = data.StructLayout({
@@ -115,8 +115,8 @@ class MacArray(wiring.Component):
         return m
 
     def _units(self):
-        """Return a dot product and an accumulator of the mapping."""
-        if self.spec.mapping == "lut":
+        """Return a dot product and an accumulator of the mapping, or what stands for them in simulation."""
+        if self.spec.mapping == "lut" and self.fabric is not None:
             return LutDot(self.spec, fabric=self.fabric), LutAccumulator(self.spec, fabric=self.fabric)
         return GenericDot(self.spec), GenericAccumulator(self.spec)
 

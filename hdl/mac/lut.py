@@ -102,11 +102,11 @@ class LutDot(wiring.Component):
     ----------
     spec : MacArraySpec
         Shape and widths.
-    fabric : {None, "ecp5"}
+    fabric : {"generic", "ecp5"}
         See :class:`~vitric.hdl.fabric.carry.CarryChain`.
     """
 
-    def __init__(self, spec: MacArraySpec, *, fabric: str | None = None):
+    def __init__(self, spec: MacArraySpec, *, fabric: str = "generic"):
         self.spec = spec
         self.fabric = fabric
         super().__init__(dot_members(spec))
@@ -187,11 +187,11 @@ class LutAccumulator(wiring.Component):
     ----------
     spec : MacArraySpec
         Shape and widths.
-    fabric : {None, "ecp5"}
+    fabric : {"generic", "ecp5"}
         See :class:`~vitric.hdl.fabric.carry.CarryChain`.
     """
 
-    def __init__(self, spec: MacArraySpec, *, fabric: str | None = None):
+    def __init__(self, spec: MacArraySpec, *, fabric: str = "generic"):
         self.spec = spec
         self.fabric = fabric
         super().__init__(accumulator_members(spec))

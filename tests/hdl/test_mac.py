@@ -4,6 +4,7 @@ import random
 
 import pytest
 import torch
+from amaranth.hdl import Fragment
 from vitric.golden.arith import nearest_signed_code, split_signed, split_unsigned
 from vitric.golden.integer.mac import mac_array
 from vitric.golden.spec.mac import MacArraySpec
@@ -12,7 +13,7 @@ from vitric.hdl.mac.heap import fewest_bits, plan_level
 
 from tests.hdl.stream_kit import STALLS, interval, latency, run, send, transform
 
-MAPPINGS = ("generic", "lut")
+MAPPINGS = ("generic", "lut")  # each in its own structure, as it is synthesized, but of plain adders
 
 
 def spec(**changes):
@@ -29,7 +30,7 @@ def beats(a, w, first, last, shift):
 def check(array, operands, **options):
     """Send the beats through the array and compare with golden; return the checkers."""
     expected = [{"acc": acc} for acc in mac_array(array, *operands).tolist()]
-    outputs, checkers = transform(MacArray(array), beats(*operands), outputs=len(expected), **options)
+    outputs, checkers = transform(MacArray(array, fabric="generic"), beats(*operands), outputs=len(expected), **options)
     assert outputs == expected
     return checkers
 
@@ -120,7 +121,7 @@ def test_planes(mapping):
                 "a": x[:, k:k + 4].tolist(), "w": y[:, k:k + 4].tolist(), "first": int(not payloads),
                 "last": int(len(payloads) == 11), "shift": shift if k == 0 else 0,
             })
-    outputs, _ = transform(MacArray(array), payloads, outputs=1)
+    outputs, _ = transform(MacArray(array, fabric="generic"), payloads, outputs=1)
     assert outputs == [{"acc": (a @ w.T).tolist()}]
 
 
@@ -130,7 +131,7 @@ def test_latency_and_interval(depth, w_bits, mapping):
     array = spec(depth=depth, w_bits=w_bits, mapping=mapping)
     a, w, first, last, shift = random_operands(array, 20, depth)
     checkers = check(array, (a, w, first | 1, last | 1, shift))
-    dut = MacArray(array)
+    dut = MacArray(array, fabric="generic")
     assert latency(checkers["i"], checkers["o"]) == array.latency == dut.latency
     assert interval(checkers["i"]) == interval(checkers["o"]) == array.interval == dut.interval == 1
 
@@ -138,7 +139,7 @@ def test_latency_and_interval(depth, w_bits, mapping):
 @pytest.mark.parametrize("mapping", MAPPINGS)
 def test_waiting_result_does_not_stop_the_next(mapping):
     array = spec(mapping=mapping)
-    dut = MacArray(array)
+    dut = MacArray(array, fabric="generic")
     first_of_two = {"a": [[2]], "w": [[3]], "first": 1, "last": 1, "shift": 0}
     body = [{"a": [[1]], "w": [[1]], "first": int(n == 0), "last": int(n == 29), "shift": 0} for n in range(30)]
     taken = []
@@ -160,8 +161,17 @@ def test_waiting_result_does_not_stop_the_next(mapping):
     assert taken == [(1, 6), (1, 30)]
 
 
+def has_chain(fragment):
+    return any(name == "chain" or has_chain(sub) for sub, name, _ in fragment.subfragments)
+
+
+@pytest.mark.parametrize(("fabric", "chains"), [(None, False), ("generic", True), ("ecp5", True)])
+def test_simulation_does_not_build_the_mapping(fabric, chains):
+    assert has_chain(Fragment.get(MacArray(spec(mapping="lut"), fabric=fabric), None)) == chains
+
+
 def test_unknown_fabric():
-    with pytest.raises(ValueError, match="fabric must be one of None, 'ecp5', not 'gowin'"):
+    with pytest.raises(ValueError, match="fabric must be one of None, 'generic', 'ecp5', not 'gowin'"):
         MacArray(spec(), fabric="gowin")
 
 

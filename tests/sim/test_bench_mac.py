@@ -35,8 +35,8 @@ def netlist(component, folder):
     return folder / "netlist.v"
 
 
-def test_generic(tmp_path):
-    spec = MacArraySpec(rows=3, cols=2, depth=5, a_bits=4, w_bits=4, acc_bits=32)
+def test_simulation_model(tmp_path):
+    spec = MacArraySpec(rows=3, cols=2, depth=5, a_bits=4, w_bits=4, acc_bits=32, mapping="lut")
     assert len(bench(MacArray(spec), spec, tmp_path).tests) == 25
 
 
