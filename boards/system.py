@@ -63,6 +63,7 @@ class System(wiring.Component):
     def __init__(self, spec: AcceleratorSpec, *, init: Sequence[int], capacity: int, divisor: int, clock_hz: int,
                  max_payload: int = MAX_PAYLOAD, gap: int | None = None, fabric: str | None = None):
         self.spec = spec
+        self.capacity = capacity
         self.fabric = fabric
         self._receiver = UartReceiver(divisor=divisor)
         self._transmitter = UartTransmitter(divisor=divisor)
