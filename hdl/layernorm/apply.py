@@ -70,7 +70,7 @@ class LaneApply(wiring.Component):
             signed(spec.y_bits), signed(spec.gamma_bits), mapping=self.mapping)
         product = scale.p + offset
         y = select(m, (
-            (position == index, product[index * spec.shift_step:]) for index in range(spec.shift_positions)
+            (position == index, product >> index * spec.shift_step) for index in range(spec.shift_positions)
         ), signed(spec.y_bits), name="y", en=self.en)
         m.d.comb += [
             scale.en.eq(self.en), scale.a.eq(self.x), scale.b.eq(multiplier),

@@ -1,0 +1,45 @@
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import vitric.sim
+from vitric.golden.spec.layernorm import LayerNormSpec
+from vitric.hdl.layernorm.unit import LayerNorm
+from vitric.sim.runner import BenchFailure, run_bench
+
+MULTIPLIER = Path(vitric.sim.__file__).with_name("mult18x18d.v")
+TESTS = 26
+
+
+def bench(spec, folder, dut=None, **options):
+    return run_bench(
+        dut or LayerNorm(spec), test_module="vitric.sim.bench_layernorm", build_dir=folder,
+        extra_env={"VITRIC_SPEC": json.dumps(asdict(spec))}, **options)
+
+
+def test_layernorm(tmp_path):
+    spec = LayerNormSpec(lanes=3, max_length=50)
+    assert len(bench(spec, tmp_path).tests) == TESTS
+
+
+def test_layernorm_on_hard_multipliers(tmp_path):
+    spec = LayerNormSpec(lanes=2, max_length=40, in_bits=12, out_bits=4, gamma_fraction=9)
+    result = bench(spec, tmp_path, LayerNorm(spec, mapping="ecp5"), extra_sources=[MULTIPLIER])
+    assert len(result.tests) == TESTS
+
+
+class WrongInput(LayerNorm):
+    """Lane 0 takes the beat that enters instead of the one from the buffer."""
+
+    def elaborate(self, platform):
+        m = super().elaborate(platform)
+        m.d.comb += m.submodules.lane_0.x.eq(self.i.p.x[0])
+        return m
+
+
+def test_bench_can_fail(tmp_path):
+    spec = LayerNormSpec(lanes=2, max_length=40)
+    with pytest.raises(BenchFailure) as caught:
+        bench(spec, tmp_path, WrongInput(spec), test_filter="source=always/sink=always")
+    assert len(caught.value.failed) == 1
