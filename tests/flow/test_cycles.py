@@ -3,7 +3,8 @@ from dataclasses import replace
 
 import pytest
 from vitric.flow.compile import compile_model
-from vitric.flow.cycles import _Ring, predict
+from vitric.flow.cycles import predict
+from vitric.flow.timeline import Ring
 from vitric.golden.integer.random import random_integer_vit
 from vitric.golden.spec.accelerator import SPECS
 from vitric.golden.spec.vit import VIT_CONFIGS
@@ -17,7 +18,7 @@ def predicted(name, depth=None, **changes):
 
 
 def test_ring_by_hand():
-    ring = _Ring(8)
+    ring = Ring(8)
     assert ring.fill(10, 5, 2) == 20  # all fit
     assert ring.fill(20, 3, 2) == 26  # now it is full
     ring.release(40, 5)
