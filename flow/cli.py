@@ -17,6 +17,7 @@ COMMANDS = {
     "train": ("vitric.flow.train:train_command", "Train a float ViT on the digits."),
     "compile": ("vitric.flow.inspect:compile_command", "Compile an integer model to a model stream."),
     "inspect": ("vitric.flow.inspect:inspect_command", "Check a model stream and show its commands."),
+    "cycles": ("vitric.flow.inspect:cycles_command", "Predict the cycles of one image from its model stream."),
     "bitstream": ("vitric.flow.bitstream:bitstream_command", "Synthesize, place and route: a bitstream, a report."),
     "program": ("vitric.flow.upload:program_command", "Load the bitstream into the board."),
     "load": ("vitric.flow.load:load_command", "Give a running board another model over its serial port."),

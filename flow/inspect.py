@@ -1,4 +1,4 @@
-"""`vitric compile` and `vitric inspect`: model streams made and shown on the command line."""
+"""`vitric compile`, `vitric inspect` and `vitric cycles`: model streams made and shown on the command line."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ import typer
 
 from .report import UserError, console, write_json
 
-__all__ = ["command_row", "compile_command", "describe", "inspect_command", "named_spec"]
+__all__ = ["command_row", "compile_command", "cycles_command", "describe", "inspect_command", "named_spec"]
 
 
 def named_spec(name: str):
@@ -111,6 +111,48 @@ def _table(rows: list[dict]) -> list[str]:
         numbers = (row[name] for name in ("groups", "sets", "set_tiles", "k_words", "passes", "words"))
         lines.append((str(row["index"]), f"{row['opcode']} {row['target']}".strip(), " ".join(row["flags"]).lower(),
                       str(row["planes"]), waits, *map(str, numbers)))
+    return _aligned(lines, left=(1, 2))
+
+
+def _aligned(lines: list[tuple[str, ...]], left: tuple[int, ...]) -> list[str]:
+    """Return the lines with their cells in columns, those in ``left`` to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return ["  ".join(cell.ljust(width) if 0 < place < 3 else cell.rjust(width)
+    return ["  ".join(cell.ljust(width) if place in left else cell.rjust(width)
                       for place, (cell, width) in enumerate(zip(line, widths, strict=True))) for line in lines]
+
+
+def cycles_command(
+    file: Annotated[Path, typer.Argument(help="Model stream.")],
+    config: Annotated[
+        str | None, typer.Option(help="Accelerator spec it must be for; by default the named one that it is for.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout, command by command.")] = False,
+) -> None:
+    """Predict the cycles of one image from its model stream, without simulating it.
+
+    The table has one line for each kind of command: how many there are, the cycles between their completion and
+    that of the command before, their share of all cycles, and the beats of the array.
+    """
+    from .cycles import predict
+    from .stream import ModelStream
+
+    stream = ModelStream.load(file, named_spec(config) if config else None)
+    prediction = predict(stream.commands(), stream.spec)
+    if as_json:
+        sys.stdout.write(json.dumps(prediction.as_dict(), indent=2) + "\n")
+        return
+    kinds: dict[str, list[int]] = {}
+    before = 0
+    for command in prediction.commands:
+        kind = kinds.setdefault(command.name, [0, 0, 0])
+        kind[:] = kind[0] + 1, kind[1] + command.done - before, kind[2] + command.beats
+        before = command.done
+    lines = [("command", "count", "cycles", "share", "beats")]
+    lines += [(name, str(count), str(cycles), f"{cycles / prediction.cycles:.1%}", str(beats))
+              for name, (count, cycles, beats) in kinds.items()]
+    out = console()
+    out.print(f"{file}: {prediction.cycles} cycles per image on {stream.spec.name}, {prediction.beats} beats of the "
+              f"array ({prediction.utilization:.1%}), {prediction.model_bytes} bytes of stream",
+              markup=False, soft_wrap=True)
+    for line in _aligned(lines, left=(0,)):
+        out.print(line, markup=False, soft_wrap=True)

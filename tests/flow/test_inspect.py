@@ -46,6 +46,18 @@ def test_compile_and_inspect(model_file, tmp_path):
     assert " ".join(lines[7].split()) == "8 MATMUL SOFTMAX weights_act key_bias 2 5,6 3 1 3 2 1 20"
 
 
+def test_cycles(model_file, tmp_path):
+    out = tmp_path / "tiny.vtrc"
+    assert call("compile", "--model", model_file, "--config", "tiny", "-o", out).exit_code == 0
+    figures = json.loads(call("cycles", out, "--json").stdout)
+    assert figures["cycles"] > figures["beats"] > 0 and len(figures["commands"]) == 18
+    title, heading, *lines = call("cycles", out).output.splitlines()
+    assert f"{figures['cycles']} cycles per image on tiny" in title and heading.split()[0] == "command"
+    rows = [line.rsplit(None, 4) for line in lines]
+    assert sum(int(row[1]) for row in rows) == 18 and sum(int(row[4]) for row in rows) == figures["beats"]
+    assert sum(int(row[2]) for row in rows) == figures["commands"][-1]["done"]
+
+
 def test_errors_are_one_line_and_status_2(model_file, tmp_path):
     out = tmp_path / "x.vtrc"
     for arguments, message in [
