@@ -64,10 +64,11 @@ class Accelerator(wiring.Component):
     def elaborate(self, platform):
         """Return the module."""
         m = Module()
-        reset, flushing = Signal(), Signal()
+        reset = Signal()
         core = Core(self.spec, fabric=self.fabric)
         m.submodules.core = ResetInserter(reset)(core)
-        m.submodules.logits = logits = Queue(signed(self.spec.residual_bits), depth=max(2, self.spec.max_classes))
+        logits = Queue(signed(self.spec.residual_bits), depth=max(2, self.spec.max_classes))
+        m.submodules.logits = ResetInserter(reset)(logits)
         connect(m, core.o, logits.i)
         m.d.comb += [
             core.model.payload.eq(self.model.payload), core.i.payload.eq(self.i.payload),
@@ -75,18 +76,18 @@ class Accelerator(wiring.Component):
             *(getattr(self.tap, name).eq(getattr(core.tap, name)) for name in self.tap.signature.members),
         ]
 
-        # What has begun and not ended, to be dropped after an error.
+        # What has begun and not ended, to be dropped after an error. Nothing is taken in the cycle in which an error
+        # is seen: it could belong to the next stream or image.
+        running, flushing, begun = Signal(), Signal(), Signal()
         in_stream, in_image = Signal(), Signal()
         with m.If(self.model.valid & self.model.ready):
-            m.d.sync += in_stream.eq(~self.model.p.last)
+            m.d.sync += [in_stream.eq(~self.model.p.last), begun.eq(1)]
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += in_image.eq(~self.i.p.last)
-        with m.If(flushing):
-            m.d.comb += [self.model.ready.eq(in_stream), self.i.ready.eq(in_image), logits.o.ready.eq(1)]
-        with m.Else():
+        for outside, inside, inside_begun in ((self.model, core.model, in_stream), (self.i, core.i, in_image)):
             m.d.comb += [
-                core.model.valid.eq(self.model.valid), self.model.ready.eq(core.model.ready),
-                core.i.valid.eq(self.i.valid), self.i.ready.eq(core.i.ready),
+                inside.valid.eq(outside.valid & running),
+                outside.ready.eq(inside.ready & running | flushing & inside_begun),
             ]
 
         # Stalled: no port and no memory moves, and it is not for want of a partner at a port.
@@ -97,11 +98,12 @@ class Accelerator(wiring.Component):
         m.d.comb += stalled.eq(idle == self.stall_limit)
 
         status = self.status.p
+        m.d.comb += self.busy.eq(begun)
         with m.FSM():
             with m.State("RUN"):
-                m.d.comb += self.busy.eq(in_stream)
+                m.d.comb += running.eq(~core.error_valid & ~stalled)
                 m.d.sync += idle.eq(idle + 1)
-                with m.If(waits | moves | ~in_stream):
+                with m.If(waits | moves | ~begun):
                     m.d.sync += idle.eq(0)
                 with m.If(core.error_valid | stalled):
                     m.d.sync += [status.error.eq(ErrorCode.STALLED), status.command.eq(core.index)]
@@ -112,16 +114,17 @@ class Accelerator(wiring.Component):
                     m.d.sync += [status.error.eq(ErrorCode.OK), status.command.eq(core.index)]
                     m.next = "LOGITS"
             with m.State("LOGITS"):
-                m.d.comb += [self.busy.eq(1), self.o.valid.eq(logits.o.valid), logits.o.ready.eq(self.o.ready)]
-                with m.If(~logits.o.valid & (logits.level == 0)):
-                    m.d.comb += core.restart.eq(1)
+                m.d.comb += [self.o.valid.eq(logits.o.valid), logits.o.ready.eq(self.o.ready)]
+                with m.If(logits.level == 0):
                     m.next = "STATUS"
             with m.State("FLUSH"):
-                m.d.comb += [self.busy.eq(1), flushing.eq(1), reset.eq(1)]
-                with m.If(~in_stream & ~in_image & ~logits.o.valid & (logits.level == 0)):
+                m.d.comb += [flushing.eq(1), reset.eq(1)]
+                with m.If(~in_stream & ~in_image):
                     m.next = "STATUS"
-            with m.State("STATUS"):
-                m.d.comb += [self.busy.eq(1), self.status.valid.eq(1), flushing.eq(0)]
+            with m.State("STATUS"):  # the reset also clears what a stream of contradicting sizes leaves behind
+                m.d.comb += [self.status.valid.eq(1), reset.eq(1)]
+                m.d.sync += idle.eq(0)
                 with m.If(self.status.ready):
+                    m.d.sync += begun.eq(0)
                     m.next = "RUN"
         return m

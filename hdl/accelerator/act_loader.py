@@ -7,7 +7,7 @@ from amaranth.utils import ceil_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import FIELD_BITS, Flag
 
-from .layouts import CHANNEL, COMMAND, flag, weight_word
+from .layouts import CHANNEL, COMMAND, act_word, flag, weight_word
 
 __all__ = ["ActLoader"]
 
@@ -42,10 +42,10 @@ class ActLoader(wiring.Component):
 
     def __init__(self, spec: AcceleratorSpec):
         self.spec = spec
-        element = data.ArrayLayout(data.ArrayLayout(spec.element_bits, spec.depth), spec.rows)
         super().__init__({
             "command": In(COMMAND), "set_base": In(FIELD_BITS), "start": In(1), "done": Out(1),
-            "read_request": Out(1), "read_grant": In(1), "read_address": Out(FIELD_BITS), "read_data": In(element),
+            "read_request": Out(1), "read_grant": In(1), "read_address": Out(FIELD_BITS),
+            "read_data": In(act_word(spec)),
             "weights": Out(stream.Signature(weight_word(spec))), "channels": Out(stream.Signature(CHANNEL)),
         })
 

@@ -31,12 +31,11 @@ def tap_signature(spec: AcceleratorSpec) -> wiring.Signature:
     ``act_address``; ``residual_data`` a column ``[row]`` at ``residual_address``. ``beat`` is 1 when the array takes a
     beat. Unconnected, the port costs nothing.
     """
-    writer, memory = Writeback(spec), ResidualMemory(spec)
     return wiring.Signature({
         "command": Out(FIELD_BITS),
-        "act_valid": Out(1), "act_address": Out(writer.act_address.shape()),
+        "act_valid": Out(1), "act_address": Out(range(spec.act_words * spec.word_tiles)),
         "act_data": Out(unsigned(spec.tile_bits)),
-        "residual_valid": Out(1), "residual_address": Out(memory.write_address.shape()),
+        "residual_valid": Out(1), "residual_address": Out(range(spec.residual_words)),
         "residual_data": Out(unsigned(spec.residual_word_bits)),
         "beat": Out(1),
     })
@@ -46,8 +45,8 @@ class Core(wiring.Component):
     """Front end, feeder, array, drain, requantize, GELU, softmax, LayerNorm, writeback, and the memories between.
 
     Ports as :class:`~vitric.hdl.accelerator.accelerator.Accelerator`, without its recovery from errors: after
-    ``error_valid`` the component must be reset. ``finished`` holds until ``restart``. ``active`` is 1 in cycles in
-    which a memory is written or the array takes a beat.
+    ``error_valid`` or ``finished``, which hold, the component must be reset. ``active`` is 1 in cycles in which a
+    memory is written or the array takes a beat.
     """
 
     def __init__(self, spec: AcceleratorSpec, *, fabric: str | None = None):
@@ -58,7 +57,7 @@ class Core(wiring.Component):
             "i": In(stream.Signature(input_column(spec))),
             "o": Out(stream.Signature(signed(spec.residual_bits))),
             "tap": Out(tap_signature(spec)),
-            "finished": Out(1), "restart": In(1), "active": Out(1),
+            "finished": Out(1), "active": Out(1),
             "error_valid": Out(1), "error": Out(8), "index": Out(FIELD_BITS),
         })
 
@@ -153,8 +152,7 @@ class Core(wiring.Component):
             self.tap.residual_data.eq(residual.write_data),
             self.tap.beat.eq(array.i.valid & array.i.ready),
             self.active.eq(activations.write_en | residual.write_en | self.tap.beat),
-            self.finished.eq(front.finished), front.restart.eq(self.restart), writeback.restart.eq(self.restart),
-            self.index.eq(front.index),
+            self.finished.eq(front.finished), self.index.eq(front.index),
             self.error_valid.eq(front.error_valid | writeback.error_valid),
             self.error.eq(Mux(front.error_valid, front.error, writeback.error)),
         ]

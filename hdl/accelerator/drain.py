@@ -8,8 +8,7 @@ from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import FIELD_BITS, Flag, Opcode
 
 from ..activation.requantize import requantize_input
-from ..mac.array import MacArray
-from .layouts import AFFINE, CHANNEL, COLUMN_TAG, COMMAND, flag, opcode, target
+from .layouts import AFFINE, CHANNEL, COLUMN_TAG, COMMAND, array_result, flag, opcode, target
 
 __all__ = ["Drain"]
 
@@ -40,7 +39,7 @@ class Drain(wiring.Component):
         super().__init__({
             "i": In(stream.Signature(COMMAND)),
             "o_command": Out(stream.Signature(COMMAND)),
-            "i_tile": In(stream.Signature(MacArray(spec.mac).o.payload.shape())),
+            "i_tile": In(stream.Signature(array_result(spec))),
             "o": Out(stream.Signature(requantize_input(spec.requantize, COLUMN_TAG.size))),
             "o_affine": Out(stream.Signature(AFFINE)),
             "channels_level": In(range(spec.channel_words + 1)), "channels_en": Out(1),

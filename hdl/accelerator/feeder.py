@@ -7,8 +7,7 @@ from amaranth.utils import ceil_log2, exact_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import FIELD_BITS, MAX_PASSES, PASS_LAST, Opcode
 
-from ..mac.array import MacArray
-from .layouts import COMMAND, opcode, residual_column, weight_word
+from .layouts import COMMAND, act_word, array_beat, opcode, residual_column, weight_word
 from .norm_feeder import NormFeeder, norm_beat
 
 __all__ = ["Feeder"]
@@ -48,16 +47,14 @@ class Feeder(wiring.Component):
 
     def __init__(self, spec: AcceleratorSpec):
         self.spec = spec
-        beat = MacArray(spec.mac).i.payload.shape()
-        element = data.ArrayLayout(data.ArrayLayout(spec.element_bits, spec.depth), spec.rows)
         super().__init__({
             "i": In(stream.Signature(COMMAND)),
             "o_command": Out(stream.Signature(COMMAND)),
             "done": In(FIELD_BITS),
-            "o": Out(stream.Signature(beat)),
+            "o": Out(stream.Signature(array_beat(spec))),
             "o_norm": Out(stream.Signature(norm_beat(spec))), "norm_command": Out(COMMAND),
             "read_free": Out(1), "read_stolen": In(1),
-            "read_en": Out(1), "read_address": Out(FIELD_BITS), "read_data": In(element),
+            "read_en": Out(1), "read_address": Out(FIELD_BITS), "read_data": In(act_word(spec)),
             "weights_level": In(range(spec.weight_words + 1)), "weights_en": Out(1),
             "weights_offset": Out(exact_log2(spec.weight_words)), "weights_data": In(weight_word(spec)),
             "weights_release": Out(range(spec.weight_words + 1)),
@@ -135,9 +132,9 @@ class Feeder(wiring.Component):
         a_plane, w_plane, shift = now[0:2], now[2:4], now[4:6]
         last_step, last_pass = k == command.k_words - 1, now[PASS_LAST.bit_length() - 1]
 
-        # A set is open once the ring holds all of it; the one before it may still have to be released.
+        # A set is open once the ring holds all of it behind the one before it, which may still have to be released.
         is_open, opens = Signal(), Signal()
-        needed = Mux(address_valid & release, command.set_words << 1, command.set_words)
+        needed = command.set_words + Mux(address_valid & release, set_words, 0)
         m.d.comb += [
             opens.eq(is_open | (self.weights_level >= needed)),
             issue.eq(running & opens & issue_free),

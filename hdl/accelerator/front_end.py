@@ -20,7 +20,7 @@ from vitric.golden.spec.command import (
 
 from .act_loader import ActLoader
 from .assembler import Assembler
-from .layouts import CHANNEL, COMMAND, flag, model_word, opcode, residual_column, target, weight_word
+from .layouts import CHANNEL, COMMAND, act_word, flag, model_word, opcode, residual_column, target, weight_word
 
 __all__ = ["FrontEnd"]
 
@@ -48,8 +48,7 @@ class FrontEnd(wiring.Component):
     residual_en, residual_address, residual_data : write port of residual memory for LOAD, out
     read_request, read_grant, read_address, read_data : read port of activation memory
     finished : 1, out
-        END is checked and every command is complete; held until ``restart``.
-    restart : 1, in
+        END is checked and every command is complete; held until the component is reset.
     error_valid, error : out
     index : unsigned(16), out
         Command being read, for the status.
@@ -57,7 +56,6 @@ class FrontEnd(wiring.Component):
 
     def __init__(self, spec: AcceleratorSpec):
         self.spec = spec
-        element = data.ArrayLayout(data.ArrayLayout(spec.element_bits, spec.depth), spec.rows)
         super().__init__({
             "i": In(stream.Signature(model_word(spec))),
             "done": In(FIELD_BITS),
@@ -67,8 +65,9 @@ class FrontEnd(wiring.Component):
             "table": Out(stream.Signature(TABLE_ENTRY_BITS)),
             "residual_en": Out(1), "residual_address": Out(ceil_log2(spec.residual_words)),
             "residual_data": Out(residual_column(spec)),
-            "read_request": Out(1), "read_grant": In(1), "read_address": Out(FIELD_BITS), "read_data": In(element),
-            "finished": Out(1), "restart": In(1),
+            "read_request": Out(1), "read_grant": In(1), "read_address": Out(FIELD_BITS),
+            "read_data": In(act_word(spec)),
+            "finished": Out(1),
             "error_valid": Out(1), "error": Out(8), "index": Out(FIELD_BITS),
         })
 
@@ -111,7 +110,7 @@ class FrontEnd(wiring.Component):
         set_base = Signal(FIELD_BITS)
         left = Signal(32)
         part = Signal.like(assembler.count)
-        residual_address = Signal.like(self.residual_address)
+        residual_address = Signal(FIELD_BITS)
         weights_act, key_bias = flag(command, Flag.WEIGHTS_ACT), flag(command, Flag.KEY_BIAS)
         m.d.comb += [
             loader.command.eq(command), loader.set_base.eq(set_base),
@@ -127,7 +126,6 @@ class FrontEnd(wiring.Component):
         with m.FSM() as fsm:
             with m.State("HEADER"):
                 m.d.comb += [self.i.ready.eq(1), check.start.eq(count == 0)]
-                m.d.sync += [self.index.eq(0), gelu_index.eq(0)]
                 with m.If(take):
                     shift_block()
                     with m.If(self.i.p.last):
@@ -215,6 +213,8 @@ class FrontEnd(wiring.Component):
                         ]
                         with m.If(left == 1):
                             m.next = "LOAD GROUP"
+                        with m.If(residual_address >= spec.residual_words):
+                            fail(ErrorCode.CAPACITY)
 
             # GELU table: only once no command uses the present one any more.
             with m.State("TABLE WAIT"):
@@ -295,8 +295,6 @@ class FrontEnd(wiring.Component):
                     m.next = "FINISHED"
             with m.State("FINISHED"):
                 m.d.comb += self.finished.eq(1)
-                with m.If(self.restart):
-                    m.next = "HEADER"
             with m.State("ERROR"):
                 pass
 
@@ -313,7 +311,7 @@ class FrontEnd(wiring.Component):
         product = (command.k_words, command.sets, command.set_tiles, command.set_words, command.tile_words)
         is_product = opcode(command) == Opcode.MATMUL
         return (
-            (opcode(command) > Opcode.MATMUL)
+            (opcode(command) > Opcode.MATMUL) | (command.opcode[10:] != 0)  # targets are 0 to 3
             | (command.index != self.index)
             | (is_end != (self.index == commands))
             | (command.a_wait >= self.index) | (command.w_wait >= self.index)

@@ -1,13 +1,15 @@
 """Payload shapes that the parts of the accelerator exchange."""
 
-from amaranth.hdl import signed, unsigned
+from amaranth.hdl import Shape, signed, unsigned
 from amaranth.lib import data
+from amaranth.utils import exact_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import COMMAND_FIELDS, FIELD_BITS, SIGNED_FIELDS, Flag
 
 __all__ = [
-    "AFFINE", "CHANNEL", "COLUMN_TAG", "COMMAND", "STATUS", "code_lanes", "flag", "input_column", "model_word",
-    "opcode", "planes", "residual_column", "target", "weight_word",
+    "AFFINE", "CHANNEL", "COLUMN_TAG", "COMMAND", "STATUS", "act_word", "array_beat", "array_result", "code_lanes",
+    "flag", "input_column", "model_word", "opcode", "planes", "residual_column", "target",
+    "tile_address", "weight_word",
 ]
 
 COMMAND = data.StructLayout({
@@ -54,9 +56,32 @@ def model_word(spec: AcceleratorSpec) -> data.StructLayout:
     return data.StructLayout({"data": spec.model_bits, "last": 1})
 
 
+def tile_address(spec: AcceleratorSpec) -> Shape:
+    """Return the shape of a tile address of a command: 16 bits for the word, so that none wraps to a legal one."""
+    return unsigned(FIELD_BITS + exact_log2(spec.word_tiles))
+
+
 def weight_word(spec: AcceleratorSpec) -> data.ArrayLayout:
     """Return one array word of weights: ``[col][depth]``."""
     return data.ArrayLayout(data.ArrayLayout(signed(spec.w_bits), spec.depth), spec.cols)
+
+
+def act_word(spec: AcceleratorSpec) -> data.ArrayLayout:
+    """Return one word of activation memory: ``[row][depth]``."""
+    return data.ArrayLayout(data.ArrayLayout(unsigned(spec.element_bits), spec.depth), spec.rows)
+
+
+def array_beat(spec: AcceleratorSpec) -> data.StructLayout:
+    """Return the array's input: :class:`vitric.hdl.mac.array.MacArray` of ``spec.mac``."""
+    return data.StructLayout({
+        "a": data.ArrayLayout(data.ArrayLayout(unsigned(spec.a_bits), spec.depth), spec.rows), "w": weight_word(spec),
+        "first": 1, "last": 1, "shift": range(len(spec.mac.shifts)),
+    })
+
+
+def array_result(spec: AcceleratorSpec) -> data.StructLayout:
+    """Return the array's output: one tile of accumulators."""
+    return data.StructLayout({"acc": data.ArrayLayout(data.ArrayLayout(signed(spec.acc_bits), spec.cols), spec.rows)})
 
 
 def residual_column(spec: AcceleratorSpec) -> data.ArrayLayout:

@@ -24,7 +24,7 @@ class NormFeeder(wiring.Component):
     port meanwhile: a NORM waits for the additions before it, and what follows depends on its result.
 
     *Handshake*: rules 1 to 4 on ``o``; ``start`` for one cycle, ``command`` held until ``done`` is 1 for one cycle,
-    which is after the last beat was transferred.
+    that of the last beat's transfer.
     *Latency* 2 cycles from ``start`` to the first beat; *interval* 1 cycle per beat.
 
     Members

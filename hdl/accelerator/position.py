@@ -3,11 +3,11 @@
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2, exact_log2
+from amaranth.utils import exact_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import FIELD_BITS, Flag, Opcode
 
-from .layouts import COMMAND, flag, opcode
+from .layouts import COMMAND, flag, opcode, tile_address
 
 __all__ = ["Position"]
 
@@ -26,7 +26,9 @@ class Position(wiring.Component):
     -------
     command : COMMAND, in
     start, step : 1, in
-    tile_address, residual_address : unsigned, out
+    tile_address : unsigned(16 + log2(word_tiles)), out
+    residual_address : unsigned(16), out
+        Both may lie beyond the memories; the user checks.
     channel : unsigned(16), out
         ``j * cols + c``.
     column : unsigned(16), out
@@ -42,8 +44,7 @@ class Position(wiring.Component):
         self.spec = spec
         super().__init__({
             "command": In(COMMAND), "start": In(1), "step": In(1),
-            "tile_address": Out(ceil_log2(spec.act_words) + exact_log2(spec.word_tiles)),
-            "residual_address": Out(ceil_log2(spec.residual_words)),
+            "tile_address": Out(tile_address(spec)), "residual_address": Out(FIELD_BITS),
             "channel": Out(FIELD_BITS), "column": Out(FIELD_BITS), "first_group": Out(1),
             "last_group": Out(1), "is_padding": Out(1), "end": Out(1),
         })

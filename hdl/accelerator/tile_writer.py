@@ -3,9 +3,11 @@
 from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2, exact_log2
+from amaranth.utils import exact_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import FIELD_BITS
+
+from .layouts import tile_address
 
 __all__ = ["TileWriter", "code_column"]
 
@@ -17,9 +19,8 @@ def code_column(spec: AcceleratorSpec) -> data.StructLayout:
     tile address of plane 0, and whether it is the last tile of its command. ``planes`` (less one), ``plane_stride``
     in activation words, ``signed`` and ``transpose`` hold for the tile.
     """
-    address_bits = ceil_log2(spec.act_words) + exact_log2(spec.word_tiles)
     return data.StructLayout({
-        "code": data.ArrayLayout(unsigned(spec.code_bits), spec.rows), "address": address_bits,
+        "code": data.ArrayLayout(unsigned(spec.code_bits), spec.rows), "address": tile_address(spec),
         "plane_stride": FIELD_BITS, "planes": 2, "signed": 1, "transpose": 1,
     })
 
@@ -47,10 +48,9 @@ class TileWriter(wiring.Component):
     def __init__(self, spec: AcceleratorSpec):
         self.spec = spec
         tile = data.ArrayLayout(data.ArrayLayout(unsigned(spec.element_bits), spec.cols), spec.rows)
-        self._address_bits = ceil_log2(spec.act_words) + exact_log2(spec.word_tiles)
         super().__init__({
             "i": In(stream.Signature(code_column(spec))), "busy": Out(1),
-            "write_en": Out(1), "write_address": Out(self._address_bits), "write_data": Out(tile),
+            "write_en": Out(1), "write_address": Out(tile_address(spec)), "write_data": Out(tile),
         })
 
     def elaborate(self, platform):
@@ -61,7 +61,7 @@ class TileWriter(wiring.Component):
         columns = Signal(data.ArrayLayout(column, spec.cols - 1))
         count = Signal(range(spec.cols))
         codes = Signal(data.ArrayLayout(column, spec.cols))  # [col][row] of the complete tile
-        address, stride = Signal(self._address_bits), Signal(FIELD_BITS)
+        address, stride = Signal(tile_address(spec)), Signal(FIELD_BITS)
         left = Signal(3)  # planes still to be written
         plane = Signal(2)
         is_signed, transpose, two_planes = Signal(), Signal(), Signal()

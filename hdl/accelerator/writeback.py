@@ -35,9 +35,8 @@ class Writeback(wiring.Component):
     o_logits : stream of signed(residual_bits), out
     done : unsigned(16), out
         Commands whose results are all written.
-    restart : 1, in
-        Count from 0 again.
     act_en, act_address, act_data : write port of activation memory
+        The address has all bits of :func:`~vitric.hdl.accelerator.layouts.tile_address`.
     residual_read_en, residual_read_address, residual_read_data : read port of residual memory
     residual_en, residual_address, residual_data : its write port
     error_valid, error : out
@@ -57,7 +56,7 @@ class Writeback(wiring.Component):
             "i_norm": In(stream.Signature(code_lanes(spec))),
             "i_pixels": In(stream.Signature(input_column(spec))),
             "o_logits": Out(stream.Signature(signed(spec.residual_bits))),
-            "done": Out(FIELD_BITS), "restart": In(1),
+            "done": Out(FIELD_BITS),
             "act_en": Out(1), "act_address": Out(self._writer.write_address.shape()),
             "act_data": Out(self._writer.write_data.shape()),
             "residual_read_en": Out(1), "residual_read_address": Out(address),
@@ -107,7 +106,7 @@ class Writeback(wiring.Component):
                   & (self.i_pixels.p.last != self._is_last_pixel(position, command))):
             m.d.sync += [self.error_valid.eq(1), self.error.eq(ErrorCode.BAD_IMAGE)]
         with m.If(self.act_en & (self.act_address >= self.spec.act_words * self.spec.word_tiles)
-                  | self.residual_en & (self.residual_address >= self.spec.residual_words)):
+                  | adder.i.valid & (position.residual_address >= self.spec.residual_words)):
             m.d.sync += [self.error_valid.eq(1), self.error.eq(ErrorCode.CAPACITY)]
 
         with m.FSM():
@@ -129,8 +128,6 @@ class Writeback(wiring.Component):
                 with m.If(~writer.busy & ~adder.busy):
                     m.d.sync += self.done.eq(self.done + 1)
                     m.next = "IDLE"
-        with m.If(self.restart):
-            m.d.sync += self.done.eq(0)
         return m
 
     def _is_last_pixel(self, position, command):
@@ -156,6 +153,7 @@ class Writeback(wiring.Component):
                 m.d.comb += clamp.eq(1)
             with m.Case(Opcode.INPUT):
                 choose(self.i_pixels, self.i_pixels.p.pixel)
+                m.d.comb += clamp.eq(1)
             with m.Default():
                 with m.If(flag(command, Flag.GELU)):
                     choose(self.i_gelu, self.i_gelu.payload)
