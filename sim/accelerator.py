@@ -1,10 +1,9 @@
 """Runs an integer ViT on the generated accelerator under Verilator and reads back everything it wrote."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 import torch
@@ -32,6 +31,10 @@ class Run:
     ----------
     logits : int64 tensor (images, classes)
         Zero for images that ended with an error.
+    logit_counts : int64 array (images,)
+        Logits that each image gave: ``classes`` or, with an error, 0.
+    images_taken : int64 array (images,)
+        Images whose last column the accelerator had taken by each status, the dropped ones included.
     status : list of (ErrorCode, int)
         For each image: error code, command being read.
     act, residual : structured arrays with the fields of the tap's records and ``image``
@@ -46,6 +49,8 @@ class Run:
     """
 
     logits: torch.Tensor
+    logit_counts: np.ndarray
+    images_taken: np.ndarray
     status: list[tuple[ErrorCode, int]]
     act: np.ndarray
     residual: np.ndarray
@@ -111,18 +116,26 @@ def compile_for_any(model: IntegerViT) -> Compiled:
 
 
 def run_stream(
-    compiled: Compiled, images: torch.Tensor, *, words: np.ndarray | None = None, build_dir: Path | str | None = None,
-    stall: int = 0, seed: int = 1, tap: bool = True, waves: bool = False,
+    compiled: Compiled, images: torch.Tensor, *, words: Sequence[Sequence[int]] | None = None,
+    columns: Sequence[np.ndarray] | None = None, build_dir: Path | str | None = None,
+    stall: int = 0, seed: int = 1, tap: bool = True, waves: bool = False, cycle_limit: int | None = None,
     progress: Callable[[int, int], None] | None = None, extra_env: dict[str, str] | None = None,
 ) -> Run:
     """Run a compiled stream on images; errors of the accelerator are in the result.
+
+    The accelerator takes an image when it needs one: after an error before that, the same image is there for the
+    next stream. :attr:`Run.images_taken` tells.
 
     Parameters
     ----------
     compiled : Compiled
     images : integer tensor (B, C, H, W)
-    words : uint64 array (B, words), optional
-        Another model stream for each image, to see what the accelerator makes of it.
+    words : sequence of sequences of int, optional
+        Model words of one stream after the other, ``last`` on the final word of each: one inference per stream,
+        to see what the accelerator makes of them. Default: the compiled stream once per image.
+    columns : sequence of uint8 arrays (n, rows), optional
+        Input columns of one image after the other, ``last`` on the final column of each, instead of ``images``.
+        After the final image the first one comes again.
     build_dir : path, optional
         Default ``build/sim/<spec name>``.
     stall : int
@@ -131,6 +144,8 @@ def run_stream(
         Of the pauses.
     tap : bool
         Record every write to memory.
+    cycle_limit : int, optional
+        Fail if there is not a status for every inference after about that many cycles.
     waves : bool
         Leave a trace of the window that ``extra_env`` chooses, see :func:`vitric.sim.runner.run_bench`.
     progress : callable, optional
@@ -141,18 +156,20 @@ def run_stream(
     spec = compiled.spec
     folder = Path(build_dir or Path("build") / "sim" / spec.name).resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    columns = compiled.input_words(images)
-    stream = compiled.stream.words
-    _write_hex(folder / "model.hex", stream, spec.model_bits)
-    packed = columns.reshape(-1, spec.rows)[:, ::-1]  # row 0 in the lowest bits
-    (folder / "pixels.hex").write_text("\n".join(row.tobytes().hex() for row in packed) + "\n")
-    settings = (len(stream), columns.shape[1], len(images), stall, seed, int(tap))
-    (folder / "settings.hex").write_text("\n".join(f"{value:x}" for value in settings) + "\n")
+    columns = compiled.input_words(images) if columns is None else columns
+    streams = [compiled.stream.words] if words is None else words
+    count = len(images) if words is None else len(words)
+    lines = [f"{word | last << spec.model_bits:x}" for stream in streams for word, last in _with_last(stream)]
+    pixels = [f"{last}{column[::-1].tobytes().hex()}"  # row 0 in the lowest bits
+              for image in columns for column, last in _with_last(np.asarray(image, dtype=np.uint8))]
+    settings = (len(lines), len(pixels), count, stall, seed, int(tap))
+    for name, text in (("model", lines), ("pixels", pixels), ("settings", [f"{value:x}" for value in settings])):
+        (folder / f"{name}.hex").write_text("\n".join(text) + "\n")
 
     accelerator = Accelerator(spec)
     parameters = {
-        "MODEL_BITS": spec.model_bits, "MODEL_DEPTH": _power_of_two(len(stream)),
-        "PIXEL_BITS": spec.rows * spec.code_bits, "PIXEL_DEPTH": _power_of_two(len(packed)),
+        "MODEL_BITS": spec.model_bits, "MODEL_DEPTH": _depth(len(lines)),
+        "PIXEL_BITS": spec.rows * spec.code_bits, "PIXEL_DEPTH": _depth(len(pixels)),
         "LOGIT_BITS": spec.residual_bits,
         "ACT_ADDRESS_BITS": len(accelerator.tap.act_address), "ACT_BITS": spec.tile_bits,
         "RESIDUAL_ADDRESS_BITS": len(accelerator.tap.residual_address), "RESIDUAL_BITS": spec.residual_word_bits,
@@ -162,25 +179,27 @@ def run_stream(
     (folder / "progress.txt").unlink(missing_ok=True)
     if progress:
         watcher.start()
-    started = perf_counter()
+    environment = {**(extra_env or {}), **({} if cycle_limit is None else {"VITRIC_CYCLE_LIMIT": str(cycle_limit)})}
     try:
         bench = run_bench(
             accelerator, name="accelerator", toplevel="harness", extra_sources=[HARNESS], parameters=parameters,
             public=["clk", "rst", "done", "image", "cycle"], test_module="vitric.sim.bench_accelerator",
-            build_dir=folder, waves=waves, extra_env=extra_env,
+            build_dir=folder, waves=waves, extra_env=environment,
         )
     finally:
         stop.set()
-    del started
-    return _read(folder, compiled, len(images), bench)
+    return _read(folder, compiled, count, bench)
 
 
-def _power_of_two(count: int) -> int:
-    return 1 << (count - 1).bit_length()
+def _depth(count: int) -> int:
+    """Return a power of two for ``count`` lines; the same for all small models, which then share one build."""
+    return max(1 << 18, 1 << (count - 1).bit_length())
 
 
-def _write_hex(path: Path, words: np.ndarray, bits: int) -> None:
-    path.write_text("\n".join(f"{int(word):0{bits // 4}x}" for word in words) + "\n")
+def _with_last(items: Sequence) -> Iterator[tuple]:
+    """Yield every item with 1 for the final one, else 0."""
+    for number, item in enumerate(items, 1):
+        yield item, int(number == len(items))
 
 
 def _watch(path: Path, progress: Callable[[int, int], None], stop: threading.Event) -> None:
@@ -219,7 +238,7 @@ def _records(path: Path, dtype: np.dtype) -> np.ndarray:
 
 
 def _read(folder: Path, compiled: Compiled, images: int, bench) -> Run:
-    status = _table(folder / "status.txt", 4)
+    status = _table(folder / "status.txt", 5)
     lines = _table(folder / "logits.txt", 2)
     logits = torch.zeros(images, compiled.config.num_classes, dtype=torch.int64)
     values = np.where(lines[:, 1] >= 1 << 31, lines[:, 1] - (1 << 32), lines[:, 1])
@@ -230,7 +249,8 @@ def _read(folder: Path, compiled: Compiled, images: int, bench) -> Run:
                 raise RuntimeError(f"image {image} gave {len(mine)} logits, not {logits.shape[1]}")
             logits[image] = torch.from_numpy(mine)
     return Run(
-        logits=logits, status=[(ErrorCode(error), command) for _, error, command, _ in status.tolist()],
+        logits=logits, logit_counts=np.bincount(lines[:, 0], minlength=images), images_taken=status[:, 4],
+        status=[(ErrorCode(error), command) for _, error, command, *_ in status.tolist()],
         act=_records(folder / "act.txt", act_records(compiled.spec)),
         residual=_records(folder / "residual.txt", residual_records(compiled.spec)),
         events=_table(folder / "events.txt", len(EVENTS)), cycles=status[:, 3],

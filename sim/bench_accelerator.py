@@ -1,5 +1,6 @@
 """The cocotb side of the whole-model simulation: starts the harness and reports how far it is."""
 
+import os
 from pathlib import Path
 
 import cocotb
@@ -14,9 +15,15 @@ REPORT_CYCLES = 5000
 
 @cocotb.test()
 async def runs_images(dut):
-    """Run until the harness has a status for every image; write ``<images> <cycles>`` to ``progress.txt``."""
+    """Run until the harness has a status for every image; write ``<images> <cycles>`` to ``progress.txt``.
+
+    The variable ``VITRIC_CYCLE_LIMIT`` ends it after that many cycles with an error.
+    """
     await start_clock(dut)
     progress = Path("progress.txt")
+    limit = int(os.environ["VITRIC_CYCLE_LIMIT"]) if "VITRIC_CYCLE_LIMIT" in os.environ else None
     while not int(dut.done.value):
         await ClockCycles(dut.clk, REPORT_CYCLES)
-        progress.write_text(f"{int(dut.image.value)} {int(dut.cycle.value)}\n")
+        images, cycles = int(dut.image.value), int(dut.cycle.value)
+        progress.write_text(f"{images} {cycles}\n")
+        assert limit is None or cycles <= limit or dut.done.value, f"only {images} images after {cycles} cycles"

@@ -1,15 +1,16 @@
 // Runs the accelerator on images without Python in the cycle loop.
 //
-// Streams the model once per image and the images one after the other, takes logits and status, and writes what
-// the debug tap shows. Files, all in the working folder, all hexadecimal:
-//   settings.hex  in: model words, columns of one image, images, stall percent, seed, tap (0 or 1)
-//   model.hex     in: model stream, one word a line
-//   pixels.hex    in: input columns of all images, one a line
+// Streams model words and input columns, each file again from its start when it is at its end, takes logits and
+// status, and writes what the debug tap shows. Files, all in the working folder, all hexadecimal:
+//   settings.hex  in: lines of model.hex, lines of pixels.hex, inferences, stall percent, seed, tap (0 or 1)
+//   model.hex     in: one model word a line, the flag `last` above its highest bit
+//   pixels.hex    in: one input column a line, the flag `last` above its highest bit
 //   logits.txt    out: "<image> <logit>"
-//   status.txt    out: "<image> <error> <command> <cycle>"
+//   status.txt    out: "<image> <error> <command> <cycle> <images taken from pixels.hex so far>"
 //   act.txt, residual.txt  out, with tap: "<image> <command> <address> <data>"
 //   events.txt    out: "<image> <command> <cycle> <beats> <model words>" when a command is complete
-// With stall percent s, every port pauses at random in s of 100 cycles.
+// With stall percent s, every port pauses at random in s of 100 cycles. An output that breaks rule 2 of
+// hdl/streams.py ends the simulation.
 `default_nettype none
 
 module harness #(
@@ -29,11 +30,11 @@ module harness #(
     output reg [31:0] image = 0,
     output reg [63:0] cycle = 0
 );
-    reg [MODEL_BITS-1:0] model [0:MODEL_DEPTH-1];
-    reg [PIXEL_BITS-1:0] pixels [0:PIXEL_DEPTH-1];
+    reg [MODEL_BITS:0] model [0:MODEL_DEPTH-1];
+    reg [PIXEL_BITS:0] pixels [0:PIXEL_DEPTH-1];
 
     reg [31:0] settings [0:5];
-    wire [31:0] model_words = settings[0], columns = settings[1], images = settings[2];
+    wire [31:0] model_words = settings[0], pixel_columns = settings[1], images = settings[2];
     wire [31:0] stall = settings[3], seed = settings[4];
     wire tap = settings[5][0];
     integer logits_file, status_file, act_file, residual_file, events_file;
@@ -56,7 +57,8 @@ module harness #(
     wire [63:0] mixed2 = mixed ^ (mixed >> 7);
     wire [63:0] next_random = mixed2 ^ (mixed2 << 17);
     wire [15:0] threshold = stall[15:0] * 16'd256 / 16'd100;
-    wire [127:0] junk = {random, random};
+    wire [64*(MODEL_BITS/64+1)-1:0] junk = {(MODEL_BITS/64+1){random}};
+    wire [64*(PIXEL_BITS/64+1)-1:0] pixel_junk = {(PIXEL_BITS/64+1){random}};
     wire pause_model = {8'd0, random[7:0]} < threshold;
     wire pause_pixel = {8'd0, random[15:8]} < threshold;
     wire pause_logit = {8'd0, random[23:16]} < threshold;
@@ -64,17 +66,15 @@ module harness #(
 
     // Once a beat is offered it stays (rule 2).
     reg model_offered = 0, pixel_offered = 0;
-    reg [31:0] model_index = 0, model_image = 0, column = 0, pixel_image = 0;
-    wire model_valid = (model_image < images) & (model_offered | ~pause_model) & ~rst;
-    wire pixel_valid = (pixel_image < images) & (pixel_offered | ~pause_pixel) & ~rst;
-    wire model_last = model_index == model_words - 1;
-    wire pixel_last = column == columns - 1;
+    reg [31:0] model_index = 0, pixel_index = 0, pixel_images = 0;
+    wire model_valid = (image < images) & (model_offered | ~pause_model) & ~rst;
+    wire pixel_valid = (image < images) & (pixel_offered | ~pause_pixel) & ~rst;
     wire model_ready, pixel_ready, logit_valid, status_valid;
     wire logit_ready = ~pause_logit, status_ready = ~pause_status;
     wire [LOGIT_BITS-1:0] logit;
     wire [23:0] status;  // {command, error}
-    wire [MODEL_BITS:0] model_payload = {model_last, model_valid ? model[model_index] : junk[MODEL_BITS-1:0]};
-    wire [PIXEL_BITS:0] pixel_payload = {pixel_last, pixel_valid ? pixels[pixel_image * columns + column] : junk[PIXEL_BITS-1:0]};
+    wire [MODEL_BITS:0] model_payload = model_valid ? model[model_index] : junk[MODEL_BITS:0];
+    wire [PIXEL_BITS:0] pixel_payload = pixel_valid ? pixels[pixel_index] : pixel_junk[PIXEL_BITS:0];
 
     wire [15:0] tap_command;
     wire act_valid, residual_valid, beat;
@@ -95,6 +95,19 @@ module harness #(
         .tap__residual_data(residual_data), .busy()
     );
 
+    // Rule 2 at the outputs: what is offered stays until it is taken.
+    reg logit_held = 0, status_held = 0;
+    reg [LOGIT_BITS-1:0] held_logit;
+    reg [23:0] held_status;
+    always @(posedge clk) begin
+        logit_held <= logit_valid & ~logit_ready & ~rst;
+        status_held <= status_valid & ~status_ready & ~rst;
+        held_logit <= logit;
+        held_status <= status;
+        if (logit_held && !(logit_valid && logit == held_logit)) $fatal(1, "o changed before its transfer");
+        if (status_held && !(status_valid && status == held_status)) $fatal(1, "status changed before its transfer");
+    end
+
     reg [15:0] last_command = 1;
     reg [31:0] beats = 0, words = 0;
 
@@ -108,13 +121,11 @@ module harness #(
         if (!rst) begin
             model_offered <= model_valid & ~model_ready;
             pixel_offered <= pixel_valid & ~pixel_ready;
-            if (model_valid & model_ready) begin
-                model_index <= model_last ? 0 : model_index + 1;
-                if (model_last) model_image <= model_image + 1;
-            end
+            if (model_valid & model_ready)
+                model_index <= model_index == model_words - 1 ? 0 : model_index + 1;
             if (pixel_valid & pixel_ready) begin
-                column <= pixel_last ? 0 : column + 1;
-                if (pixel_last) pixel_image <= pixel_image + 1;
+                pixel_index <= pixel_index == pixel_columns - 1 ? 0 : pixel_index + 1;
+                if (pixel_payload[PIXEL_BITS]) pixel_images <= pixel_images + 1;
             end
             if (act_valid && tap)
                 $fwrite(act_file, "%h %h %h %h\n", image, tap_command,
@@ -131,7 +142,7 @@ module harness #(
             if (logit_valid & logit_ready)
                 $fwrite(logits_file, "%h %h\n", image, {{(32-LOGIT_BITS){logit[LOGIT_BITS-1]}}, logit});
             if (status_valid & status_ready) begin
-                $fwrite(status_file, "%h %h %h %h\n", image, status[7:0], status[23:8], cycle);
+                $fwrite(status_file, "%h %h %h %h %h\n", image, status[7:0], status[23:8], cycle, pixel_images);
                 image <= image + 1;
                 if (image == images - 1) begin
                     $fclose(logits_file);
