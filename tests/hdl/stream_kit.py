@@ -143,8 +143,10 @@ def interval(port: StreamChecker) -> int:
     return max(later - earlier for earlier, later in zip(port.transfers, port.transfers[1:], strict=False))
 
 
-def run(dut, *testbenches, limit: int = 100_000) -> dict[str, StreamChecker]:
+def run(dut, *testbenches, background=(), limit: int = 100_000) -> dict[str, StreamChecker]:
     """Simulate ``dut`` until all ``testbenches`` return, with a :class:`StreamChecker` on each of its stream ports.
+
+    ``background`` holds testbenches without an end, such as models of what surrounds ``dut``.
 
     Raises :exc:`TimeoutError` after ``limit`` cycles. Returns the checkers by port name.
     """
@@ -163,6 +165,8 @@ def run(dut, *testbenches, limit: int = 100_000) -> dict[str, StreamChecker]:
 
     for testbench in testbenches:
         sim.add_testbench(testbench)
+    for testbench in background:
+        sim.add_testbench(testbench, background=True)
     for checker in checkers.values():
         sim.add_testbench(checker.run, background=True)
     sim.add_testbench(watchdog, background=True)

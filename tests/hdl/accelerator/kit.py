@@ -1,0 +1,77 @@
+"""What the tests of the accelerator's parts share: specs, commands as field dictionaries, memories around a part."""
+
+import random
+
+from vitric.golden.spec.accelerator import AcceleratorSpec
+from vitric.golden.spec.command import COMMAND_FIELDS, Opcode
+
+from tests.hdl.stream_kit import stall_pattern
+
+SPECS = [
+    AcceleratorSpec(name="2x2x4", rows=2, cols=2, depth=4, model_bits=32, max_tokens=16, max_embed=16,
+                    act_words=64, residual_words=64, weight_words=32, channel_words=16),
+    AcceleratorSpec(name="8x8x8", rows=8, cols=8, depth=8, model_bits=64, max_tokens=16, max_embed=16, a_bits=2,
+                    act_words=100, residual_words=90, weight_words=32, channel_words=32),
+    AcceleratorSpec(name="4x4x16", rows=4, cols=4, depth=16, model_bits=128, max_tokens=16, max_embed=16, a_bits=5,
+                    w_bits=6, act_words=64, residual_words=64, weight_words=32, channel_words=16),
+]
+"""depth = 2, 1 and 4 times cols, each model word width, equal and different operand widths."""
+
+
+def name(spec):
+    return spec.name
+
+
+def command(**fields):
+    """A command: ``fields``, the others zero."""
+    assert not fields.keys() - set(COMMAND_FIELDS)
+    return {**dict.fromkeys(COMMAND_FIELDS, 0), "opcode": int(Opcode.MATMUL), **fields}
+
+
+def matrix(rng, rows, cols, bits, *, signed=False):
+    """Random integers as a list of rows."""
+    low, high = (-(1 << bits - 1), 1 << bits - 1) if signed else (0, 1 << bits)
+    return [[rng.randrange(low, high) for _ in range(cols)] for _ in range(rows)]
+
+
+def drive(ctx, target, values):
+    """Set several signals by name."""
+    for key, value in values.items():
+        ctx.set(getattr(target, key), value)
+
+
+def memory(read_en, read_address, read_data, contents, *, junk):
+    """Return a background testbench: a memory with a latency of one cycle.
+
+    Its data hold until the next read.
+    ``contents`` maps addresses to values; every other address gives ``junk``.
+    """
+    async def run(ctx):
+        while True:
+            _, _, en, address = await ctx.tick().sample(read_en, read_address)
+            if en:
+                ctx.set(read_data, contents.get(address, junk))
+    return run
+
+
+class Ring:
+    """Read side of a ring as a background testbench: words appear at random times unless ``stall`` is "always"."""
+
+    def __init__(self, dut, prefix, words, depth, *, stall="always", seed=0):
+        self.port = {key: getattr(dut, f"{prefix}_{key}") for key in ("level", "offset", "en", "data", "release")}
+        self.words, self.depth, self.active = words, depth, stall_pattern(stall, seed)
+        self.base = self.top = 0
+        self.rng = random.Random(seed)
+
+    async def run(self, ctx):
+        port = self.port
+        while True:
+            _, _, en, offset, release = await ctx.tick().sample(port["en"], port["offset"], port["release"])
+            if en:
+                assert self.base + offset < self.top, "read of a word that is not there"
+                ctx.set(port["data"], self.words[self.base + offset])
+            assert release <= self.top - self.base, "release of words that are not there"
+            self.base += release
+            if next(self.active) and self.top < min(len(self.words), self.base + self.depth):
+                self.top += 1
+            ctx.set(port["level"], self.top - self.base)

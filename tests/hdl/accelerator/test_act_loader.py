@@ -1,0 +1,110 @@
+# amaranth: UnusedElaboratable=no
+import random
+
+import pytest
+from vitric.golden.spec.command import Flag
+from vitric.hdl.accelerator.act_loader import ActLoader
+
+from tests.hdl.stream_kit import receive, run
+
+from .kit import SPECS, command, matrix, name
+
+
+def digit(value, bits):
+    value &= (1 << bits) - 1
+    return value - (1 << bits if value >> bits - 1 else 0)
+
+
+def expected_of(fields, base, spec, contents):
+    """Weight words and channel words of one set, by the formulas of the format."""
+    weights, channels = [], []
+    planes = fields["tile_words"] // fields["k_words"]
+    for tile in range(fields["set_tiles"]):
+        sums = [0] * spec.cols
+        for plane in range(planes):
+            for step in range(fields["k_words"]):
+                word = contents[base + tile * fields["w_tile_stride"] + plane * fields["w_plane_stride"] + step]
+                digits = [[digit(value, spec.w_bits) for value in row] for row in word]
+                weights.append(digits)
+                sums = [total + (sum(row) << plane * spec.w_bits) for total, row in zip(sums, digits, strict=True)]
+        if fields["flags"] & Flag.KEY_BIAS:
+            channels += [{"bias": -fields["key_zero"] * total, "multiplier": fields["key_multiplier"],
+                          "shift": fields["key_shift"], "zero": 0} for total in sums]
+    return weights, channels
+
+
+def random_set(rng, key_bias):
+    k_words, planes = rng.randint(1, 3), rng.randint(1, 2)
+    tiles = rng.randint(1, 3)
+    return command(
+        flags=Flag.WEIGHTS_ACT | (Flag.KEY_BIAS if key_bias else 0), k_words=k_words, set_tiles=tiles,
+        tile_words=planes * k_words, set_words=tiles * planes * k_words, w_tile_stride=rng.randrange(8),
+        w_plane_stride=rng.randrange(8), key_zero=rng.choice([0, 1, 128, 255, rng.randrange(256)]),
+        key_multiplier=rng.randrange(1 << 16), key_shift=rng.randrange(256))
+
+
+def load(dut, fields, base, contents, received, *, stall="always", refuse=0.0, seed=0):
+    """Run one request; return start and done cycles."""
+    spec = dut.spec
+    weights, channels = expected_of(fields, base, spec, contents)
+    times, rng = {}, random.Random(seed)
+
+    async def control(ctx):
+        ctx.set(dut.command, fields)
+        ctx.set(dut.set_base, base)
+        ctx.set(dut.start, 1)
+        await ctx.tick()
+        ctx.set(dut.start, 0)
+        cycle, done = 1, False
+        while not done:
+            ctx.set(dut.read_grant, ctx.get(dut.read_request) and rng.random() >= refuse)
+            _, _, done, grant, address = await ctx.tick().sample(dut.done, dut.read_grant, dut.read_address)
+            # what was read is there for one cycle only
+            ctx.set(dut.read_data, contents[address] if grant else
+                    matrix(rng, spec.rows, spec.depth, spec.element_bits))
+            cycle += 1
+        times["done"] = cycle - 1
+
+    def taker(port, expected, key):
+        async def run(ctx):
+            received[key] = await receive(ctx, port, len(expected), stall=stall, seed=seed + len(key))
+            assert received[key] == expected, key
+        return run
+
+    run(dut, control, taker(dut.weights, weights, "weights"), taker(dut.channels, channels, "channels"))
+    return times["done"]
+
+
+@pytest.mark.parametrize("key_bias", [False, True], ids=["values", "keys"])
+@pytest.mark.parametrize("stall", ["always", "random", "bursts"])
+@pytest.mark.parametrize("spec", SPECS, ids=name)
+def test_sets(spec, stall, key_bias):
+    rng = random.Random(f"{spec.name}/{stall}/{key_bias}")
+    contents = [matrix(rng, spec.rows, spec.depth, spec.element_bits) for _ in range(spec.act_words)]
+    for number in range(4):
+        load(ActLoader(spec), random_set(rng, key_bias), rng.randrange(16), contents, {}, stall=stall,
+             refuse=0.0 if stall == "always" else 0.5, seed=number)
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=name)
+def test_largest_bias(spec):
+    """Every digit at its limit, the longest set that the ring holds."""
+    low = 1 << spec.w_bits - 1
+    contents = [[[low] * spec.depth for _ in range(spec.rows)] for _ in range(spec.act_words)]
+    planes, k_words = 2, spec.weight_words // 2
+    fields = command(flags=Flag.WEIGHTS_ACT | Flag.KEY_BIAS, k_words=k_words, set_tiles=1, tile_words=planes * k_words,
+                     set_words=planes * k_words, w_plane_stride=1, key_zero=255)
+    received = {}
+    load(ActLoader(spec), fields, 0, contents, received)
+    total = -low * spec.depth * k_words * (1 + (1 << spec.w_bits))
+    assert [channel["bias"] for channel in received["channels"]] == [-255 * total] * spec.cols
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=name)
+def test_interval(spec):
+    """3 cycles a word and 2 a tile; with biases ``depth + 3`` a word and ``2 * cols + 2`` a tile."""
+    rng = random.Random(11)
+    contents = [matrix(rng, spec.rows, spec.depth, spec.element_bits) for _ in range(spec.act_words)]
+    for key_bias, word, tile in ((False, 3, 2), (True, spec.depth + 3, 2 * spec.cols + 2)):
+        fields = {**random_set(rng, key_bias), "k_words": 3, "tile_words": 6, "set_tiles": 3, "set_words": 18}
+        assert load(ActLoader(spec), fields, 0, contents, {}) == 18 * word + 3 * tile
