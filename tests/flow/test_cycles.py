@@ -41,6 +41,11 @@ def test_bounds(name):
         assert step.fed >= max(prediction.commands[f[name] - 1].done if f[name] else 0 for name in ("a_wait", "w_wait"))
         products = f["sets"] * f["set_tiles"] * f["groups"] * f["k_words"] * len(command.passes) if step.beats else 0
         assert step.beats == products
+        if step.beats and f["index"] > 4:
+            # a tile takes its beats or its columns, whichever is more, and nothing else runs meanwhile
+            tiles = f["sets"] * f["set_tiles"] * f["groups"]
+            pace = max(f["k_words"] * len(command.passes), spec.cols)
+            assert step.fed - prediction.commands[f["index"] - 2].fed >= tiles * pace - spec.cols
     macs = prediction.beats * spec.macs_per_cycle
     assert macs >= VIT_CONFIGS[name].total_macs  # padding and planes on top
     assert prediction.utilization == prediction.beats / prediction.cycles < 1
