@@ -26,8 +26,8 @@ from vitric.hdl.mac.array import MacArray
 __all__ = ["Harness", "frequency", "lut_equivalents", "main", "synthesize"]
 
 SHAPES = (  # rows, cols, depth, a_bits, w_bits
-    (4, 4, 16, 4, 4), (4, 4, 8, 4, 4), (4, 4, 32, 4, 4), (4, 4, 16, 3, 3), (4, 4, 16, 2, 2), (4, 4, 32, 2, 2),
-    (2, 2, 16, 8, 8),
+    (4, 4, 16, 4, 4), (2, 2, 8, 4, 4), (2, 2, 16, 4, 4), (2, 2, 32, 4, 4), (2, 2, 16, 3, 3), (2, 2, 16, 2, 2),
+    (2, 2, 32, 2, 2), (2, 2, 16, 8, 8),
 )
 
 
@@ -131,7 +131,7 @@ def main(arguments: list[str] | None = None) -> None:
     results = []
     with tempfile.TemporaryDirectory(dir=".") as folder:
         for index, shape in enumerate(shapes):
-            for shifts in (0,), (0, shape[3]):
+            for shifts in ((0, shape[3]), (0,)) if index == 0 else ((0, shape[3]),):
                 fmax = options.fmax and index == 0 and len(shifts) == 2
                 result = measure(shape, shifts=shifts, mapping=options.mapping, fmax=fmax, folder=Path(folder))
                 results.append(result)
