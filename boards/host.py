@@ -4,7 +4,6 @@ The driver works over any :class:`Transport`: a serial port, or the simulated pi
 """
 
 import struct
-import time
 import zlib
 from dataclasses import dataclass
 from typing import Protocol
@@ -27,6 +26,10 @@ from .link import (
 )
 
 __all__ = ["Device", "DeviceError", "DeviceInfo", "LinkFailure", "Result", "SerialTransport", "Transport"]
+
+
+_BABBLE = 1 << 18
+"""Bytes without an answer among them after which waiting ends."""
 
 
 class LinkFailure(RuntimeError):
@@ -242,11 +245,9 @@ class Device:
     def _answer(self, kind: Kind) -> Frame | None:
         """Return the next frame that answers ``kind``, or ``None`` if the line falls silent before."""
         reader = FrameReader()
-        until = time.monotonic() + self.timeout
-        while (left := until - time.monotonic()) > 0:
-            data = self.transport.read(left)
-            if not data:
-                return None
+        received = 0
+        while received < _BABBLE and (data := self.transport.read(self.timeout)):
+            received += len(data)
             for frame in reader.feed(data):
                 if frame.kind in (kind | 0x80, Kind.ERROR):
                     return frame

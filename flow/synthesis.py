@@ -127,10 +127,14 @@ def breakdown(folder: Path, levels: int = 4) -> list[dict]:
         ``module`` (path with dots) and the names of :data:`CELLS`.
     """
     kinds = {kind: name for name, kind in CELLS.items()}
+    cells = json.loads((folder / "top.json").read_text())["modules"]["top"]["cells"]
+    scopes = {name for name, cell in cells.items() if cell["type"] == "$scopeinfo"}
     modules: dict[str, Counter] = {}
-    for name, cell in json.loads((folder / "top.json").read_text())["modules"]["top"]["cells"].items():
+    for name, cell in cells.items():
         if cell["type"] in kinds:
-            path = ".".join(name.split(".")[:-1][:levels]) or "top"
+            parts = name.split(".")[:levels]
+            paths = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
+            path = next((path for path in paths if path in scopes), "top")
             modules.setdefault(path, Counter())[kinds[cell["type"]]] += 1
     rows = [{"module": path, **{name: count[name] for name in CELLS}} for path, count in modules.items()]
     return sorted(rows, key=lambda row: -(row["lut4"] + 2 * row["ccu2c"] + row["ff"]))
