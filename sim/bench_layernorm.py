@@ -45,8 +45,11 @@ def _row(random: Random, length: int) -> list[int]:
 
 def _group(random: Random, length: int) -> _Group:
     x = torch.tensor([_row(random, length) for _ in range(SPEC.lanes)])
-    gamma = torch.tensor([random.randint(-8000, 8000) for _ in range(length)])
-    beta = torch.tensor([random.randint(-100 << 8, 400 << 8) for _ in range(length)])
+    quarter = 1 << SPEC.out_bits - 2   # of the code range: most codes do not saturate
+    gamma_max = min(quarter << SPEC.gamma_fraction, 32767)
+    gamma = torch.tensor([random.randint(-gamma_max, gamma_max) for _ in range(length)])
+    beta = torch.tensor([random.randint(-quarter << SPEC.beta_fraction, 5 * quarter << SPEC.beta_fraction)
+                         for _ in range(length)])
     codes = layernorm(x, gamma, beta, SPEC)
     constants = SPEC.row_constants(length)
     last = [int(column == length - 1) for column in range(length)]

@@ -224,7 +224,7 @@ class LayerNormSpec:
     @property
     def latency(self) -> int:
         """Cycles from the last beat of a group of rows to its first output beat, if nothing else is under way."""
-        return self.row_interval * self.lanes + 46
+        return self.row_interval * self.lanes + 47
 
     @property
     def min_length_full_rate(self) -> int:

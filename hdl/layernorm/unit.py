@@ -119,14 +119,16 @@ class LayerNorm(wiring.Component):
     def _drain(self, m, read, scheduler, freed):
         """Read computed groups from the buffer and send them through the lanes; the pipeline stalls as a whole."""
         spec = self.spec
-        stages = 1 + LaneApply.latency                # the buffer's read port, then the lane
+        # The buffer's read port and a register after it, because the way to the multipliers is long; then the lane.
+        stages = 2 + LaneApply.latency
         valid = Signal(stages)                        # bit k: a beat was read k + 1 enabled cycles ago
         last = Signal(stages, reset_less=True)
-        fresh = Signal(SCALE_HOLD)                    # like valid, only for the first beat of a group
+        fresh = Signal(1 + SCALE_HOLD)                # like valid, only for the first beat of a group
+        x = Signal(read.data.shape(), reset_less=True)
         reading, first, fetched = Signal(), Signal(), Signal()
         remaining = Signal(signed(spec.length_bits + 1), reset_less=True)   # minus the beats to read
         room, en, final, begin = Signal(), Signal(), Signal(), Signal()
-        needs_affine = valid[AFFINE_STAGE]
+        needs_affine = valid[1 + AFFINE_STAGE]
         m.d.comb += [
             self.o.valid.eq(valid[-1]), self.o.p.last.eq(last[-1]),
             room.eq(self.o.ready | ~self.o.valid),
@@ -138,6 +140,7 @@ class LayerNorm(wiring.Component):
         with m.If(en):
             m.d.sync += [
                 valid.eq(Cat(reading, valid)), last.eq(Cat(final, last)), fresh.eq(Cat(reading & first, fresh)),
+                x.eq(read.data),
             ]
         with m.Elif(self.o.ready):
             m.d.sync += valid[-1].eq(0)
@@ -157,7 +160,7 @@ class LayerNorm(wiring.Component):
         for lane in range(spec.lanes):
             m.submodules[f"lane_{lane}"] = apply = LaneApply(spec, mapping=self.mapping)
             m.d.comb += [
-                apply.en.eq(en), apply.load.eq(reading & first), apply.scale.eq(scheduler.scales[lane]),
-                apply.x.eq(read.data[lane]), apply.gamma.eq(self.affine.p.gamma), apply.beta.eq(beta[1]),
+                apply.en.eq(en), apply.load.eq(fresh[0]), apply.scale.eq(scheduler.scales[lane]),
+                apply.x.eq(x[lane]), apply.gamma.eq(self.affine.p.gamma), apply.beta.eq(beta[1]),
                 self.o.p.code[lane].eq(apply.code),
             ]
