@@ -7,8 +7,8 @@ from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import COMMAND_FIELDS, FIELD_BITS, SIGNED_FIELDS, Flag
 
 __all__ = [
-    "AFFINE", "CHANNEL", "COLUMN_TAG", "COMMAND", "STATUS", "act_word", "array_beat", "array_result", "code_lanes",
-    "flag", "input_column", "model_word", "opcode", "planes", "residual_column", "target",
+    "AFFINE", "CHANNEL", "COLUMN_TAG", "COMMAND", "STATUS", "act_tile", "act_word", "array_beat", "array_result",
+    "code_lanes", "flag", "input_column", "model_word", "opcode", "planes", "residual_column", "target",
     "tile_address", "weight_word",
 ]
 
@@ -64,6 +64,11 @@ def tile_address(spec: AcceleratorSpec) -> Shape:
 def weight_word(spec: AcceleratorSpec) -> data.ArrayLayout:
     """Return one array word of weights: ``[col][depth]``."""
     return data.ArrayLayout(data.ArrayLayout(signed(spec.w_bits), spec.depth), spec.cols)
+
+
+def act_tile(spec: AcceleratorSpec) -> data.ArrayLayout:
+    """Return what activation memory is written in: ``[row][col]``."""
+    return data.ArrayLayout(data.ArrayLayout(unsigned(spec.element_bits), spec.cols), spec.rows)
 
 
 def act_word(spec: AcceleratorSpec) -> data.ArrayLayout:

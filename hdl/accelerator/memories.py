@@ -8,7 +8,7 @@ from amaranth.utils import ceil_log2, exact_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.check import check_power_of_two
 
-from .layouts import residual_column
+from .layouts import act_tile, act_word, residual_column
 
 __all__ = ["ActivationMemory", "ResidualMemory", "Ring"]
 
@@ -35,16 +35,14 @@ class ActivationMemory(wiring.Component):
 
     def __init__(self, spec: AcceleratorSpec):
         self.spec = spec
-        element = unsigned(spec.element_bits)
-        self._tile = data.ArrayLayout(data.ArrayLayout(element, spec.cols), spec.rows)
         address_bits = ceil_log2(spec.act_words)
         super().__init__({
             "read_en": In(1),
             "read_address": In(address_bits),
-            "read_data": Out(data.ArrayLayout(data.ArrayLayout(element, spec.depth), spec.rows)),
+            "read_data": Out(act_word(spec)),
             "write_en": In(1),
             "write_address": In(address_bits + exact_log2(spec.word_tiles)),
-            "write_data": In(self._tile),
+            "write_data": In(act_tile(spec)),
         })
 
     def elaborate(self, platform):
@@ -63,7 +61,7 @@ class ActivationMemory(wiring.Component):
                 write.addr.eq(self.write_address[tile_index_bits:]),
                 write.data.eq(self.write_data.as_value()),
             ]
-            tile = data.View(self._tile, read.data)
+            tile = data.View(act_tile(spec), read.data)
             for row in range(spec.rows):
                 for col in range(spec.cols):
                     m.d.comb += self.read_data[row][index * spec.cols + col].eq(tile[row][col])

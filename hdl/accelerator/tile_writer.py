@@ -7,7 +7,7 @@ from amaranth.utils import exact_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import FIELD_BITS
 
-from .layouts import tile_address
+from .layouts import act_tile, tile_address
 
 __all__ = ["TileWriter", "code_column"]
 
@@ -47,10 +47,9 @@ class TileWriter(wiring.Component):
 
     def __init__(self, spec: AcceleratorSpec):
         self.spec = spec
-        tile = data.ArrayLayout(data.ArrayLayout(unsigned(spec.element_bits), spec.cols), spec.rows)
         super().__init__({
             "i": In(stream.Signature(code_column(spec))), "busy": Out(1),
-            "write_en": Out(1), "write_address": Out(tile_address(spec)), "write_data": Out(tile),
+            "write_en": Out(1), "write_address": Out(tile_address(spec)), "write_data": Out(act_tile(spec)),
         })
 
     def elaborate(self, platform):
@@ -105,7 +104,7 @@ class TileWriter(wiring.Component):
         if spec.w_bits < spec.code_bits:
             low, half = code[:spec.w_bits], 1 << spec.w_bits - 1
             narrow = Mux(low == half, half + 1, low)
-            high = code[spec.w_bits:] + code[spec.w_bits - 1]
+            high = code[spec.w_bits:].as_signed() + code[spec.w_bits - 1]
             signed_digit = Mux(two_planes, Mux(plane[0], high, narrow), low)
         else:
             signed_digit = code

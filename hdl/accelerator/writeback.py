@@ -7,7 +7,18 @@ from amaranth.utils import ceil_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import FIELD_BITS, ErrorCode, Flag, Opcode, Target
 
-from .layouts import COMMAND, code_lanes, flag, input_column, opcode, planes, residual_column, target
+from .layouts import (
+    COMMAND,
+    act_tile,
+    code_lanes,
+    flag,
+    input_column,
+    opcode,
+    planes,
+    residual_column,
+    target,
+    tile_address,
+)
 from .position import Position
 from .residual_adder import ResidualAdder
 from .tile_writer import TileWriter
@@ -45,7 +56,6 @@ class Writeback(wiring.Component):
 
     def __init__(self, spec: AcceleratorSpec):
         self.spec = spec
-        self._writer = TileWriter(spec)
         address = ceil_log2(spec.residual_words)
         values = data.ArrayLayout(signed(spec.requantize.code_bits), spec.rows)
         super().__init__({
@@ -57,8 +67,7 @@ class Writeback(wiring.Component):
             "i_pixels": In(stream.Signature(input_column(spec))),
             "o_logits": Out(stream.Signature(signed(spec.residual_bits))),
             "done": Out(FIELD_BITS),
-            "act_en": Out(1), "act_address": Out(self._writer.write_address.shape()),
-            "act_data": Out(self._writer.write_data.shape()),
+            "act_en": Out(1), "act_address": Out(tile_address(spec)), "act_data": Out(act_tile(spec)),
             "residual_read_en": Out(1), "residual_read_address": Out(address),
             "residual_read_data": In(residual_column(spec)),
             "residual_en": Out(1), "residual_address": Out(address), "residual_data": Out(residual_column(spec)),
@@ -68,7 +77,7 @@ class Writeback(wiring.Component):
     def elaborate(self, platform):
         """Return the module."""
         m = Module()
-        m.submodules.writer = writer = self._writer
+        m.submodules.writer = writer = TileWriter(self.spec)
         m.submodules.adder = adder = ResidualAdder(self.spec)
         m.submodules.position = position = Position(self.spec)
         m.d.comb += [
