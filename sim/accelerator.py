@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from vitric.golden.integer import IntegerViT
 from vitric.golden.spec.accelerator import SPECS, AcceleratorSpec
 from vitric.golden.spec.command import ErrorCode
 
-from .runner import run_bench
+from .runner import locked, run_bench
 
 __all__ = ["EVENTS", "Run", "run", "run_stream"]
 
@@ -155,7 +156,6 @@ def run_stream(
 
     spec = compiled.spec
     folder = Path(build_dir or Path("build") / "sim" / spec.name).resolve()
-    folder.mkdir(parents=True, exist_ok=True)
     columns = compiled.input_words(images) if columns is None else columns
     streams = [compiled.stream.words] if words is None else words
     count = len(images) if words is None else len(words)
@@ -163,9 +163,6 @@ def run_stream(
     pixels = [f"{last}{column[::-1].tobytes().hex()}"  # row 0 in the lowest bits
               for image in columns for column, last in _with_last(np.asarray(image, dtype=np.uint8))]
     settings = (len(lines), len(pixels), count, stall, seed, int(tap))
-    for name, text in (("model", lines), ("pixels", pixels), ("settings", [f"{value:x}" for value in settings])):
-        (folder / f"{name}.hex").write_text("\n".join(text) + "\n")
-
     accelerator = Accelerator(spec)
     parameters = {
         "MODEL_BITS": spec.model_bits, "MODEL_DEPTH": _depth(len(lines)),
@@ -174,21 +171,17 @@ def run_stream(
         "ACT_ADDRESS_BITS": len(accelerator.tap.act_address), "ACT_BITS": spec.tile_bits,
         "RESIDUAL_ADDRESS_BITS": len(accelerator.tap.residual_address), "RESIDUAL_BITS": spec.residual_word_bits,
     }
-    stop = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(folder / "progress.txt", progress, stop), daemon=True)
-    (folder / "progress.txt").unlink(missing_ok=True)
-    if progress:
-        watcher.start()
     environment = {**(extra_env or {}), **({} if cycle_limit is None else {"VITRIC_CYCLE_LIMIT": str(cycle_limit)})}
-    try:
-        bench = run_bench(
-            accelerator, name="accelerator", toplevel="harness", extra_sources=[HARNESS], parameters=parameters,
-            public=["clk", "rst", "done", "image", "cycle"], test_module="vitric.sim.bench_accelerator",
-            build_dir=folder, waves=waves, extra_env=environment,
-        )
-    finally:
-        stop.set()
-    return _read(folder, compiled, count, bench)
+    with locked(folder / "run"):  # run_bench locks the folder itself, but not the files of this run
+        for name, text in (("model", lines), ("pixels", pixels), ("settings", [f"{value:x}" for value in settings])):
+            (folder / f"{name}.hex").write_text("\n".join(text) + "\n")
+        with _watched(folder / "progress.txt", progress):
+            bench = run_bench(
+                accelerator, name="accelerator", toplevel="harness", extra_sources=[HARNESS], parameters=parameters,
+                public=["clk", "rst", "done", "image", "cycle"], test_module="vitric.sim.bench_accelerator",
+                build_dir=folder, waves=waves, extra_env=environment,
+            )
+        return _read(folder, compiled, count, bench)
 
 
 def _depth(count: int) -> int:
@@ -202,10 +195,23 @@ def _with_last(items: Sequence) -> Iterator[tuple]:
         yield item, int(number == len(items))
 
 
-def _watch(path: Path, progress: Callable[[int, int], None], stop: threading.Event) -> None:
-    while not stop.wait(0.2):
-        if path.exists() and (fields := path.read_text().split()):
-            progress(int(fields[0]), int(fields[1]))
+@contextmanager
+def _watched(path: Path, progress: Callable[[int, int], None] | None) -> Iterator[None]:
+    """Call ``progress`` with what the simulation writes to ``path``, for the duration of a block."""
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.2):
+            if path.exists() and (fields := path.read_text().split()):
+                progress(int(fields[0]), int(fields[1]))
+
+    path.unlink(missing_ok=True)
+    if progress:
+        threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        stop.set()
 
 
 def _table(path: Path, columns: int) -> np.ndarray:

@@ -18,7 +18,7 @@ from time import perf_counter
 from ..flow import tools
 from .verilator import FLAGS, Verilator
 
-__all__ = ["BenchFailure", "BenchResult", "build_model", "run_bench", "to_verilog"]
+__all__ = ["BenchFailure", "BenchResult", "build_model", "locked", "run_bench", "to_verilog"]
 
 
 class BenchFailure(AssertionError):
@@ -77,8 +77,8 @@ def _environment(values: Mapping[str, str], without: Iterable[str] = ()):
 
 
 @contextmanager
-def _locked(folder: Path):
-    """Hold ``folder`` for one process at a time."""
+def locked(folder: Path):
+    """Hold ``folder``, which is created, for one process at a time."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -159,7 +159,7 @@ def build_model(
     """
     folder = Path(build_dir).resolve()
     top = toplevel or name
-    with _locked(folder):
+    with locked(folder):
         if isinstance(dut, (str, os.PathLike)):
             sources = [Path(dut)]
         elif isinstance(dut, Iterable):
@@ -275,7 +275,7 @@ def run_bench(
     )
     built = perf_counter()
     folder, top = Path(build_dir).resolve(), toplevel or name
-    with _locked(folder):
+    with locked(folder):
         results, log = folder / "results.xml", folder / "test.log"
         log.unlink(missing_ok=True)
         stopped = None
