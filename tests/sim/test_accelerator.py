@@ -157,8 +157,8 @@ def command_cases():
 
     for opcode in (5, 0x80, 0xFF, Opcode.MATMUL | 4 << 8, Opcode.MATMUL | 1 << 12):
         yield bad(CODES, opcode=opcode)
-    yield bad(CODES, opcode=Opcode.END)
-    yield bad(END, opcode=Opcode.MATMUL)
+    yield "END too early", changed(STREAM, CODES, opcode=Opcode.END), ErrorCode.BAD_LENGTH, CODES
+    yield "no END", changed(STREAM, END, opcode=Opcode.MATMUL), ErrorCode.BAD_LENGTH, END
     for index in (0, CODES - 1, CODES + 1, CODES + 256):
         yield bad(CODES, index=index)
     for number in (1, CODES, NORM, END):
@@ -202,8 +202,8 @@ def stall_cases():
     longer = changed(STREAM, SCORES, columns=columns + 2, row_tiles=field(SCORES, "row_tiles") + 2)
     yield "softmax waits for more scores", longer, ErrorCode.STALLED, None
     yield "set larger than what is loaded", changed(STREAM, SCORES, set_words=64), ErrorCode.STALLED, None
-    more = field(LOGITS, "row_tiles") + 1
-    yield "last product waits behind END", changed(STREAM, LOGITS, row_tiles=more), ErrorCode.STALLED, END
+    more = {"row_tiles": field(LOGITS, "row_tiles") + 1, "columns": field(LOGITS, "columns") + SPEC.cols}
+    yield "last product waits behind END", changed(STREAM, LOGITS, **more), ErrorCode.STALLED, END
 
 
 def pairs(cases):

@@ -3,7 +3,7 @@ import random
 
 import pytest
 from vitric.flow.stream import StreamWriter
-from vitric.golden.spec.command import ErrorCode, Flag, Opcode, Target
+from vitric.golden.spec.command import COMMAND_FIELDS, HEADER_FIELDS, ErrorCode, Flag, Opcode, Target
 from vitric.hdl.accelerator.front_end import FrontEnd
 
 from tests.hdl.stream_kit import plain, run, send, stall_pattern
@@ -176,14 +176,12 @@ def test_waits(kind, waits, port):
     add_command(writer, rng, spec, "input", 2)
     add_command(writer, rng, spec, kind, 3)
     stream = writer.finish()
-    fields = stream.commands()[2].fields
-    fields.update({"a_wait": 0, "w_wait": 0, **waits})
+    commands = stream.commands()[:-1]
+    commands[2].fields.update({"a_wait": 0, "w_wait": 0, **waits})
     writer = StreamWriter(spec)
-    start = {}
-    for item in stream.commands()[:-1]:
+    for item in commands:
         begin, size = item.position, spec.model_bits // 8
         block = operand_words(16 * len(item.fields), spec) + 1
-        start[item.fields["index"]] = begin
         values = {key: value for key, value in item.fields.items() if key != "index"}
         writer.command(values, stream.data[(begin + block) * size:(begin + item.words) * size])
     words = writer.finish().words
@@ -240,11 +238,8 @@ def test_load_beyond_the_memory(spec):
     writer.command({"opcode": Opcode.LOAD, "groups": 1, "columns": 4, "dst_base": spec.residual_words - 2},
                    random_bytes(rng, words, spec))
     bench = Bench(spec, 7, "always")
-    sent = writer.finish().words
-    position = len(sent)  # the error comes within the operands: do not wait for what is never taken
-    for at in range(len(sent)):
-        if at >= len(sent) - operand_words(16 * 36, spec) - 2 - words // 4:
-            position = at
-            break
-    found = bench.run(sent[:position], last=len(sent))
+    # header, command, and of the four columns the third, which is one too far
+    position = (operand_words(16 * len(HEADER_FIELDS), spec) + 1 + operand_words(16 * len(COMMAND_FIELDS), spec) + 1
+                + 3 * operand_words(spec.residual_word_bits, spec))
+    found = bench.run(writer.finish().words[:position], last=-1)
     assert found["error_valid"] and found["error"] == ErrorCode.CAPACITY

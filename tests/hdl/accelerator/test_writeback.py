@@ -154,11 +154,11 @@ def test_interval(kind):
     spec = SPECS[1]
     bench = Bench(spec, kind)
     target = Target.RESIDUAL if kind == "residual" else Target.CODES
-    fields = {**product(bench.rng, spec, target), "sets": 2, "groups": 3, "row_tiles": 2, "columns": 8,
-              "dst_stride": 16 if kind == "residual" else 4}
+    fields = {**product(bench.rng, spec, target), "sets": 2, "groups": 3, "row_tiles": 2, "columns": 16,
+              "dst_stride": 32 if kind == "residual" else 4}
     expected = Expected(spec, [fields], bench.rng, bench.initial)
     beats = bench.run([fields], expected)["i_direct"].transfers
-    assert beats == list(range(beats[0], beats[0] + 48))
+    assert beats == list(range(beats[0], beats[0] + 96))
 
 
 @pytest.mark.parametrize("case,code", [
