@@ -149,7 +149,7 @@ class Timeline:
         latency = _ISSUE + spec.mac.latency
         cols, beats = spec.cols, len(command.passes) * f["k_words"]
         start = max(taken[0] + 1, self.done[f["a_wait"]]) + 1
-        unit = 1 + spec.requantize.latency + (spec.gelu.latency + 1 if Flag.GELU in command.flags else 0)
+        unit = 2 + spec.requantize.latency + (spec.gelu.latency + 1 if Flag.GELU in command.flags else 0)
         softmax = command.target is Target.SOFTMAX
         column = taken[2] + START - 1  # last column taken by the writeback
         rows: list[int] = []

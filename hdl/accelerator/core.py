@@ -11,7 +11,7 @@ from ..activation.requantize import Requantize
 from ..layernorm.unit import LayerNorm
 from ..mac.array import MacArray
 from ..softmax import Softmax
-from ..streams import PipelineRegister, Queue, connect
+from ..streams import PipelineRegister, Queue, StreamBuffer, connect
 from .drain import Drain
 from .feeder import Feeder
 from .front_end import FrontEnd
@@ -109,7 +109,10 @@ class Core(wiring.Component):
             channels.en.eq(drain.channels_en), drain.channels_data.eq(channels.data),
             channels.release.eq(drain.channels_release),
         ]
-        self._route(m, requantize, gelu, softmax, writeback)
+        # The buffer ends the path of `ready` from the writeback to the array.
+        m.submodules.columns = columns = StreamBuffer(requantize.o.payload.shape())
+        connect(m, requantize.o, columns.i)
+        self._route(m, columns, gelu, softmax, writeback)
 
         # LayerNorm.
         constants = feeder.norm_command
@@ -158,20 +161,20 @@ class Core(wiring.Component):
         ]
         return m
 
-    def _route(self, m, requantize, gelu, softmax, writeback):
+    def _route(self, m, columns, gelu, softmax, writeback):
         """Send each requantized column to the unit that its tag names."""
         spec = self.spec
-        tag = data.View(COLUMN_TAG, requantize.o.p.tag)
+        tag = data.View(COLUMN_TAG, columns.o.p.tag)
         to_softmax = ~tag.gelu & (tag.target == Target.SOFTMAX)
         for unit, port, chosen in (
             ("gelu", gelu.i, tag.gelu), ("softmax", softmax.i, to_softmax),
             ("direct", writeback.i_direct, ~tag.gelu & ~to_softmax),
         ):
-            m.d.comb += port.valid.eq(requantize.o.valid & chosen)
+            m.d.comb += port.valid.eq(columns.o.valid & chosen)
             with m.If(chosen):
-                m.d.comb += requantize.o.ready.eq(port.ready)
+                m.d.comb += columns.o.ready.eq(port.ready)
             for row in range(spec.rows):
-                y = requantize.o.p.y[row]
+                y = columns.o.p.y[row]
                 match unit:
                     case "gelu":
                         m.d.comb += port.p.index[row].eq(y[:spec.index_bits])

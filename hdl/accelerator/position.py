@@ -68,7 +68,6 @@ class Position(wiring.Component):
                 + Mux(transpose, group, tile)),
             self.residual_address.eq(group_row + self.channel),
             self.first_group.eq(group == 0), self.last_group.eq(groups == 1),
-            self.is_padding.eq(self.column >= command.columns),
             end_tile.eq(col == self.spec.cols - 1),
             end_row.eq(end_tile & (tiles == 1)),
             end_set.eq(end_row & (groups == 1)),
@@ -77,18 +76,20 @@ class Position(wiring.Component):
         ]
         with m.If(self.start):
             m.d.sync += [
-                col.eq(0), self.column.eq(0), tile.eq(0), set_tile.eq(0), group.eq(0),
+                col.eq(0), self.column.eq(0), self.is_padding.eq(0), tile.eq(0), set_tile.eq(0), group.eq(0),
                 group_row.eq(command.dst_base), tile_row.eq(command.dst_base), set_row.eq(command.dst_base),
                 sets.eq(Mux(opcode(command) == Opcode.MATMUL, command.sets, 1)),
                 groups.eq(command.groups), tiles.eq(command.row_tiles),
             ]
         with m.Elif(self.step):
             m.d.sync += [col.eq(col + 1), self.column.eq(self.column + 1)]
+            with m.If(self.column == command.columns - 1):
+                m.d.sync += self.is_padding.eq(1)
             with m.If(end_tile):
                 m.d.sync += [col.eq(0), tile.eq(tile + 1), tile_row.eq(next_row), tiles.eq(tiles - 1)]
             with m.If(end_row):
                 m.d.sync += [
-                    self.column.eq(0), tile.eq(set_tile), tile_row.eq(set_row), tiles.eq(command.row_tiles),
+                    self.column.eq(0), self.is_padding.eq(0), tile.eq(set_tile), tile_row.eq(set_row), tiles.eq(command.row_tiles),
                     group.eq(group + 1), group_row.eq(group_row + command.dst_stride), groups.eq(groups - 1),
                 ]
             with m.If(end_set):
