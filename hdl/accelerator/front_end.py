@@ -197,11 +197,12 @@ class FrontEnd(wiring.Component):
 
             # LOAD: `groups` times `columns` residual words, from the address dst_base on.
             with m.State("LOAD GROUP"):
-                m.d.sync += [left.eq(command.columns), tiles.eq(tiles + 1)]
-                with m.If(self.done >= command.a_wait):
-                    m.next = "LOAD"
+                m.d.sync += left.eq(command.columns)
                 with m.If(tiles == command.groups):
                     m.next = "DISPATCH"
+                with m.Elif(self.done >= command.a_wait):
+                    m.d.sync += tiles.eq(tiles + 1)
+                    m.next = "LOAD"
             with m.State("LOAD"):
                 m.d.comb += [self.i.ready.eq(1), self.residual_en.eq(take & assembler.residual_last)]
                 with m.If(take):
