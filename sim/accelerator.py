@@ -31,9 +31,9 @@ class Run:
     Attributes
     ----------
     logits : int64 tensor (images, classes)
-        Zero for images that ended with an error.
+        Zero for images that ended with an error. For streams with different numbers of classes the largest counts.
     logit_counts : int64 array (images,)
-        Logits that each image gave: ``classes`` or, with an error, 0.
+        Logits that each image gave; with an error 0.
     images_taken : int64 array (images,)
         Images whose last column the accelerator had taken by each status, the dropped ones included.
     status : list of (ErrorCode, int)
@@ -67,8 +67,8 @@ class Run:
 
     def records(self, image: int) -> dict[str, np.ndarray]:
         """Return the tap records of one image, as ``Compiled.compare`` takes them."""
-        logits = np.zeros(self.logits.shape[1], dtype=logit_records())
-        logits["value"] = self.logits[image].numpy()
+        logits = np.zeros(self.logit_counts[image], dtype=logit_records())
+        logits["value"] = self.logits[image, :len(logits)].numpy()
         return {
             "act": self.act[self.act["image"] == image], "residual": self.residual[self.residual["image"] == image],
             "logits": logits,
@@ -95,13 +95,16 @@ def run(
     Raises
     ------
     RuntimeError
-        The accelerator reported an error; the message names image, error and command.
+        The accelerator reported an error, or gave another number of logits; the message names image, error and
+        command.
     """
     compiled = compiled or (compile_model(model, spec) if spec else compile_for_any(model))
     result = run_stream(compiled, images, **options)
     for image, (error, command) in enumerate(result.status):
         if error != ErrorCode.OK:
             raise RuntimeError(f"the accelerator reported {error.name} on image {image} at command {command}")
+        if result.logit_counts[image] != model.config.num_classes:
+            raise RuntimeError(f"image {image} gave {result.logit_counts[image]} logits")
     return result
 
 
@@ -246,16 +249,14 @@ def _records(path: Path, dtype: np.dtype) -> np.ndarray:
 def _read(folder: Path, compiled: Compiled, images: int, bench) -> Run:
     status = _table(folder / "status.txt", 5)
     lines = _table(folder / "logits.txt", 2)
-    logits = torch.zeros(images, compiled.config.num_classes, dtype=torch.int64)
+    counts = np.bincount(lines[:, 0], minlength=images)
+    classes = max(compiled.config.num_classes, counts.max(initial=0))
+    logits = torch.zeros(images, classes, dtype=torch.int64)
     values = np.where(lines[:, 1] >= 1 << 31, lines[:, 1] - (1 << 32), lines[:, 1])
     for image in range(images):
-        mine = values[lines[:, 0] == image]
-        if len(mine):
-            if len(mine) != logits.shape[1]:
-                raise RuntimeError(f"image {image} gave {len(mine)} logits, not {logits.shape[1]}")
-            logits[image] = torch.from_numpy(mine)
+        logits[image, :counts[image]] = torch.from_numpy(values[lines[:, 0] == image])
     return Run(
-        logits=logits, logit_counts=np.bincount(lines[:, 0], minlength=images), images_taken=status[:, 4],
+        logits=logits, logit_counts=counts, images_taken=status[:, 4],
         status=[(ErrorCode(error), command) for _, error, command, *_ in status.tolist()],
         act=_records(folder / "act.txt", act_records(compiled.spec)),
         residual=_records(folder / "residual.txt", residual_records(compiled.spec)),
