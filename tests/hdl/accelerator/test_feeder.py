@@ -182,8 +182,10 @@ def test_small_set_after_a_large_one_whose_last_read_waits():
     async def receiver(ctx):
         received.extend(await receive(ctx, dut.o, 6))
         await ctx.tick().repeat(20)  # the array is busy; both commands are in the feeder by now
+        received.extend(await receive(ctx, dut.o, 2))
+        await ctx.tick().repeat(5)
         bench.ring.words = words
-        received.extend(await receive(ctx, dut.o, 4))
+        received.extend(await receive(ctx, dut.o, 2))
 
     async def command_receiver(ctx):
         await receive(ctx, dut.o_command, 2)
