@@ -51,6 +51,7 @@ def figures_of(entry: Configuration, model: IntegerViT, compiled: Compiled, chos
         "mac_bound_cycles": -(-entry.vit.total_macs // spec.macs_per_cycle),
         "array_utilization": entry.vit.total_macs / spec.macs_per_cycle / cycles,
         "array_busy": beats / cycles,
+        "encoder": _encoder(commands, spec.model_bits),
         "model_words_per_image": len(compiled.stream.words), "model_bits": spec.model_bits,
         "commands": commands, "breakdown": _breakdown(commands),
         "verilator_cycles": int(run.cycles[-1]), "verilator_cycles_per_second": round(run.cycles_per_second),
@@ -91,6 +92,22 @@ def _commands(compiled: Compiled, run: Run) -> list[dict]:
     ]
 
 
+def _encoder(commands: list[dict], model_bits: int) -> dict:
+    """Return the share of busy cycles and the model stream's bytes per cycle over the commands of encoder blocks.
+
+    The peak is that of the command with the most bytes per cycle. The front end reads ahead as fast as the port
+    allows, so a command's words may belong to a later one.
+    """
+    block = [command for command in commands if command["tensor"].startswith("blocks.")]
+    cycles = sum(command["cycles"] for command in block)
+    rates = [command["model_words"] * model_bits / 8 / command["cycles"] for command in block]
+    return {
+        "cycles": cycles, "array_busy": sum(command["beats"] for command in block) / cycles,
+        "model_bytes_per_cycle_mean": sum(command["model_words"] for command in block) * model_bits / 8 / cycles,
+        "model_bytes_per_cycle_peak": max(rates),
+    }
+
+
 def _breakdown(commands: list[dict]) -> list[dict]:
     """Sum commands of the same kind over blocks and heads."""
     groups: dict[str, dict] = {}
@@ -127,6 +144,10 @@ def show(figures: dict, *, stderr: bool = False) -> None:
     result.add_row("cycles per image", f"{figures['cycles_per_image']:.0f}, MAC bound {figures['mac_bound_cycles']}")
     result.add_row("array", f"utilization {figures['array_utilization']:.1%} of {figures['macs_per_cycle']} MAC/cycle, "
                             f"busy in {figures['array_busy']:.1%} of cycles")
+    encoder = figures["encoder"]
+    result.add_row("encoder blocks", f"{encoder['cycles']:.0f} cycles, array busy in {encoder['array_busy']:.1%}")
+    result.add_row("", f"model stream {encoder['model_bytes_per_cycle_mean']:.2f} bytes/cycle, "
+                       f"most in one command {encoder['model_bytes_per_cycle_peak']:.2f}")
     result.add_row("Verilator", f"{figures['verilator_cycles_per_second']} cycles/s, "
                                 f"{figures['simulation_seconds']} s (build {figures['build_seconds']} s)")
     differ = figures["values_differ"]

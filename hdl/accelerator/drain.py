@@ -21,7 +21,8 @@ class Drain(wiring.Component):
     affine constants of every channel. Channel words are freed with the last use of their set.
 
     *Handshake*: rules 1 to 4. ``i_tile`` is taken with its last column.
-    *Latency* 1 cycle from tile to column; *interval* ``cols`` cycles per tile, 1 cycle per affine beat.
+    *Latency* 1 cycle from tile to column, if the set's channel words were there two cycles before. *Interval*
+    ``cols`` cycles per tile, 1 cycle per affine beat.
 
     Members
     -------
@@ -57,8 +58,10 @@ class Drain(wiring.Component):
         col = Signal(range(spec.cols))
         channel = Signal(FIELD_BITS)  # column of the row, and offset in the set's channel words
         sets, groups = Signal(FIELD_BITS), Signal(FIELD_BITS)  # left
-        set_channels = Signal(FIELD_BITS)
+        set_channels, last_channel = Signal(FIELD_BITS), Signal(FIELD_BITS)
         end_row, end_set = Signal(), Signal()
+        # Whether the ring holds the whole present set, and whether it held the next one a cycle ago as well.
+        is_open, next_is_there = Signal(), Signal()
 
         with m.FSM():
             with m.State("IDLE"):
@@ -67,9 +70,12 @@ class Drain(wiring.Component):
                     command.eq(self.i.payload), is_norm.eq(opcode(self.i.payload) == Opcode.NORM),
                     sets.eq(self.i.p.sets), groups.eq(self.i.p.groups), channel.eq(0), col.eq(0),
                     set_channels.eq(self.i.p.set_tiles << exact_log2(spec.cols)),
+                    last_channel.eq((self.i.p.set_tiles << exact_log2(spec.cols)) - 1), is_open.eq(0),
                 ]
                 with m.If(opcode(self.i.payload) == Opcode.NORM):
-                    m.d.sync += [sets.eq(1), set_channels.eq(self.i.p.columns)]
+                    m.d.sync += [
+                        sets.eq(1), set_channels.eq(self.i.p.columns), last_channel.eq(self.i.p.columns - 1),
+                    ]
                 with m.If(self.i.valid & self.i.ready):
                     with m.Switch(opcode(self.i.payload)):
                         with m.Case(Opcode.MATMUL, Opcode.NORM):
@@ -83,19 +89,22 @@ class Drain(wiring.Component):
         m.d.comb += [
             # Both share the data register of the ring, so both must be free of the word before.
             free.eq((self.o_affine.ready | ~self.o_affine.valid) & (self.o.ready | ~self.o.valid)),
-            issue.eq(running & free & (is_norm | self.i_tile.valid) & (self.channels_level >= set_channels)),
+            issue.eq(running & free & (is_norm | self.i_tile.valid) & is_open),
             self.i_tile.ready.eq(issue & ~is_norm & (col == spec.cols - 1)),
-            end_row.eq(channel == set_channels - 1),
+            end_row.eq(channel == last_channel),
             end_set.eq(end_row & (groups == 1)),
             self.channels_en.eq(issue), self.channels_offset.eq(channel),
             self.channels_release.eq(Mux(issue & end_set, set_channels, 0)),
         ]
+        m.d.sync += next_is_there.eq(self.channels_level >= (set_channels << 1))
+        with m.If(running & ~is_open):
+            m.d.sync += is_open.eq(self.channels_level >= set_channels)
         with m.If(issue):
             m.d.sync += [channel.eq(channel + 1), col.eq(col + 1)]
             with m.If(end_row):
                 m.d.sync += [channel.eq(0), groups.eq(groups - 1)]
             with m.If(end_set):
-                m.d.sync += [groups.eq(command.groups), sets.eq(sets - 1)]
+                m.d.sync += [groups.eq(command.groups), sets.eq(sets - 1), is_open.eq(next_is_there)]
 
         # One register stage beside the read of the channel word.
         with m.If(self.o_affine.ready | ~self.o_affine.valid):

@@ -123,6 +123,7 @@ def test_latency_and_interval(spec):
         ctx.set(dut.o_command.ready, 1)
         await ctx.tick().repeat(6 * spec.cols)
         await send(ctx, dut.i, [fields])
+        await ctx.tick().repeat(2)  # the array takes longer than that
         await send(ctx, dut.i_tile, tiles)
 
     async def receiver(ctx):
