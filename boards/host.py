@@ -4,7 +4,6 @@ The driver works over any :class:`Transport`: a serial port, or the simulated pi
 """
 
 import struct
-import zlib
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,6 +18,7 @@ from .link import (
     FrameReader,
     Kind,
     LinkError,
+    crc32c,
     encode,
     layout_bytes,
     pack_layout,
@@ -200,7 +200,7 @@ class Device:
         word = info.model_bits // 8
         if len(model) % word:
             raise ValueError(f"model must be a whole number of {word}-byte words, not {len(model)} bytes")
-        stated = {"words": len(model) // word, "crc": zlib.crc32(model)}
+        stated = {"words": len(model) // word, "crc": crc32c(model)}
         self._payload(Kind.BEGIN, pack_layout(BEGIN_LAYOUT, stated), 0)
         piece = (info.max_payload - layout_bytes(DATA_LAYOUT)) // word * word
         for start in range(0, len(model), piece):

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "BEGIN_LAYOUT", "DATA_LAYOUT", "ERROR_LAYOUT", "INFO_LAYOUT", "Kind", "LENGTH_MAX", "PROTOCOL", "RESULT_LAYOUT",
-    "Frame", "FrameReader", "LinkError", "SYNC", "encode", "layout_bytes", "pack_layout", "unpack_layout",
+    "Frame", "FrameReader", "LinkError", "SYNC", "crc32c", "encode", "layout_bytes", "pack_layout", "unpack_layout",
 ]
 
 PROTOCOL = 1
@@ -80,7 +80,7 @@ class LinkError(enum.IntEnum):
     NOT_BEGUN = 7
     """DATA or COMMIT without a BEGIN before it."""
     BAD_MODEL = 8
-    """Length or CRC-32 of the words that were loaded are not those that BEGIN stated."""
+    """Length or CRC-32C of the words that were loaded are not those that BEGIN stated."""
     NO_MODEL = 9
     """There is no model to infer with."""
     ACCELERATOR = 10
@@ -98,13 +98,13 @@ INFO_LAYOUT: Layout = (
     ("spec_hash", 4),      # AcceleratorSpec.hash
     ("capacity", 4),       # longest model, in model words
     ("model_words", 4),    # length of the model in use, 0 if there is none
-    ("model_crc", 4),      # CRC-32 of all its bytes
+    ("model_crc", 4),      # CRC-32C of all its bytes
     ("clock_hz", 4),       # cycles per second
 )
 """Name and bytes of each field of the answer to INFO."""
 
 BEGIN_LAYOUT: Layout = (("words", 4), ("crc", 4))
-"""Length in model words and CRC-32 of all bytes of the model to come."""
+"""Length in model words and CRC-32C of all bytes of the model to come: see :func:`crc32c`."""
 
 DATA_LAYOUT: Layout = (("offset", 4),)
 """Where in the model the words that follow belong, in model words."""
@@ -136,6 +136,28 @@ def unpack_layout(layout: Layout, data: bytes) -> dict[str, int]:
         values[name] = int.from_bytes(data[position:position + size], "little")
         position += size
     return values
+
+
+def _crc32c_entry(byte: int) -> int:
+    for _ in range(8):
+        byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
+    return byte
+
+
+_CRC32C_TABLE = tuple(map(_crc32c_entry, range(256)))
+
+
+def crc32c(data: bytes) -> int:
+    """Return the CRC-32C (Castagnoli's polynomial 0x1EDC6F41, reflected; as in iSCSI) of ``data``.
+
+    It stands for a whole model. Frames, and the model stream itself, use the other common CRC-32; because a model
+    stream ends with that CRC of everything before it, that CRC of every good stream is the same number, and could
+    tell neither two models from each other nor a new one from an old one in its place.
+    """
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = crc >> 8 ^ _CRC32C_TABLE[(crc ^ byte) & 0xFF]
+    return crc ^ 0xFFFFFFFF
 
 
 def encode(kind: int, payload: bytes = b"") -> bytes:

@@ -1,6 +1,5 @@
 """The model stream in block RAM: one bank in use, one to load the next model into."""
 
-import zlib
 from collections.abc import Sequence
 
 from amaranth.hdl import Module, Mux, Signal
@@ -13,10 +12,12 @@ from vitric.golden.spec.check import check_int
 from vitric.hdl.accelerator.layouts import model_word
 from vitric.hdl.streams import Narrow, StreamBuffer, connect
 
+from .link import crc32c
+
 __all__ = ["COMMIT", "ModelStore", "model_bytes"]
 
 COMMIT = data.StructLayout({"words": 32, "crc": 32})
-"""Length in model words and CRC-32 of a model that was written."""
+"""Length in model words and CRC-32C of a model that was written."""
 
 
 def model_bytes(words: Sequence[int], model_bits: int) -> bytes:
@@ -28,7 +29,7 @@ class ModelStore(wiring.Component):
     """Two banks of ``capacity`` model words; stream the one in use, fill and check the other.
 
     ``start`` streams the model in use once at ``o``, ``last`` on its final word. ``write`` puts a word into the other
-    bank. ``commit`` reads that bank back: if the CRC-32 of its first ``words`` words is ``crc`` the banks change
+    bank. ``commit`` reads that bank back: if the CRC-32C of its first ``words`` words is ``crc`` the banks change
     roles and ``result`` is 1, else nothing changes and ``result`` is 0; ``commit`` is taken with ``result``. So the
     model in use is never touched, and what was checked is what the memory holds. A ``words`` of 0 or beyond
     ``capacity`` gives ``result`` 0 at once.
@@ -61,7 +62,7 @@ class ModelStore(wiring.Component):
     words : 32, out
         Length of the model in use, 0 if there is none.
     crc : 32, out
-        CRC-32 of all its bytes.
+        CRC-32C of all its bytes.
     idle : 1, out
     """
 
@@ -83,7 +84,7 @@ class ModelStore(wiring.Component):
             "commit": In(stream.Signature(COMMIT)),
             "result": Out(stream.Signature(1)),
             "words": Out(32, init=len(self.init)),
-            "crc": Out(32, init=zlib.crc32(model_bytes(self.init, spec.model_bits))),
+            "crc": Out(32, init=crc32c(model_bytes(self.init, spec.model_bits))),
             "idle": Out(1),
         })
 
@@ -95,7 +96,7 @@ class ModelStore(wiring.Component):
         write, read = memory.write_port(), memory.read_port()
         m.submodules.output = output = StreamBuffer(model_word(spec))
         m.submodules.to_bytes = to_bytes = Narrow(8, ratio=spec.model_bits // 8)
-        m.submodules.crc = check = crc.catalog.CRC32_ISO_HDLC(data_width=8).create()
+        m.submodules.crc = check = crc.catalog.CRC32_ISCSI(data_width=8).create()
         bank = Signal()  # in use
         connect(m, output.o, wiring.flipped(self.o))
 

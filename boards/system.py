@@ -6,6 +6,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.accelerator import AcceleratorSpec
+from vitric.golden.spec.check import check_int
 from vitric.hdl.accelerator import Accelerator
 from vitric.hdl.streams import connect
 
@@ -13,7 +14,7 @@ from .controller import Controller
 from .frame import FrameReceiver, FrameTransmitter
 from .inference import Inference
 from .model_store import ModelStore
-from .uart import UartReceiver, UartTransmitter
+from .uart import DIVISOR_MIN, UartReceiver, UartTransmitter
 
 __all__ = ["GAP_BITS", "MAX_PAYLOAD", "System"]
 
@@ -62,25 +63,28 @@ class System(wiring.Component):
 
     def __init__(self, spec: AcceleratorSpec, *, init: Sequence[int], capacity: int, divisor: int, clock_hz: int,
                  max_payload: int = MAX_PAYLOAD, gap: int | None = None, fabric: str | None = None):
+        check_int("capacity", capacity, max(1, len(init)), 1 << 20)
+        check_int("divisor", divisor, DIVISOR_MIN, 1 << 20)
         self.spec = spec
+        self.init = tuple(init)
         self.capacity = capacity
+        self.divisor = divisor
+        self.clock_hz = clock_hz
+        self.max_payload = max_payload
+        self.gap = GAP_BITS * divisor if gap is None else gap
         self.fabric = fabric
-        self._receiver = UartReceiver(divisor=divisor)
-        self._transmitter = UartTransmitter(divisor=divisor)
-        self._frames = FrameReceiver(max_payload=max_payload, gap=GAP_BITS * divisor if gap is None else gap)
-        self._store = ModelStore(spec, init=init, capacity=capacity)
-        self._controller = Controller(spec, capacity=capacity, max_payload=max_payload, clock_hz=clock_hz)
         super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "leds": Out(8)})
 
     def elaborate(self, platform):
         """Return the module."""
         m = Module()
-        m.submodules.receiver = receiver = self._receiver
-        m.submodules.transmitter = transmitter = self._transmitter
-        m.submodules.frames = frames = self._frames
+        m.submodules.receiver = receiver = UartReceiver(divisor=self.divisor)
+        m.submodules.transmitter = transmitter = UartTransmitter(divisor=self.divisor)
+        m.submodules.frames = frames = FrameReceiver(max_payload=self.max_payload, gap=self.gap)
         m.submodules.answers = answers = FrameTransmitter()
-        m.submodules.store = store = self._store
-        m.submodules.controller = controller = self._controller
+        m.submodules.store = store = ModelStore(self.spec, init=self.init, capacity=self.capacity)
+        m.submodules.controller = controller = Controller(
+            self.spec, capacity=self.capacity, max_payload=self.max_payload, clock_hz=self.clock_hz)
         m.submodules.inference = inference = Inference(self.spec)
         m.submodules.accelerator = accelerator = Accelerator(self.spec, fabric=self.fabric)
 

@@ -2,9 +2,10 @@
 
 import json
 import math
-import zlib
 from importlib import metadata
 from pathlib import Path
+
+from vitric.boards.link import crc32c
 
 from . import tools
 from .compile import Compiled
@@ -82,7 +83,7 @@ def report_of(entry: Configuration, board, compiled: Compiled, system, pll, cell
         "cycles_per_image": cycles, "cycles_source": source,
         "images_per_second": round(clock_mhz * 1e6 / cycles, 1),
         "baud": board.baud, "model_words": len(compiled.stream), "capacity_words": system.capacity,
-        "model_crc32": f"{zlib.crc32(compiled.stream.data):08x}",
+        "model_crc32c": f"{crc32c(compiled.stream.data):08x}",
         "critical_path": _critical_path(placed, clock), "breakdown": breakdown(work),
         "tools": {name: tools.require(name).version for name in ("yosys", "nextpnr-ecp5", "ecppack")}
         | {name: metadata.version(name) for name in ("amaranth", "amaranth-boards", "vitric")},

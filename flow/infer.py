@@ -1,6 +1,5 @@
 """`vitric infer`: run an image on a board."""
 
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,6 +27,8 @@ def infer_command(
     The comparison is made if the board holds the model of CONFIG; one loaded with `vitric load` is only reported.
     Exit status 1 if the logits differ from golden's.
     """
+    from vitric.boards.link import crc32c
+
     from .compile import compile_model
     from .configs import configuration
     from .link_device import open_device
@@ -43,12 +44,12 @@ def infer_command(
             raise UserError(f"the board has the spec {info.spec_hash:#010x}, --config {config} is for "
                             f"{entry.spec.name} ({entry.spec.hash:#010x})")
         answer = device.infer(compiled.input_words(pixels)[0].tobytes())
-    known = info.model_crc == zlib.crc32(compiled.stream.data)
+    known = info.model_crc == crc32c(compiled.stream.data)
     expected = model(pixels)[0].tolist() if known else None
     result = {
         "image": str(image), "class": answer.label, "logits": list(answer.logits), "golden": expected,
         "equal": list(answer.logits) == expected if known else None, "cycles": answer.cycles,
-        "microseconds": round(answer.cycles / info.clock_hz * 1e6, 2), "model_crc32": f"{info.model_crc:08x}",
+        "microseconds": round(answer.cycles / info.clock_hz * 1e6, 2), "model_crc32c": f"{info.model_crc:08x}",
     }
     if json_file is not None:
         write_json(json_file, result)

@@ -82,19 +82,18 @@ def run_tool(name: str, arguments: Sequence[str], folder: Path, on_line: Callabl
     """
     tool = tools.require(name)
     tail: deque[str] = deque(maxlen=25)
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [tool.path, *arguments], cwd=folder, env={**os.environ, **tool.environment}, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-    )
-    try:
-        for line in process.stdout:
-            tail.append(line.rstrip())
-            on_line(tail[-1])
-        status = process.wait()
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+    ) as process:
+        try:
+            for line in process.stdout:
+                tail.append(line.rstrip())
+                on_line(tail[-1])
+            status = process.wait()
+        finally:
+            if process.poll() is None:
+                process.kill()
     if status:
         raise ToolFailure("\n".join([f"{name} ended with status {status} in {folder}:", *tail]))
 

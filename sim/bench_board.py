@@ -3,7 +3,6 @@
 The system has the spec ``tiny`` and a random model; another random model is loaded over the link.
 """
 
-import zlib
 from dataclasses import dataclass
 from functools import cache
 
@@ -12,7 +11,7 @@ import torch
 from cocotb.triggers import ClockCycles
 
 from ..boards.host import Device, DeviceError
-from ..boards.link import BEGIN_LAYOUT, FrameReader, Kind, LinkError, encode, pack_layout
+from ..boards.link import BEGIN_LAYOUT, FrameReader, Kind, LinkError, crc32c, encode, pack_layout
 from ..boards.system import System
 from ..flow.compile import Compiled, compile_model
 from ..golden.data import digits
@@ -158,7 +157,7 @@ async def broken_load(dut):
     assert await call(load_wrongly) == LinkError.BAD_MODEL
     await _check(dut, device, model(1), digits("test")[4])
     words = model(2).data[:400]
-    await call(transport.write, encode(Kind.BEGIN, pack_layout(BEGIN_LAYOUT, {"words": 100, "crc": zlib.crc32(words)})))
+    await call(transport.write, encode(Kind.BEGIN, pack_layout(BEGIN_LAYOUT, {"words": 100, "crc": crc32c(words)})))
     await call(transport.read, 1.0)
     await call(transport.write, encode(Kind.DATA, bytes(4) + words))
     await call(transport.read, 1.0)

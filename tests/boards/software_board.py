@@ -1,7 +1,6 @@
 """A board in software: answers the host link as the gateware does, over a transport that can lose and damage bytes."""
 
 import struct
-import zlib
 
 from vitric.boards.link import (
     BEGIN_LAYOUT,
@@ -13,6 +12,7 @@ from vitric.boards.link import (
     FrameReader,
     Kind,
     LinkError,
+    crc32c,
     encode,
     pack_layout,
     unpack_layout,
@@ -64,7 +64,7 @@ class SoftwareBoard:
                 "protocol": self.protocol, "rows": self.spec.rows, "model_bits": self.spec.model_bits,
                 "max_classes": self.spec.max_classes, "max_payload": self.max_payload, "spec_hash": self.spec.hash,
                 "capacity": self.capacity, "model_words": len(self.model) // word,
-                "model_crc": zlib.crc32(self.model), "clock_hz": 50_000_000}))
+                "model_crc": crc32c(self.model), "clock_hz": 50_000_000}))
         if kind == Kind.BEGIN:
             self.loading = unpack_layout(BEGIN_LAYOUT, payload), bytearray(word * self.capacity)
         elif kind == Kind.DATA:
@@ -77,7 +77,7 @@ class SoftwareBoard:
             stated, data = self.loading
             self.loading = None
             data = bytes(data[:stated["words"] * word])
-            if zlib.crc32(data) != stated["crc"]:
+            if crc32c(data) != stated["crc"]:
                 return self._error(kind, LinkError.BAD_MODEL)
             self.model = data
         else:

@@ -10,11 +10,16 @@ from vitric.boards.link import (
     Frame,
     FrameReader,
     Kind,
+    crc32c,
     encode,
     layout_bytes,
     pack_layout,
     unpack_layout,
 )
+from vitric.flow.compile import compile_model
+from vitric.golden.integer.random import random_integer_vit
+from vitric.golden.spec.accelerator import SPECS
+from vitric.golden.spec.vit import VIT_CONFIGS
 
 
 def test_encode_by_hand():
@@ -22,6 +27,19 @@ def test_encode_by_hand():
     assert encode(Kind.INFER, b"abc") == b"\x56\xa9" + body + zlib.crc32(body).to_bytes(4, "little")
     # The check value of this CRC (CRC-32/ISO-HDLC, "123456789") ties zlib's to the catalogue.
     assert zlib.crc32(b"123456789") == 0xCBF43926
+
+
+def test_crc32c():
+    assert crc32c(b"123456789") == 0xE3069283  # the catalogue's check value of CRC-32/ISCSI
+    assert crc32c(b"") == 0
+
+
+def test_crc32c_tells_models_apart_where_crc32_cannot():
+    """A model stream ends with its own CRC-32."""
+    streams = [compile_model(random_integer_vit(VIT_CONFIGS["tiny"], seed=seed, spec=SPECS["tiny"]),
+                             SPECS["tiny"]).stream.data for seed in (1, 2)]
+    assert len({zlib.crc32(stream) for stream in streams}) == 1
+    assert len({crc32c(stream) for stream in streams}) == 2
 
 
 def test_payload_too_long():

@@ -1,9 +1,9 @@
 # amaranth: UnusedElaboratable=no
 import random
-import zlib
 from types import SimpleNamespace
 
 import pytest
+from vitric.boards.link import crc32c
 from vitric.boards.model_store import ModelStore, model_bytes
 from vitric.golden.spec.accelerator import SPECS
 
@@ -19,7 +19,7 @@ def words(count, seed, bits=SPEC.model_bits):
 
 
 def crc(model, bits=SPEC.model_bits):
-    return zlib.crc32(model_bytes(model, bits))
+    return crc32c(model_bytes(model, bits))
 
 
 def driver(ctx, dut, *, stall="always", seed=0):

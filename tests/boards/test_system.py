@@ -3,7 +3,6 @@
 
 import random
 import struct
-import zlib
 
 import pytest
 from amaranth.hdl import Const, Module, Mux, Signal, signed
@@ -20,6 +19,7 @@ from vitric.boards.link import (
     FrameReader,
     Kind,
     LinkError,
+    crc32c,
     encode,
     layout_bytes,
     unpack_layout,
@@ -135,7 +135,7 @@ class Host:
     async def load(self, model, *, piece=3):
         """Load a model in pieces of so many words; return the answer to COMMIT."""
         data = model_bytes(model, SPEC.model_bits)
-        begin = struct.pack("<II", len(model), zlib.crc32(data))
+        begin = struct.pack("<II", len(model), crc32c(data))
         assert await self.ask(Kind.BEGIN, begin) == Frame(Kind.BEGIN_ANSWER)
         for offset in range(0, len(model), piece):
             words = data[4 * offset:4 * (offset + piece)]
@@ -202,7 +202,7 @@ def test_info(simulate):
         assert await host.info() == {
             "protocol": PROTOCOL, "rows": SPEC.rows, "model_bits": SPEC.model_bits, "max_classes": SPEC.max_classes,
             "max_payload": MAX_PAYLOAD, "spec_hash": SPEC.hash, "capacity": CAPACITY, "model_words": len(MODEL),
-            "model_crc": zlib.crc32(model_bytes(MODEL, 32)), "clock_hz": 12_345_678,
+            "model_crc": crc32c(model_bytes(MODEL, 32)), "clock_hz": 12_345_678,
         }
 
     simulate(testbench, init=MODEL)
@@ -287,7 +287,7 @@ def test_load_another_model(simulate):
         assert await host.load(other) == Frame(Kind.COMMIT_ANSWER)
         await host.infer(other, IMAGE)
         info = await host.info()
-        assert (info["model_words"], info["model_crc"]) == (CAPACITY, zlib.crc32(model_bytes(other, 32)))
+        assert (info["model_words"], info["model_crc"]) == (CAPACITY, crc32c(model_bytes(other, 32)))
         await host.fails(Kind.COMMIT, b"", LinkError.NOT_BEGUN)
         assert await host.load(MODEL, piece=15) == Frame(Kind.COMMIT_ANSWER)
         await host.infer(MODEL, IMAGE)
@@ -298,7 +298,7 @@ def test_load_another_model(simulate):
 def test_a_broken_load_leaves_the_old_model(simulate):
     other = [7] * 10
     data = model_bytes(other, 32)
-    begin = struct.pack("<II", 10, zlib.crc32(data))
+    begin = struct.pack("<II", 10, crc32c(data))
 
     async def testbench(host):
         # A piece is missing.
@@ -307,7 +307,7 @@ def test_a_broken_load_leaves_the_old_model(simulate):
         await host.fails(Kind.COMMIT, b"", LinkError.BAD_MODEL)
         await host.infer(MODEL, IMAGE)
         # Another CRC than the words have.
-        await host.ask(Kind.BEGIN, struct.pack("<II", 10, zlib.crc32(data) ^ 1))
+        await host.ask(Kind.BEGIN, struct.pack("<II", 10, crc32c(data) ^ 1))
         await host.ask(Kind.DATA, struct.pack("<I", 0) + data)
         await host.fails(Kind.COMMIT, b"", LinkError.BAD_MODEL)
         await host.infer(MODEL, IMAGE)
@@ -347,3 +347,11 @@ def test_an_error_of_the_accelerator_is_reported(simulate):
             await host.infer(MODEL, image)
 
     simulate(testbench, init=refused)
+
+
+def test_rejected_parameters():
+    parameters = {"init": MODEL, "capacity": 4, "divisor": DIVISOR, "clock_hz": 1}
+    with pytest.raises(ValueError, match="capacity must be .*4"):
+        system.System(SPEC, **parameters | {"capacity": 3})
+    with pytest.raises(ValueError, match="divisor must be"):
+        system.System(SPEC, **parameters | {"divisor": 3})
