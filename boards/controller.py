@@ -7,7 +7,7 @@ from amaranth.utils import exact_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.check import check_int
 from vitric.golden.spec.command import ErrorCode
-from vitric.hdl.streams import Widen
+from vitric.hdl.stream_width import Widen
 
 from .frame import RECEIVED, SENT
 from .inference import LAST_BYTE, OUTCOME

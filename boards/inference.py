@@ -6,7 +6,8 @@ from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import ErrorCode
 from vitric.hdl.accelerator.layouts import STATUS, input_column
-from vitric.hdl.streams import Queue, Widen, connect
+from vitric.hdl.stream_width import Widen
+from vitric.hdl.streams import Queue, connect
 
 __all__ = ["LAST_BYTE", "OUTCOME", "Inference"]
 
@@ -92,7 +93,7 @@ class Inference(wiring.Component):
         leader = Signal(16)
         with m.If(self.logits.valid & self.logits.ready):
             m.d.sync += outcome.count.eq(outcome.count + 1)
-            with m.If((outcome.count == 0) | (self.logits.payload > best)):
+            with m.If((outcome.count == 0) | (self.logits.payload >= best)):
                 m.d.sync += [best.eq(self.logits.payload), leader.eq(outcome.count)]
 
         with m.FSM():

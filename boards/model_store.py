@@ -10,7 +10,8 @@ from amaranth.utils import ceil_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.check import check_int
 from vitric.hdl.accelerator.layouts import model_word
-from vitric.hdl.streams import Narrow, StreamBuffer, connect
+from vitric.hdl.stream_width import Narrow
+from vitric.hdl.streams import StreamBuffer, connect
 
 from .link import crc32c
 

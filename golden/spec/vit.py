@@ -82,7 +82,8 @@ class VitConfig:
     def _check_mlp_ratio(self):
         if not isinstance(self.mlp_ratio, int | float):
             raise TypeError(f"mlp_ratio must be a number, not {self.mlp_ratio!r}")
-        if not (isfinite(self.mlp_ratio) and self.mlp_ratio > 0 and float(self.embed_dim * self.mlp_ratio).is_integer()):
+        hidden = float(self.embed_dim * self.mlp_ratio)
+        if not (isfinite(self.mlp_ratio) and self.mlp_ratio > 0 and hidden.is_integer()):
             raise ValueError(
                 f"mlp_ratio must be positive and make embed_dim * mlp_ratio an integer, "
                 f"not {self.mlp_ratio!r} with embed_dim {self.embed_dim}"

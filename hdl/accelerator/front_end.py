@@ -5,26 +5,14 @@ from amaranth.lib import crc, data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
-from vitric.golden.spec.command import (
-    COMMAND_FIELDS,
-    FIELD_BITS,
-    HEADER_FIELDS,
-    MAGIC,
-    TABLE_ENTRY_BITS,
-    VERSION,
-    ErrorCode,
-    Flag,
-    Opcode,
-    Target,
-)
+from vitric.golden.spec.command import FIELD_BITS, MAGIC, TABLE_ENTRY_BITS, VERSION, ErrorCode, Flag, Opcode
 
 from .act_loader import ActLoader
 from .assembler import Assembler
-from .layouts import CHANNEL, COMMAND, act_word, flag, model_word, opcode, residual_column, target, weight_word
+from .command_check import is_malformed, is_too_large
+from .layouts import CHANNEL, COMMAND, HEADER, act_word, flag, model_word, opcode, residual_column, weight_word
 
 __all__ = ["FrontEnd"]
-
-_HEADER = data.StructLayout({name: FIELD_BITS for name in HEADER_FIELDS})
 
 
 class FrontEnd(wiring.Component):
@@ -83,14 +71,15 @@ class FrontEnd(wiring.Component):
         m.d.comb += [check.valid.eq(take), check.data.eq(word)]
 
         # A block is shifted in from the top, so that its last word ends up highest.
-        header_words = -(-FIELD_BITS * len(HEADER_FIELDS) // spec.model_bits)
-        command_words = -(-FIELD_BITS * len(COMMAND_FIELDS) // spec.model_bits)
+        header_words = -(-HEADER.size // spec.model_bits)
+        command_words = -(-COMMAND.size // spec.model_bits)
         block = Signal(command_words * spec.model_bits)
-        header = data.View(_HEADER, block[-header_words * spec.model_bits:][:_HEADER.size])
+        header = data.View(HEADER, block[-header_words * spec.model_bits:][:HEADER.size])
         command = data.View(COMMAND, block[:COMMAND.size])
         count = Signal(range(command_words + 1))
         remaining = Signal(32)  # model words of the stream after the present one, plus one
         commands = Signal(FIELD_BITS)
+        malformed, too_large = Signal(), Signal()
         gelu_index = Signal(FIELD_BITS)  # the last command that uses the present table
         is_final = Signal()
         m.d.comb += is_final.eq(remaining == 1)
@@ -119,8 +108,7 @@ class FrontEnd(wiring.Component):
             self.command.payload.eq(command), assembler.word.eq(word),
             assembler.take.eq(take), assembler.count.eq(part), self.residual_address.eq(residual_address),
             self.residual_data.eq(assembler.residual), self.channels.payload.eq(assembler.channel),
-            self.weights.payload.eq(assembler.weight),
-            self.table.payload.eq(assembler.entry),
+            self.weights.payload.eq(assembler.weight), self.table.payload.eq(assembler.entry),
         ]
 
         with m.FSM() as fsm:
@@ -167,11 +155,17 @@ class FrontEnd(wiring.Component):
                     with m.Else():
                         m.next = "VALIDATE"
             with m.State("VALIDATE"):
-                m.d.sync += [sets.eq(command.sets), tiles.eq(0), set_base.eq(command.w_base)]
-                m.d.sync += residual_address.eq(command.dst_base)
-                with m.If(self._is_malformed(command, commands)):
+                m.d.sync += [
+                    sets.eq(command.sets), tiles.eq(0), set_base.eq(command.w_base),
+                    residual_address.eq(command.dst_base),
+                    malformed.eq(is_malformed(command, self.index, commands)),
+                    too_large.eq(is_too_large(command, spec)),
+                ]
+                m.next = "ACCEPT"
+            with m.State("ACCEPT"):
+                with m.If(malformed):
                     fail(ErrorCode.BAD_COMMAND)
-                with m.Elif(self._is_too_large(command)):
+                with m.Elif(too_large):
                     fail(ErrorCode.CAPACITY)
                 with m.Else():
                     with m.Switch(opcode(command)):
@@ -208,10 +202,7 @@ class FrontEnd(wiring.Component):
                 with m.If(take):
                     m.d.sync += part.eq(part + 1)
                     with m.If(assembler.residual_last):
-                        m.d.sync += [
-                            part.eq(0), left.eq(left - 1),
-                            residual_address.eq(residual_address + 1),
-                        ]
+                        m.d.sync += [part.eq(0), left.eq(left - 1), residual_address.eq(residual_address + 1)]
                         with m.If(left == 1):
                             m.next = "LOAD GROUP"
                         with m.If(residual_address >= spec.residual_words):
@@ -305,28 +296,3 @@ class FrontEnd(wiring.Component):
         with m.If(take & behind_header & ((self.i.p.last != is_final) | (self.i.p.last & ~is_end))):
             m.d.sync += [self.error.eq(ErrorCode.BAD_LENGTH), self.error_valid.eq(1)]
         return m
-
-    def _is_malformed(self, command, commands):
-        is_end = opcode(command) == Opcode.END
-        counts = (command.groups, command.columns)
-        product = (command.k_words, command.sets, command.set_tiles, command.set_words, command.tile_words)
-        is_product = opcode(command) == Opcode.MATMUL
-        return (
-            (opcode(command) > Opcode.MATMUL) | (command.opcode[10:] != 0)  # targets are 0 to 3
-            | (command.index != self.index)
-            | (is_end != (self.index == commands))
-            | (command.a_wait >= self.index) | (command.w_wait >= self.index)
-            | (~is_end & Cat(count == 0 for count in counts).any())
-            | (is_product & Cat(count == 0 for count in product).any())
-        )
-
-    def _is_too_large(self, command):
-        spec = self.spec
-        is_product, is_norm = opcode(command) == Opcode.MATMUL, opcode(command) == Opcode.NORM
-        channels = command.set_tiles * spec.cols
-        return (
-            (is_norm & ((command.columns > spec.max_embed) | (command.columns > spec.channel_words)))
-            | (is_product & ((command.set_words > spec.weight_words) | (channels > spec.channel_words)))
-            | (is_product & (target(command) == Target.SOFTMAX) & (command.columns > spec.max_tokens))
-            | (is_product & (target(command) == Target.LOGITS) & (command.dst_stride > spec.max_classes))
-        )

@@ -4,11 +4,11 @@ from amaranth.hdl import Shape, signed, unsigned
 from amaranth.lib import data
 from amaranth.utils import exact_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
-from vitric.golden.spec.command import COMMAND_FIELDS, FIELD_BITS, SIGNED_FIELDS, Flag
+from vitric.golden.spec.command import COMMAND_FIELDS, FIELD_BITS, HEADER_FIELDS, SIGNED_FIELDS, Flag
 
 __all__ = [
-    "AFFINE", "CHANNEL", "COLUMN_TAG", "COMMAND", "STATUS", "act_tile", "act_word", "array_beat", "array_result",
-    "code_lanes", "flag", "input_column", "model_word", "opcode", "planes", "residual_column", "target",
+    "AFFINE", "CHANNEL", "COLUMN_TAG", "COMMAND", "HEADER", "STATUS", "act_tile", "act_word", "array_beat",
+    "array_result", "code_lanes", "flag", "input_column", "model_word", "opcode", "planes", "residual_column", "target",
     "tile_address", "weight_word",
 ]
 
@@ -16,6 +16,9 @@ COMMAND = data.StructLayout({
     name: (signed if name in SIGNED_FIELDS else unsigned)(FIELD_BITS) for name in COMMAND_FIELDS
 })
 """A decoded command block."""
+
+HEADER = data.StructLayout({name: FIELD_BITS for name in HEADER_FIELDS})
+"""The header block."""
 
 CHANNEL = data.StructLayout({"bias": signed(32), "multiplier": unsigned(16), "shift": unsigned(8), "zero": unsigned(8)})
 """Channel word of a matrix product."""

@@ -89,7 +89,8 @@ class Position(wiring.Component):
                 m.d.sync += [col.eq(0), tile.eq(tile + 1), tile_row.eq(next_row), tiles.eq(tiles - 1)]
             with m.If(end_row):
                 m.d.sync += [
-                    self.column.eq(0), self.is_padding.eq(0), tile.eq(set_tile), tile_row.eq(set_row), tiles.eq(command.row_tiles),
+                    self.column.eq(0), self.is_padding.eq(0), tile.eq(set_tile), tile_row.eq(set_row),
+                    tiles.eq(command.row_tiles),
                     group.eq(group + 1), group_row.eq(group_row + command.dst_stride), groups.eq(groups - 1),
                 ]
             with m.If(end_set):

@@ -8,7 +8,8 @@ from amaranth.hdl import Module, signed, unsigned
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 from vitric.hdl import streams
-from vitric.hdl.streams import Narrow, PipelineRegister, Queue, StreamBuffer, Widen, connect
+from vitric.hdl.stream_width import Narrow, Widen
+from vitric.hdl.streams import PipelineRegister, Queue, StreamBuffer, connect
 
 from tests.hdl.stream_kit import STALLS, check_payload, interval, latency, plain, run, transform
 
