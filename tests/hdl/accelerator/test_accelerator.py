@@ -1,7 +1,6 @@
 # amaranth: UnusedElaboratable=no
 """One whole machine in Amaranth's simulator, for the stream rules at its ports; the bulk is in tests/sim."""
 
-import pytest
 import torch
 from amaranth.sim import Simulator
 from vitric.flow.compile import compile_model
@@ -26,8 +25,7 @@ def beats(key, items):
     return [{key: item, "last": int(at == len(items) - 1)} for at, item in enumerate(items)]
 
 
-@pytest.mark.parametrize("stall", ["always", "random"])
-def test_ports(stall):
+def test_ports():
     """Good, damaged behind INPUT, truncated, good: the checkers on all ports see rule 2 kept, also in the flush."""
     place = COMPILED.stream.commands()[2].position + 3
     damaged = [*WORDS[:place], WORDS[place] ^ 1, *WORDS[place + 1:]]
@@ -38,11 +36,11 @@ def test_ports(stall):
 
     async def model(ctx):
         for words in streams:
-            await send(ctx, dut.model, beats("data", words), stall=stall, seed=1)
+            await send(ctx, dut.model, beats("data", words), stall="random", seed=1)
 
     async def pixels(ctx):
         for image in columns:
-            await send(ctx, dut.i, beats("pixel", image), stall=stall, seed=2)
+            await send(ctx, dut.i, beats("pixel", image), stall="random", seed=2)
 
     async def output(ctx):
         logits.extend(await receive(ctx, dut.o, 6, stall="bursts", seed=3))
