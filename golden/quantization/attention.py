@@ -65,7 +65,8 @@ def _spread(x: torch.Tensor) -> torch.Tensor:
 
 
 def lower_scores(
-    name: str, real: dict[str, torch.Tensor], heads: int, spec: SoftmaxSpec, settings: Settings,
+    name: str, real: dict[str, torch.Tensor], importance: dict[str, torch.Tensor], heads: int, spec: SoftmaxSpec,
+    settings: Settings,
 ) -> Scores:
     """Choose the codes of queries, keys and values.
 
@@ -75,6 +76,8 @@ def lower_scores(
         Of the attention layer.
     real : dict of float64 tensors (B, T, E)
         ``q``, ``k`` and ``v`` for the calibration images.
+    importance : dict of float64 tensors (B, T, E)
+        Of their elements.
     heads : int
     spec : SoftmaxSpec
     settings : Settings
@@ -87,7 +90,8 @@ def lower_scores(
     balance = (_spread(real["q"]) / _spread(keys)).sqrt()
 
     def quantity(part, x, codes, groups, offset, factor):
-        scale, zero_point = observer(_groups(x, groups), codes, None)
+        weights = _groups(importance[part] * torch.as_tensor(factor).square(), groups)
+        scale, zero_point = observer(_groups(x, groups), codes, weights)
         scale = check_scale(f"{name}.{part}", scale).repeat_interleave(embed // groups) * factor
         return scale, Quantity(codes=codes, scale=scale, zero_point=int(zero_point[0]),
                                offset=torch.as_tensor(offset, dtype=torch.float64))
@@ -136,7 +140,8 @@ def probabilities(
 
 
 def context(
-    name: str, p: Probabilities, v: torch.Tensor, value: Quantity, target: torch.Tensor, settings: Settings,
+    name: str, p: Probabilities, v: torch.Tensor, value: Quantity, target: torch.Tensor, importance: torch.Tensor,
+    settings: Settings,
 ) -> tuple[Quantity, Requantizer, torch.Tensor]:
     """Return quantity, requantizer and codes (B, T, E) of the context.
 
@@ -151,6 +156,8 @@ def context(
         Theirs.
     target : float tensor (B, T, E)
         The float model's context.
+    importance : float64 tensor (B, T, E)
+        Of its elements.
     settings : Settings
     """
     heads, tokens = p.codes.shape[1], p.codes.shape[-1]
@@ -161,7 +168,9 @@ def context(
     real = acc.to(torch.float64) * unit
     bias = value.offset
     if settings.recipe.correct_bias:
-        bias = (target.to(torch.float64) - real).reshape(-1, v.shape[-1]).mean(0)
-    out = observe(name, real + bias, UnsignedCodes(settings.a_bits), settings.recipe.activations, settings.generator)
+        error = (target.to(torch.float64) - real) * importance
+        bias = error.flatten(0, 1).sum(0) / importance.flatten(0, 1).sum(0)
+    out = observe(name, real + bias, UnsignedCodes(settings.a_bits), settings.recipe.activations, settings.generator,
+                  per_channel=settings.recipe.channel_activations, importance=importance)
     requantizer = lower_requantizer(name, unit, bias, torch.zeros(v.shape[-1], dtype=torch.int64), out, settings)
     return out, requantizer, requantizer(acc)

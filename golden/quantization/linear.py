@@ -128,7 +128,7 @@ def _accumulate(steps: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 
 def draft_linear(
     name: str, weight: torch.Tensor, bias: torch.Tensor | None, a: torch.Tensor, source: Quantity,
-    target: torch.Tensor, settings: Settings, w_bits: int,
+    target: torch.Tensor, importance: torch.Tensor, settings: Settings, w_bits: int,
 ) -> LinearDraft:
     """Quantize the weights of a layer.
 
@@ -144,6 +144,8 @@ def draft_linear(
         Of the input.
     target : float tensor (..., N)
         What the output should be: the float model's.
+    importance : float64 tensor (..., N)
+        Of each element of the output.
     settings : Settings
     w_bits : int
         Width of the weights.
@@ -155,14 +157,16 @@ def draft_linear(
     bias = torch.zeros(len(weight), dtype=torch.float64) if bias is None else bias.detach().to(torch.float64)
     bias = bias + weight @ source.offset.expand(weight.shape[1])
     weight = weight * source.scale  # per step of the input code
-    centred = real - real.mean(0)
-    moments = centred.T @ centred / len(real)
+    rows = importance.reshape(len(real), -1).mean(1, keepdim=True)  # (S, 1)
+    rows = rows / rows.sum()
+    centred = real - (rows * real).sum(0) if recipe.correct_bias else real
+    moments = centred.T @ (rows * centred)
     codes = settings.narrow(w_bits)
     scale = weight_scales(weight, codes, recipe.weights, settings.granularity, moments.diagonal())
     check_scale(name, scale)
     integers = ROUNDINGS[recipe.rounding](weight, scale, codes, moments)
     if recipe.correct_bias:
         output = _accumulate(steps, integers) * scale
-        bias = (target.reshape(output.shape).to(torch.float64) - output).mean(0)
+        bias = (rows * (target.reshape(output.shape).to(torch.float64) - output)).sum(0)
     return LinearDraft(name=name, weight=integers, unit=scale, bias=bias, source=source, w_bits=w_bits,
                        settings=settings)

@@ -29,10 +29,15 @@ from .codes import CodeMap, UnsignedCodes
 from .linear import LinearDraft, draft_linear
 from .observers import minmax
 from .quantity import Quantity, observe
+from .rotate import balance_heads
+from .scales import FactorTooLarge
+from .sensitivity import sensitivities
 from .settings import Settings
 
 __all__ = ["Lowered", "SignedCodes", "lower"]
 
+_HEADROOM = 1.5  # of the residual stream and the logits over their largest calibration value
+_COARSEST = 16  # largest factor by which the residual stream's steps grow beyond that, for layers of few bits
 _INDEX_BITS = 8  # of the GELU table
 _GELU_FLAT = -4.0  # GELU is above -0.0002 below it
 
@@ -72,32 +77,42 @@ class Lowered:
 class _Lowering:
     """State of one lowering: the residual stream of the calibration images, and what was chosen so far."""
 
-    def __init__(self, model: VisionTransformer, images: torch.Tensor, settings: Settings):
+    def __init__(self, model: VisionTransformer, images: torch.Tensor, settings: Settings, coarseness: int):
         self.float, self.config, self.settings = model, model.config, settings
         self.taps = collect(model, images)
+        if settings.recipe.sensitivity:
+            self.importance = sensitivities(model, images, settings.generator)
+        else:
+            self.importance = {name: torch.ones_like(x, dtype=torch.float64) for name, x in self.taps.items()}
         self.images = images
         self.quantities: dict[str, Quantity] = {}
         self.drafts: dict[str, LinearDraft] = {}
         stream = ("patch_embed", "tokens", "proj", "fc2", "residual1", "residual2")
         largest = max(float(x.abs().max()) for name, x in self.taps.items() if name.split(".")[-1] in stream)
         largest = max(largest, float(model.pos_embed.detach().abs().max()))
-        self.residual = self._signed(largest)
+        self.residual = self._signed(largest * coarseness)
         self.x = torch.zeros(0, dtype=torch.int64)
 
     def _signed(self, largest: float) -> Quantity:
         codes = SignedCodes(self.settings.residual_bits)
-        scale = torch.tensor(self.settings.signed_scale(largest), dtype=torch.float64)
+        scale = torch.tensor((largest or 1.0) * _HEADROOM / codes.high, dtype=torch.float64)
         return Quantity(codes=codes, scale=scale, zero_point=0, offset=torch.zeros((), dtype=torch.float64))
 
-    def observe(self, name: str, x: torch.Tensor, codes: CodeMap) -> Quantity:
+    def observe(self, name: str, x: torch.Tensor, codes: CodeMap, *, tap: str | None = None,
+                per_channel: bool = False) -> Quantity:
         """Choose the range of a tensor and remember it."""
-        self.quantities[name] = observe(name, x, codes, self.settings.recipe.activations, self.settings.generator)
+        self.quantities[name] = observe(name, x, codes, self.settings.recipe.activations, self.settings.generator,
+                                        per_channel=per_channel,
+                                        importance=self.importance[tap or name].reshape(x.shape))
         return self.quantities[name]
 
     def draft(self, name: str, weight: torch.Tensor, bias: torch.Tensor | None, a: torch.Tensor, source: Quantity,
               target: torch.Tensor, bits: int) -> LinearDraft:
         """Quantize the weights of a layer and remember them."""
-        self.drafts[name] = draft_linear(name, weight, bias, a, source, target, self.settings, bits)
+        importance = self.importance[name]
+        if name.endswith((".q", ".k", ".v")):
+            importance = importance.transpose(1, 2)
+        self.drafts[name] = draft_linear(name, weight, bias, a, source, target, importance, self.settings, bits)
         return self.drafts[name]
 
     def add(self, layer: IntegerLinear, a: torch.Tensor, name: str) -> None:
@@ -131,13 +146,13 @@ class _Lowering:
         """Return the LayerNorm of residual values ``x``."""
         gamma, beta = norm.weight.detach().to(torch.float64), norm.bias.detach().to(torch.float64)
         y = functional.layer_norm(self.residual.decode(x), gamma.shape, gamma, beta, LAYER_NORM_EPS)
-        out = self.observe(name, y, UnsignedCodes(bits))
+        out = self.observe(name, y, UnsignedCodes(bits), per_channel=self.settings.recipe.channel_activations)
         spec = self.settings.layernorm(self.config)
         try:
-            affine = quantize_affine(gamma, beta, float(out.scale), out.zero_point, spec)
+            affine = quantize_affine(gamma / out.scale, (beta - out.offset) / out.scale, 1.0, out.zero_point, spec)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
-        return IntegerLayerNorm(gamma=affine[0], beta=affine[1], spec=spec, out_bits=bits)
+        return IntegerLayerNorm(gamma=affine[0], beta=affine[1], spec=spec, out_bits=out.codes.bits)
 
     def attention(self, name: str, a: torch.Tensor, source: Quantity, attn: torch.nn.Module,
                   target: torch.Tensor) -> tuple[IntegerAttention, torch.Tensor]:
@@ -151,12 +166,14 @@ class _Lowering:
             for part, weight, bias in zip("qkv", weights, biases, strict=True)
         }
         spec = settings.softmax(self.config)
-        scores = lower_scores(name, {part: draft(a) for part, draft in drafts.items()}, attn.num_heads, spec, settings)
+        importance = {part: self.importance[f"{name}.{part}"].transpose(1, 2).reshape(a.shape) for part in "qkv"}
+        real = {part: draft(a) for part, draft in drafts.items()}
+        scores = lower_scores(name, real, importance, attn.num_heads, spec, settings)
         layers = {part: drafts[part].lower(scores.quantities[part]) for part in "qkv"}
         codes = {part: layer(a) for part, layer in layers.items()}
         p = probabilities(f"{name}.softmax", codes["q"], codes["k"], scores, spec, settings)
         out, requantizer, mixed = context(f"{name}.context", p, codes["v"], scores.quantities["v"],
-                                          self.taps[f"{name}.context"], settings)
+                                          self.taps[f"{name}.context"], self.importance[f"{name}.context"], settings)
         self.quantities |= {f"{name}.{part}": quantity for part, quantity in scores.quantities.items()}
         self.quantities |= {f"{name}.softmax": p.quantity, f"{name}.context": out}
         proj = self.draft(f"{name}.proj", attn.proj.weight, attn.proj.bias, mixed, out, target, settings.w_bits)
@@ -172,12 +189,12 @@ class _Lowering:
         fc1 = self.draft(f"{name}.fc1", mlp.fc1.weight, mlp.fc1.bias, a, source, self.taps[f"{name}.fc1"],
                          settings.w_bits)
         hidden = fc1(a)
-        out = self.observe(f"{name}.act", functional.gelu(hidden), UnsignedCodes(settings.a_bits))
+        out = self.observe(f"{name}.act", functional.gelu(hidden), UnsignedCodes(settings.a_bits), tap=f"{name}.gelu")
         top = float(out.decode(torch.tensor(out.codes.high)))
         index = observe(f"{name}.fc1", hidden.clamp(_GELU_FLAT, max(top, 0.0)), UnsignedCodes(_INDEX_BITS), minmax,
                         settings.generator)
         table = gelu_table(float(index.scale), index.zero_point, _INDEX_BITS, float(out.scale), out.zero_point,
-                           settings.a_bits)
+                           out.codes.bits)
         layer = fc1.lower(index)
         hidden = table[layer(a)]
         fc2 = self.draft(f"{name}.fc2", mlp.fc2.weight, mlp.fc2.bias, hidden, out, target, settings.w_bits)
@@ -211,13 +228,26 @@ class _Lowering:
 
 def lower(model: VisionTransformer, images: torch.Tensor, settings: Settings, info: dict[str, str]) -> Lowered:
     """Calibrate and lower ``model``: arguments checked by :func:`vitric.golden.quantization.quantize`."""
-    work = _Lowering(model, images, settings)
-    with torch.no_grad():
-        patch_embed, pos_embed = work.embedding()
-        blocks = tuple(work.block(index) for index in range(model.config.depth))
-        norm, head = work.head()
+    if settings.recipe.balance_heads:
+        model = balance_heads(model, images)
+    coarseness = 1
+    while True:
+        try:
+            return _lower(_Lowering(model, images, settings, coarseness), info)
+        except FactorTooLarge:
+            if coarseness == _COARSEST:
+                raise
+            coarseness *= 2
+
+
+@torch.no_grad()
+def _lower(work: _Lowering, info: dict[str, str]) -> Lowered:
+    settings = work.settings
+    patch_embed, pos_embed = work.embedding()
+    blocks = tuple(work.block(index) for index in range(work.config.depth))
+    norm, head = work.head()
     integer = IntegerViT(
-        config=model.config, patch_embed=patch_embed, pos_embed=pos_embed, blocks=blocks, norm=norm, head=head,
+        config=work.config, patch_embed=patch_embed, pos_embed=pos_embed, blocks=blocks, norm=norm, head=head,
         residual_bits=settings.residual_bits, a_plane_bits=settings.a_plane_bits, w_plane_bits=settings.w_plane_bits,
         info=info)
     return Lowered(model=integer, quantities=work.quantities, drafts=work.drafts)

@@ -1,7 +1,7 @@
 """Observers: from samples of a tensor to the range that its codes cover.
 
 An observer takes samples ``(G, n)`` of G groups that have a scale each, a code map, and optionally the importance
-``(n,)`` of each sample; it returns scale and zero point, each ``(G,)``.
+``(G, n)`` or ``(1, n)`` of each sample; it returns scale and zero point, each ``(G,)``.
 """
 
 from collections.abc import Callable

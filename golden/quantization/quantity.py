@@ -12,7 +12,8 @@ __all__ = ["Quantity", "SMALLEST_SCALE", "check_scale", "observe"]
 SMALLEST_SCALE = 2.0**-100
 """Scales below it count as an underflow: the range they come from is no more than rounding noise."""
 
-_SAMPLES = 1 << 17  # samples that an observer sees of one tensor, at most
+_LEAST_SPREAD = 2.0**-8  # of a channel, relative to the largest
+_SAMPLES = 1 << 16  # samples that an observer sees of one tensor, at most
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,9 +56,9 @@ def check_scale(name: str, scale: torch.Tensor) -> torch.Tensor:
 
 def observe(
     name: str, x: torch.Tensor, codes: CodeMap, observer: Observer, generator: torch.Generator,
-    *, offset: torch.Tensor | float = 0.0, factor: torch.Tensor | float = 1.0,
+    *, per_channel: bool = False, importance: torch.Tensor | None = None,
 ) -> Quantity:
-    """Return the quantity of a tensor with one range.
+    """Return the quantity of a tensor.
 
     Parameters
     ----------
@@ -69,16 +70,35 @@ def observe(
         Code map, and how its range is found.
     generator : torch.Generator
         Draws the samples that the observer sees, if ``x`` has very many elements.
-    offset, factor : float or float64 tensor (N,)
-        The codes are those of ``(x - offset) / factor``, which may differ between channels at no cost if the layers
-        around the tensor absorb them.
+    per_channel : bool
+        Normalise every channel first, by an offset and a factor of its own that the layers around the tensor have to
+        absorb. Otherwise the tensor has one scale and no offset.
+    importance : float64 tensor, shape of ``x``, optional
+        Of each element's squared error; without it all count the same.
     """
-    offset, factor = (torch.as_tensor(value, dtype=torch.float64) for value in (offset, factor))
-    samples = ((x.to(torch.float64) - offset) / factor).reshape(-1)
+    samples = x.to(torch.float64).reshape(-1, x.shape[-1])  # (n, N)
+    weights = torch.ones_like(samples) if importance is None else importance.reshape(samples.shape)
+    offset, factor = torch.zeros((), dtype=torch.float64), torch.ones((), dtype=torch.float64)
+    if per_channel:
+        offset, factor = _normalisation(samples)
+    samples, weights = ((samples - offset) / factor).reshape(-1), (weights * factor.square()).reshape(-1)
     if len(samples) > _SAMPLES:
-        low, high = samples.min(), samples.max()  # the ends are always seen
         chosen = torch.randint(len(samples), (_SAMPLES - 2,), generator=generator)
-        samples = torch.cat([samples[chosen], low[None], high[None]])
-    scale, zero_point = observer(samples[None], codes, None)
-    return Quantity(codes=codes, scale=check_scale(name, scale[0]) * factor, zero_point=int(zero_point[0]),
+        chosen = torch.cat([chosen, torch.stack([samples.argmin(), samples.argmax()])])  # the ends are always seen
+        samples, weights = samples[chosen], weights[chosen]
+    scale, zero_point = observer(samples[None], codes, weights[None])
+    return Quantity(codes=codes, scale=check_scale(name, scale[0] * factor), zero_point=int(zero_point[0]),
                     offset=offset)
+
+
+def _normalisation(samples: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return middle and spread (N,) of each column of (n, N).
+
+    The spread is the mean of half the range and of a multiple of the root mean square about the middle, the same
+    multiple for all columns: half the range alone follows the few samples of one column too closely.
+    """
+    low, high = samples.amin(0), samples.amax(0)
+    middle, half = (low + high) / 2, (high - low) / 2
+    rms = (samples - middle).square().mean(0).sqrt()
+    spread = (half + rms * (half.sum() / rms.sum().clamp(min=1e-300))) / 2
+    return middle, spread.clamp(min=(float(spread.max()) or 1.0) * _LEAST_SPREAD)

@@ -4,7 +4,11 @@ import torch
 
 from ..spec.requantize import RequantizeSpec
 
-__all__ = ["fit_multiplier"]
+__all__ = ["FactorTooLarge", "fit_multiplier"]
+
+
+class FactorTooLarge(ValueError):
+    """An accumulator step is so much larger than an output step that no multiplier reaches it."""
 
 
 def fit_multiplier(
@@ -29,8 +33,10 @@ def fit_multiplier(
 
     Raises
     ------
+    FactorTooLarge
+        A factor is too large even for the smallest shift.
     ValueError
-        A factor is too large for the smallest shift, too small for the largest one, or not a finite number.
+        A factor is too small even for the largest shift, or not a finite number.
     """
     top = (1 << spec.multiplier_bits) - 1
     shifts = torch.tensor(spec.shifts)  # (S,)
@@ -42,8 +48,8 @@ def fit_multiplier(
     if wrong.any():
         channel = int(wrong.nonzero()[0, 0])
         value = float(factor[channel])
-        kind = "underflows" if value < 1 else "is too large"
-        raise ValueError(
+        kind, error = ("underflows", ValueError) if value < 1 else ("is too large", FactorTooLarge)
+        raise error(
             f"{name}: the scale of channel {channel} {kind}: its requantization factor must be between "
             f"2**-{spec.shifts[-1] + 1} and {top / 2 ** spec.shifts[0]:.6g}, not {value:.3g}"
         )

@@ -16,8 +16,6 @@ from .weights import GRANULARITIES
 
 __all__ = ["Settings"]
 
-_HEADROOM = 1.5  # of the residual stream and the logits over their largest calibration value
-
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -76,6 +74,3 @@ class Settings:
         """Return the LayerNorm unit's spec, just long enough."""
         return LayerNormSpec(lanes=1, max_length=max(2, config.embed_dim), in_bits=self.residual_bits)
 
-    def signed_scale(self, largest: float) -> float:
-        """Return the scale of signed ``residual_bits`` values that leaves head-room over ``largest``."""
-        return (largest or 1.0) * _HEADROOM / ((1 << self.residual_bits - 1) - 1)

@@ -32,7 +32,7 @@ def weight_scales(
     """
     check_choice("granularity", granularity, GRANULARITIES)
     groups = weight if granularity == "channel" else weight.reshape(1, -1)
-    scale, _ = observer(groups, codes, importance.repeat(groups.shape[1] // len(importance)))
+    scale, _ = observer(groups, codes, importance.repeat(groups.shape[1] // len(importance))[None])
     dead = groups.abs().amax(1) == 0  # the scale of such a channel has no meaning
     if dead.all():
         return torch.ones(len(weight), dtype=torch.float64)
