@@ -93,7 +93,7 @@ class Inference(wiring.Component):
         leader = Signal(16)
         with m.If(self.logits.valid & self.logits.ready):
             m.d.sync += outcome.count.eq(outcome.count + 1)
-            with m.If((outcome.count == 0) | (self.logits.payload >= best)):
+            with m.If((outcome.count == 0) | (self.logits.payload > best)):
                 m.d.sync += [best.eq(self.logits.payload), leader.eq(outcome.count)]
 
         with m.FSM():

@@ -32,7 +32,9 @@ def received(line, *, frames, max_payload=32, stall="always", seed=0, pause=0):
             ctx.set(dut.i.valid, 0)
             for _ in range(pause):
                 await ctx.tick()
-        while len(found) < frames:
+        for _ in range(1000):
+            if len(found) >= frames:
+                break
             await ctx.tick()
         await ctx.tick().repeat(2 * GAP)
 

@@ -221,6 +221,16 @@ def test_inferences_follow_each_other(simulate):
     simulate(testbench, init=MODEL)
 
 
+def test_the_first_of_equal_logits_wins(simulate):
+    async def testbench(host):
+        image = bytes([100, 100] * 3)  # rows 0 and 1, classes 2 and 3
+        assert sum(MODEL) % 0x10000 < 300
+        await host.infer(MODEL, image)
+        assert host.ctx.get(host.dut.leds) & 0x3F == 2
+
+    simulate(testbench, init=MODEL)
+
+
 def test_leds(simulate):
     async def testbench(host):
         ctx, leds = host.ctx, host.dut.leds
