@@ -350,7 +350,7 @@ def test_an_error_of_the_accelerator_is_reported(simulate):
 
     async def testbench(host):
         for size in (2, 6, MAX_PAYLOAD):
-            await host.fails(Kind.INFER, bytes(size), LinkError.ACCELERATOR, code=ErrorCode.BAD_CRC, command=0x1234)
+            await host.fails(Kind.INFER, bytes([7] * size), LinkError.ACCELERATOR, code=ErrorCode.BAD_CRC, command=0x1234)
         assert host.ctx.get(host.dut.leds) & 0x80
         assert await host.load(MODEL) == Frame(Kind.COMMIT_ANSWER)
         for image in (IMAGE, IMAGE[:2], bytes(MAX_PAYLOAD)):  # nothing of the refused images is left
