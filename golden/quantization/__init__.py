@@ -1,6 +1,8 @@
 """From a float ViT and calibration images to an integer ViT."""
 
+from .lower import Lowered
 from .methods import METHODS, Method
 from .ptq import quantize, quantize_with_scales
+from .simulate import reference, simulate
 
-__all__ = ["METHODS", "Method", "quantize", "quantize_with_scales"]
+__all__ = ["METHODS", "Lowered", "Method", "quantize", "quantize_with_scales", "reference", "simulate"]

@@ -67,11 +67,18 @@ class Lowered:
         By the name of the tensor in the model's trace.
     drafts : dict of LinearDraft
         By the layer's name; ``blocks.N.attn.q``, ``k`` and ``v`` for the parts of ``qkv``.
+    source : VisionTransformer
+        The float model that was lowered: the given one, in the head bases of the method.
     """
 
     model: IntegerViT
     quantities: dict[str, Quantity]
     drafts: dict[str, LinearDraft]
+    source: VisionTransformer
+
+    def decode(self, trace: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return the real values, float64, of a trace of the integer model, by name."""
+        return {name: self.quantities[name].decode(codes) for name, codes in trace.items()}
 
 
 class _Lowering:
@@ -250,4 +257,4 @@ def _lower(work: _Lowering, info: dict[str, str]) -> Lowered:
         config=work.config, patch_embed=patch_embed, pos_embed=pos_embed, blocks=blocks, norm=norm, head=head,
         residual_bits=settings.residual_bits, a_plane_bits=settings.a_plane_bits, w_plane_bits=settings.w_plane_bits,
         info=info)
-    return Lowered(model=integer, quantities=work.quantities, drafts=work.drafts)
+    return Lowered(model=integer, quantities=work.quantities, drafts=work.drafts, source=work.float)
