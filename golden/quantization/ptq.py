@@ -1,5 +1,7 @@
 """Post-training quantization: the one call that users make."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 
 import torch
@@ -11,6 +13,17 @@ from .lower import Lowered, lower
 from .settings import Settings
 
 __all__ = ["quantize", "quantize_with_scales"]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep the result independent of the number of cores; the tensors of a small model are too small for more."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _check_model(model: VisionTransformer) -> None:
@@ -31,7 +44,8 @@ def quantize_with_scales(model: VisionTransformer, calibration: torch.Tensor, **
         raise type(error)(f"calibration: {error}") from error
     info = {field.name: str(getattr(settings, field.name)) for field in fields(settings)}
     info["calibration_images"] = str(len(calibration))
-    return lower(model, calibration, settings, info)
+    with _one_thread():
+        return lower(model, calibration, settings, info)
 
 
 def quantize(
@@ -69,7 +83,7 @@ def quantize(
     Returns
     -------
     IntegerViT
-        Equal arguments give an equal model.
+        Equal arguments give an equal model on one machine and torch version. Runs on one thread.
 
     Raises
     ------

@@ -1,0 +1,99 @@
+"""`vitric quantize`: a committed float model becomes an integer model, with the accuracy of both.
+
+torch is imported where it is used, so that ``--help`` is quick.
+"""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .report import UserError, console, write_json
+
+__all__ = ["quantize_command"]
+
+
+def quantize_command(
+    config: Annotated[str, typer.Option(help="Committed float model for the 8x8 digits: tiny or digits.")] = "digits",
+    w_bits: Annotated[int, typer.Option(help="Width of the weights, 2 to 8.")] = 4,
+    a_bits: Annotated[int, typer.Option(help="Width of the activations, 2 to 8.")] = 4,
+    edge_bits: Annotated[int, typer.Option(help="Width of the patch embedding's and the head's operands.")] = 8,
+    softmax_bits: Annotated[int, typer.Option(help="Width of the attention probabilities, 2 to 8.")] = 8,
+    method: Annotated[str, typer.Option(help="How ranges are found and weights rounded; a wrong name lists them.")] =
+    "mse",
+    granularity: Annotated[str, typer.Option(help="Of the weights' scales: channel or layer.")] = "channel",
+    calibration: Annotated[int, typer.Option(help="Training images to calibrate on, from the first.")] = 64,
+    out: Annotated[
+        Path | None, typer.Option(help="Integer model; by default build/CONFIG/METHOD-wWaA.safetensors.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON; - is stdout.")
+    ] = None,
+) -> None:
+    """Quantize a float model after training and report the accuracy on the test split.
+
+    Three accuracies: of the float model; simulated, with rounded weights and activations but softmax, LayerNorm and
+    GELU in float; and of the integer model, which is what the hardware computes.
+    """
+    options = {"method": method, "w_bits": w_bits, "a_bits": a_bits, "edge_bits": edge_bits,
+               "softmax_bits": softmax_bits, "granularity": granularity}
+    path = out or Path("build") / config / f"{method}-w{w_bits}a{a_bits}.safetensors"
+    if path.suffix != ".safetensors":
+        raise UserError(f"--out must be named *.safetensors, not {path}")
+    lowered, figures = _quantize(config, calibration, options)
+    _write(lowered.model, path)
+    figures["model"] = str(path)
+    if json_file is not None:
+        write_json(json_file, figures)
+    _show(figures, stderr=json_file is not None and str(json_file) == "-")
+
+
+def _quantize(config, count, options):
+    from vitric.golden import digits, load_float
+    from vitric.golden.quantization import quantize_with_scales, simulate
+    from vitric.golden.train import accuracy
+
+    train, test = digits("train"), digits("test")
+    if not 1 <= count <= len(train):
+        raise UserError(f"--calibration must be between 1 and {len(train)}, not {count}")
+    try:
+        model = load_float(config)
+        started = time.process_time()
+        lowered = quantize_with_scales(model, train[:count], **options)
+        seconds = time.process_time() - started
+    except (TypeError, ValueError, OSError) as error:
+        raise UserError(str(error)) from error
+    figures = {
+        "config": config, **options, "calibration_images": count, "test_images": len(test),
+        "accuracy": {
+            "float": accuracy(model, test),
+            "simulated": accuracy(lambda images: simulate(lowered, images)["head"][:, 0], test),
+            "integer": accuracy(lowered.model, test),
+        },
+        "cpu_seconds": round(seconds, 2),
+    }
+    return lowered, figures
+
+
+def _write(model, path):
+    from vitric.golden.integer.storage import save_integer
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_integer(model, path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _show(figures, *, stderr):
+    from rich.table import Table
+
+    table = Table("figure", "value", title=f"{figures['config']} at W{figures['w_bits']}A{figures['a_bits']}, "
+                                           f"method {figures['method']}")
+    table.add_row("calibration images", str(figures["calibration_images"]))
+    table.add_row("quantization", f"{figures['cpu_seconds']:.1f} s of CPU time")
+    for kind, share in figures["accuracy"].items():
+        table.add_row(f"{kind} accuracy", f"{share:.2%} of {figures['test_images']} test images")
+    table.add_row("integer model", figures["model"])
+    console(stderr=stderr).print(table)
