@@ -85,7 +85,7 @@ class Timeline:
         per_word, per_tile = 3, 2
         if Flag.KEY_BIAS in flags:
             time = self.channels.fill(begin, channel_words, 0)
-            per_word, per_tile = 3 + spec.depth, 2 + 2 * spec.cols
+            per_word, per_tile = 3 + spec.depth, 2 + 3 * spec.cols
         end = self.weights.fill(begin, f["set_words"], per_word) + per_tile * f["set_tiles"]
         self.steal(begin, end, f["set_words"], beside_itself=number > 0)
         return (end if Flag.KEY_BIAS in flags else time), end

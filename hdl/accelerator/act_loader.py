@@ -24,7 +24,7 @@ class ActLoader(wiring.Component):
     with ``read_request`` and happens in the cycle in which ``read_grant`` is 1 as well; data come a cycle later.
 
     *Interval*: without biases one word per 3 cycles and 2 cycles per tile; with biases one word per ``depth + 3``
-    cycles (one element of every channel per cycle) and ``2 * cols + 2`` cycles per tile. A refused read or a full
+    cycles (one element of every channel per cycle) and ``3 * cols + 2`` cycles per tile. A refused read or a full
     ring adds to these.
 
     Members
@@ -75,7 +75,7 @@ class ActLoader(wiring.Component):
         column = [Array(word[c][d] for d in range(spec.depth))[element] for c in range(spec.cols)]
         m.d.comb += [digits[c].eq(column[c]) for c in range(spec.cols)]
 
-        bias = Signal(signed(32))
+        product, bias = Signal(signed(sum_bits + 8)), Signal(signed(32))
         m.d.comb += [
             self.channels.p.bias.eq(bias),
             self.channels.p.multiplier.eq(command.key_multiplier),
@@ -130,11 +130,14 @@ class ActLoader(wiring.Component):
                     with m.If(steps == command.k_words):  # the word just summed was the last of its plane
                         m.d.sync += plane.eq(1)
                     with m.If(words == 0):
-                        m.next = "BIAS"
+                        m.next = "PRODUCT"
                     with m.Else():
                         m.next = "READ"
+            with m.State("PRODUCT"):
+                m.d.sync += product.eq(sums[0] * command.key_zero[:8])
+                m.next = "BIAS"
             with m.State("BIAS"):
-                m.d.sync += bias.eq(-(sums[0] * command.key_zero[:8]))
+                m.d.sync += bias.eq(-product)
                 m.next = "CHANNEL"
             with m.State("CHANNEL"):
                 m.d.comb += self.channels.valid.eq(1)
@@ -144,7 +147,7 @@ class ActLoader(wiring.Component):
                     with m.If(channel == spec.cols - 1):
                         m.next = "END TILE"
                     with m.Else():
-                        m.next = "BIAS"
+                        m.next = "PRODUCT"
             with m.State("END TILE"):
                 with m.If(tiles == 0):
                     m.d.comb += self.done.eq(1)

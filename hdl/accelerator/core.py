@@ -15,7 +15,7 @@ from ..streams import PipelineRegister, Queue, StreamBuffer, connect
 from .drain import Drain
 from .feeder import Feeder
 from .front_end import FrontEnd
-from .layouts import CHANNEL, COLUMN_TAG, COMMAND, input_column, model_word, weight_word
+from .layouts import AFFINE, CHANNEL, COLUMN_TAG, COMMAND, input_column, model_word, weight_word
 from .memories import ActivationMemory, ResidualMemory, Ring
 from .writeback import Writeback
 
@@ -117,11 +117,13 @@ class Core(wiring.Component):
         # LayerNorm.
         constants = feeder.norm_command
         connect(m, feeder.o_norm, norm.i)
+        m.submodules.affine = affine = StreamBuffer(AFFINE)  # ends the path of `ready` to the drain
+        connect(m, drain.o_affine, affine.i)
         m.d.comb += [
             norm.row.inverse.eq(Cat(constants.inverse0, constants.inverse1, constants.inverse2)),
             norm.row.norm.eq(constants.norm), norm.row.exponent.eq(constants.exponent),
-            norm.affine.valid.eq(drain.o_affine.valid), drain.o_affine.ready.eq(norm.affine.ready),
-            norm.affine.p.gamma.eq(drain.o_affine.p.gamma), norm.affine.p.beta.eq(drain.o_affine.p.beta),
+            norm.affine.valid.eq(affine.o.valid), affine.o.ready.eq(norm.affine.ready),
+            norm.affine.p.gamma.eq(affine.o.p.gamma), norm.affine.p.beta.eq(affine.o.p.beta),
             writeback.i_norm.valid.eq(norm.o.valid), norm.o.ready.eq(writeback.i_norm.ready),
             writeback.i_norm.payload.eq(norm.o.p.code),
         ]

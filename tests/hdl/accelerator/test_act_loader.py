@@ -102,9 +102,9 @@ def test_largest_bias(spec):
 
 @pytest.mark.parametrize("spec", SPECS, ids=name)
 def test_interval(spec):
-    """3 cycles a word and 2 a tile; with biases ``depth + 3`` a word and ``2 * cols + 2`` a tile."""
+    """3 cycles a word and 2 a tile; with biases ``depth + 3`` a word and ``3 * cols + 2`` a tile."""
     rng = random.Random(11)
     contents = [matrix(rng, spec.rows, spec.depth, spec.element_bits) for _ in range(spec.act_words)]
-    for key_bias, word, tile in ((False, 3, 2), (True, spec.depth + 3, 2 * spec.cols + 2)):
+    for key_bias, word, tile in ((False, 3, 2), (True, spec.depth + 3, 3 * spec.cols + 2)):
         fields = {**random_set(rng, key_bias), "k_words": 3, "tile_words": 6, "set_tiles": 3, "set_words": 18}
         assert load(ActLoader(spec), fields, 0, contents, {}) == 18 * word + 3 * tile
