@@ -17,7 +17,7 @@ from ..integer.softmax import softmax, uniform_offset
 from ..spec.softmax import SoftmaxSpec
 from .codes import CentredCodes, UnsignedCodes
 from .linear import check_accumulator, lower_requantizer
-from .quantity import Quantity, check_scale, observe
+from .quantity import CONSTANT, ENOUGH_SAMPLES, Quantity, check_scale, observe
 from .scales import fit_multiplier
 from .settings import Settings
 
@@ -58,10 +58,10 @@ def _groups(x: torch.Tensor, groups: int) -> torch.Tensor:
     return x.reshape(-1, groups, x.shape[-1] // groups).transpose(0, 1).reshape(groups, -1)
 
 
-def _spread(x: torch.Tensor) -> torch.Tensor:
-    """Return the root mean square of each channel, 1 where it is 0."""
+def _spread(x: torch.Tensor, largest: torch.Tensor) -> torch.Tensor:
+    """Return the root mean square of each channel (E,), at least what counts as constant next to ``largest``."""
     rms = x.reshape(-1, x.shape[-1]).square().mean(0).sqrt()
-    return torch.where(rms > 0, rms, torch.ones_like(rms))
+    return rms.clamp(min=float(largest) * CONSTANT or 1.0)
 
 
 def lower_scores(
@@ -87,11 +87,12 @@ def lower_scores(
     head_dim = embed // heads
     means = {part: real[part].reshape(-1, embed).mean(0) for part in "kv"}
     keys, values = real["k"] - means["k"], real["v"] - means["v"]
-    balance = (_spread(real["q"]) / _spread(keys)).sqrt()
+    balance = (_spread(real["q"], real["q"].abs().max()) / _spread(keys, real["k"].abs().max())).sqrt()
 
     def quantity(part, x, codes, groups, offset, factor):
         weights = _groups(importance[part] * torch.as_tensor(factor).square(), groups)
         scale, zero_point = observer(_groups(x, groups), codes, weights)
+        scale = torch.maximum(scale, (real[part] / factor).abs().max() * CONSTANT)  # not for rounding noise
         scale = check_scale(f"{name}.{part}", scale).repeat_interleave(embed // groups) * factor
         return scale, Quantity(codes=codes, scale=scale, zero_point=int(zero_point[0]),
                                offset=torch.as_tensor(offset, dtype=torch.float64))
@@ -99,8 +100,8 @@ def lower_scores(
     q_scale, q = quantity("q", real["q"] / balance, CentredCodes(a_bits), heads, 0.0, balance)
     k_scale, k = quantity("k", keys * balance, settings.narrow(a_bits), heads, means["k"], 1 / balance)
     _, v = quantity("v", values, settings.narrow(a_bits), embed, means["v"], 1.0)
-    products = (q_scale * k_scale).reshape(heads, head_dim)[:, 0]
-    factor = products * head_dim**-0.5 * _LOG2_E * (1 << spec.frac_bits)
+    unit = head_dim**-0.5 * _LOG2_E * (1 << spec.frac_bits)
+    factor = (q_scale * k_scale).reshape(heads, head_dim)[:, 0] * unit
     bound = head_dim * q.codes.high * k.codes.high
     check_accumulator(f"{name}.scores", -bound, bound, settings)
     multiplier, shift = fit_multiplier(f"{name}.scores", factor, settings.requantize)
@@ -167,7 +168,7 @@ def context(
     unit = p.quantity.scale * value.scale
     real = acc.to(torch.float64) * unit
     bias = value.offset
-    if settings.recipe.correct_bias:
+    if settings.recipe.correct_bias and real[..., 0].numel() >= ENOUGH_SAMPLES:
         error = (target.to(torch.float64) - real) * importance
         bias = error.flatten(0, 1).sum(0) / importance.flatten(0, 1).sum(0)
     out = observe(name, real + bias, UnsignedCodes(settings.a_bits), settings.recipe.activations, settings.generator,

@@ -7,7 +7,7 @@ import torch
 from ..arith import integer_matmul
 from ..integer.layers import IntegerLinear, Requantizer
 from .codes import NarrowCodes
-from .quantity import Quantity, check_scale
+from .quantity import ENOUGH_SAMPLES, Quantity, check_scale
 from .scales import fit_multiplier
 from .settings import Settings
 from .weights import ROUNDINGS, weight_scales
@@ -159,13 +159,15 @@ def draft_linear(
     weight = weight * source.scale  # per step of the input code
     rows = importance.reshape(len(real), -1).mean(1, keepdim=True)  # (S, 1)
     rows = rows / rows.sum()
-    centred = real - (rows * real).sum(0) if recipe.correct_bias else real
+    enough = len(real) >= ENOUGH_SAMPLES
+    correct_bias, rounding = recipe.correct_bias and enough, recipe.rounding if enough else "nearest"
+    centred = real - (rows * real).sum(0) if correct_bias else real
     moments = centred.T @ (rows * centred)
     codes = settings.narrow(w_bits)
     scale = weight_scales(weight, codes, recipe.weights, settings.granularity, moments.diagonal())
     check_scale(name, scale)
-    integers = ROUNDINGS[recipe.rounding](weight, scale, codes, moments)
-    if recipe.correct_bias:
+    integers = ROUNDINGS[rounding](weight, scale, codes, moments)
+    if correct_bias:
         output = _accumulate(steps, integers) * scale
         bias = (rows * (target.reshape(output.shape).to(torch.float64) - output)).sum(0)
     return LinearDraft(name=name, weight=integers, unit=scale, bias=bias, source=source, w_bits=w_bits,

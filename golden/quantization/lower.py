@@ -38,6 +38,7 @@ __all__ = ["Lowered", "SignedCodes", "lower"]
 
 _HEADROOM = 1.5  # of the residual stream and the logits over their largest calibration value
 _COARSEST = 16  # largest factor by which the residual stream's steps grow beyond that, for layers of few bits
+_LARGEST_FACTOR = 128  # of the head's requantization, well below what the unit can do
 _INDEX_BITS = 8  # of the GELU table
 _GELU_FLAT = -4.0  # GELU is above -0.0002 below it
 
@@ -106,10 +107,10 @@ class _Lowering:
         return Quantity(codes=codes, scale=scale, zero_point=0, offset=torch.zeros((), dtype=torch.float64))
 
     def observe(self, name: str, x: torch.Tensor, codes: CodeMap, *, tap: str | None = None,
-                per_channel: bool = False) -> Quantity:
+                per_channel: bool = False, least: torch.Tensor | float = 0.0) -> Quantity:
         """Choose the range of a tensor and remember it."""
         self.quantities[name] = observe(name, x, codes, self.settings.recipe.activations, self.settings.generator,
-                                        per_channel=per_channel,
+                                        per_channel=per_channel, least=least,
                                         importance=self.importance[tap or name].reshape(x.shape))
         return self.quantities[name]
 
@@ -153,13 +154,11 @@ class _Lowering:
         """Return the LayerNorm of residual values ``x``."""
         gamma, beta = norm.weight.detach().to(torch.float64), norm.bias.detach().to(torch.float64)
         y = functional.layer_norm(self.residual.decode(x), gamma.shape, gamma, beta, LAYER_NORM_EPS)
-        out = self.observe(name, y, UnsignedCodes(bits), per_channel=self.settings.recipe.channel_activations)
         spec = self.settings.layernorm(self.config)
-        try:
-            affine = quantize_affine(gamma / out.scale, (beta - out.offset) / out.scale, 1.0, out.zero_point, spec)
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
-        return IntegerLayerNorm(gamma=affine[0], beta=affine[1], spec=spec, out_bits=out.codes.bits)
+        out = self.observe(name, y, UnsignedCodes(bits), per_channel=self.settings.recipe.channel_activations,
+                           least=gamma.abs() / (1 << spec.gamma_bits - spec.gamma_fraction - 2))
+        gamma, beta = quantize_affine(gamma / out.scale, (beta - out.offset) / out.scale, 1.0, out.zero_point, spec)
+        return IntegerLayerNorm(gamma=gamma, beta=beta, spec=spec, out_bits=out.codes.bits)
 
     def attention(self, name: str, a: torch.Tensor, source: Quantity, attn: torch.nn.Module,
                   target: torch.Tensor) -> tuple[IntegerAttention, torch.Tensor]:
@@ -228,8 +227,9 @@ class _Lowering:
         logits = self.taps["head"][:, None]
         draft = self.draft("head", head.weight, head.bias, norm(token), self.quantities["norm"], logits,
                            settings.edge_bits)
-        self.quantities["head"] = out = self._signed(float(torch.maximum(
-            logits.abs().max().to(torch.float64), draft(norm(token)).abs().max())))
+        largest = torch.maximum(logits.abs().max().to(torch.float64), draft(norm(token)).abs().max())
+        coarse = draft.unit.max() * self.residual.codes.high / _LARGEST_FACTOR  # few bits: large steps
+        self.quantities["head"] = out = self._signed(float(torch.maximum(largest, coarse)))
         return norm, draft.lower(out)
 
 

@@ -7,10 +7,16 @@ import torch
 from .codes import CodeMap
 from .observers import Observer
 
-__all__ = ["Quantity", "SMALLEST_SCALE", "check_scale", "observe"]
+__all__ = ["CONSTANT", "ENOUGH_SAMPLES", "Quantity", "SMALLEST_SCALE", "check_scale", "observe"]
 
 SMALLEST_SCALE = 2.0**-100
 """Scales below it count as an underflow: the range they come from is no more than rounding noise."""
+
+CONSTANT = 2.0**-12
+"""A tensor that varies by less than this, relative to its largest magnitude, counts as constant."""
+
+ENOUGH_SAMPLES = 32
+"""Samples per channel from which each channel gets a choice of its own: range, bias correction, compensation."""
 
 _LEAST_SPREAD = 2.0**-8  # of a channel, relative to the largest
 _SAMPLES = 1 << 16  # samples that an observer sees of one tensor, at most
@@ -56,7 +62,7 @@ def check_scale(name: str, scale: torch.Tensor) -> torch.Tensor:
 
 def observe(
     name: str, x: torch.Tensor, codes: CodeMap, observer: Observer, generator: torch.Generator,
-    *, per_channel: bool = False, importance: torch.Tensor | None = None,
+    *, per_channel: bool = False, importance: torch.Tensor | None = None, least: torch.Tensor | float = 0.0,
 ) -> Quantity:
     """Return the quantity of a tensor.
 
@@ -72,13 +78,16 @@ def observe(
         Draws the samples that the observer sees, if ``x`` has very many elements.
     per_channel : bool
         Normalise every channel first, by an offset and a factor of its own that the layers around the tensor have to
-        absorb. Otherwise the tensor has one scale and no offset.
+        absorb. Otherwise, and for too few samples to tell, the tensor has one scale and no offset.
     importance : float64 tensor, shape of ``x``, optional
         Of each element's squared error; without it all count the same.
+    least : float or float64 tensor (N,)
+        The scale is not made smaller than this.
     """
     samples = x.to(torch.float64).reshape(-1, x.shape[-1])  # (n, N)
     weights = torch.ones_like(samples) if importance is None else importance.reshape(samples.shape)
     offset, factor = torch.zeros((), dtype=torch.float64), torch.ones((), dtype=torch.float64)
+    per_channel = per_channel and len(samples) >= ENOUGH_SAMPLES
     if per_channel:
         offset, factor = _normalisation(samples)
     samples, weights = ((samples - offset) / factor).reshape(-1), (weights * factor.square()).reshape(-1)
@@ -87,7 +96,9 @@ def observe(
         chosen = torch.cat([chosen, torch.stack([samples.argmin(), samples.argmax()])])  # the ends are always seen
         samples, weights = samples[chosen], weights[chosen]
     scale, zero_point = observer(samples[None], codes, weights[None])
-    return Quantity(codes=codes, scale=check_scale(name, scale[0] * factor), zero_point=int(zero_point[0]),
+    least = torch.as_tensor(least, dtype=torch.float64)
+    scale = torch.maximum(scale[0] * factor, least if per_channel else least.max())
+    return Quantity(codes=codes, scale=check_scale(name, scale), zero_point=int(zero_point[0]),
                     offset=offset)
 
 
@@ -101,4 +112,5 @@ def _normalisation(samples: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     middle, half = (low + high) / 2, (high - low) / 2
     rms = (samples - middle).square().mean(0).sqrt()
     spread = (half + rms * (half.sum() / rms.sum().clamp(min=1e-300))) / 2
-    return middle, spread.clamp(min=(float(spread.max()) or 1.0) * _LEAST_SPREAD)
+    least = max(float(spread.max()) * _LEAST_SPREAD, float(samples.abs().max()) * CONSTANT)
+    return middle, spread.clamp(min=least or 1.0)
