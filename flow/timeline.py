@@ -9,7 +9,7 @@ from .decode import Command
 
 __all__ = ["START", "Ring", "Timeline"]
 
-_ISSUE = 2  # from the loop counters to the array: addresses, operands
+_ISSUE = 3  # from the loop counters to the array: addresses, operands, buffer
 _HANDOVER = 1  # of a command from one engine to the next
 _KEPT = 256  # tiles whose times are kept: more than the pipeline behind the drain ever holds
 START = 2  # from taking a command to its first column (writeback) or its first beat (feeder)

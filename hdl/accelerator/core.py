@@ -98,7 +98,9 @@ class Core(wiring.Component):
         # Operands to the array, columns out of it.
         connect(m, front.weights, weights.i)
         connect(m, front.channels, channels.i)
-        connect(m, feeder.o, array.i)
+        m.submodules.beats = beats = StreamBuffer(feeder.o.payload.shape())  # ends the path of `ready` to the memories
+        connect(m, feeder.o, beats.i)
+        connect(m, beats.o, array.i)
         connect(m, array.o, drain.i_tile)
         connect(m, drain.o, requantize.i)
         m.d.comb += [

@@ -130,13 +130,20 @@ class Feeder(wiring.Component):
         index = Signal(range(MAX_PASSES))
         now = Cat(command.passes01, command.passes23).word_select(index, 8)
         a_plane, w_plane, shift = now[0:2], now[2:4], now[4:6]
-        last_step, last_pass = k == command.k_words - 1, now[PASS_LAST.bit_length() - 1]
+        last_k = Signal(FIELD_BITS)
+        last_step, last_pass = k == last_k, now[PASS_LAST.bit_length() - 1]
 
         # A set is open once the ring holds all of it behind the one before it, which may still have to be released.
+        # The comparisons are those of the cycle before: without a release since then the ring can only hold more.
         is_open, opens = Signal(), Signal()
-        needed = command.set_words + Mux(address_valid & release, set_words, 0)
+        holds_set, holds_both, released = Signal(), Signal(), Signal()
+        m.d.sync += [
+            holds_set.eq(self.weights_level >= command.set_words),
+            holds_both.eq(self.weights_level >= command.set_words + set_words),
+            released.eq(read & release),
+        ]
         m.d.comb += [
-            opens.eq(is_open | (self.weights_level >= needed)),
+            opens.eq(is_open | holds_both | (holds_set & ~(address_valid & release) & ~released)),
             issue.eq(running & opens & issue_free),
         ]
         a_offset = Mux(a_plane[0], command.a_plane_stride, 0) + Mux(a_plane[1], command.a_plane_stride << 1, 0)
@@ -161,7 +168,8 @@ class Feeder(wiring.Component):
             ]
         with m.If(start):
             m.d.sync += [
-                k.eq(0), index.eq(0), tile_offset.eq(0), row_base.eq(command.a_base), is_open.eq(0),
+                k.eq(0), last_k.eq(command.k_words - 1), index.eq(0), tile_offset.eq(0), is_open.eq(0),
+                row_base.eq(command.a_base),
                 sets.eq(command.sets), groups.eq(command.groups), tiles.eq(command.set_tiles),
             ]
         with m.Elif(issue):

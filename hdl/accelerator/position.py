@@ -59,7 +59,7 @@ class Position(wiring.Component):
         tile, set_tile, group = (Signal(FIELD_BITS, name=n) for n in ("tile", "set_tile", "group"))
         group_row, tile_row, set_row = (Signal(FIELD_BITS, name=n) for n in ("group_row", "tile_row", "set_row"))
         end_tile, end_row, end_set = Signal(), Signal(), Signal()
-        next_row = Signal(FIELD_BITS)
+        next_row, last_column = Signal(FIELD_BITS), Signal(FIELD_BITS)
 
         m.d.comb += [
             self.channel.eq((tile << exact_log2(self.spec.cols)) + col),
@@ -79,11 +79,11 @@ class Position(wiring.Component):
                 col.eq(0), self.column.eq(0), self.is_padding.eq(0), tile.eq(0), set_tile.eq(0), group.eq(0),
                 group_row.eq(command.dst_base), tile_row.eq(command.dst_base), set_row.eq(command.dst_base),
                 sets.eq(Mux(opcode(command) == Opcode.MATMUL, command.sets, 1)),
-                groups.eq(command.groups), tiles.eq(command.row_tiles),
+                groups.eq(command.groups), tiles.eq(command.row_tiles), last_column.eq(command.columns - 1),
             ]
         with m.Elif(self.step):
             m.d.sync += [col.eq(col + 1), self.column.eq(self.column + 1)]
-            with m.If(self.column == command.columns - 1):
+            with m.If(self.column == last_column):
                 m.d.sync += self.is_padding.eq(1)
             with m.If(end_tile):
                 m.d.sync += [col.eq(0), tile.eq(tile + 1), tile_row.eq(next_row), tiles.eq(tiles - 1)]

@@ -95,7 +95,8 @@ class Writeback(wiring.Component):
         to_residual = is_product & (target(command) == Target.RESIDUAL)
         to_logits = is_product & (target(command) == Target.LOGITS)
         to_memory = ~to_residual & ~to_logits
-        is_logit = position.first_group & (position.channel < command.dst_stride)
+        logits_left = Signal(FIELD_BITS)
+        is_logit = position.first_group & (logits_left != 0)
 
         m.d.comb += [
             position.command.eq(command), position.step.eq(take),
@@ -111,6 +112,10 @@ class Writeback(wiring.Component):
             take.eq(running & available & Mux(
                 to_memory, writer.i.ready, Mux(to_logits, ~is_logit | self.o_logits.ready, 1))),
         ]
+        with m.If(position.start):
+            m.d.sync += logits_left.eq(command.dst_stride)
+        with m.Elif(take & to_logits & is_logit):
+            m.d.sync += logits_left.eq(logits_left - 1)
         with m.If(take & (opcode(command) == Opcode.INPUT) & ~position.is_padding
                   & (self.i_pixels.p.last != self._is_last_pixel(position, command))):
             m.d.sync += [self.error_valid.eq(1), self.error.eq(ErrorCode.BAD_IMAGE)]
