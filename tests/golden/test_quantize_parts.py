@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vitric.golden import digits, load_float
 from vitric.golden.arith import split_signed
+from vitric.golden.quantization import sensitivity
 from vitric.golden.quantization.codes import CentredCodes, CodeMap, NarrowCodes, UnsignedCodes
 from vitric.golden.quantization.linear import check_accumulator, draft_linear, lower_requantizer
 from vitric.golden.quantization.methods import Method, method
@@ -97,6 +98,20 @@ def test_mse_is_near_the_best_range(codes):
     assert (found < 1.02 * best.min(0).values).all() and (found < 0.9 * error(*minmax(x, codes))).all()
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_mse_shrinks_each_end_on_its_own(sign):
+    body, tail = torch.linspace(0, 1, 990), torch.linspace(-2, 0, 10)
+    x = sign * torch.cat([body, tail]).to(torch.float64)
+    codes = UnsignedCodes(3)
+
+    def error(scale, zero):
+        return (codes.decode(codes.encode(x, scale, zero), scale, zero) - x).square().mean()
+
+    grid = torch.linspace(0.0, 1.0, 41, dtype=torch.float64)
+    best = min(error(*codes.fit(x.amin() * low, x.amax() * high)) for low in grid for high in grid)
+    assert error(*(p[0] for p in mse(x[None], codes))) < 1.02 * best
+
+
 def test_mse_follows_importance():
     x = torch.cat([torch.linspace(-1, 1, 500, dtype=torch.float64), tensor(20.0)])[None]
     weights = torch.ones_like(x)
@@ -145,6 +160,19 @@ def test_observed_quantity_per_channel():
     assert (error[:5] < 0.04 * x.var(0)[:5]).all() and error[5] < 1e-3
     assert error.sum() < (whole.decode(whole.encode(x)) - x).square().mean(0).sum() / 10
     assert channel.codes.low <= channel.zero_point <= channel.codes.high
+
+
+def test_observed_quantity_weighs_channels_by_their_size():
+    codes = UnsignedCodes(4)
+    x = torch.cat([normal(600, 20) ** 3, torch.linspace(-100, 100, 600)[:, None]], dim=1)  # small with tails, one large
+    found = observe("x", x, codes, mse, torch.Generator(), per_channel=True)
+
+    def error(share):
+        step = found.scale * share
+        zero = torch.tensor(found.zero_point)
+        return (codes.decode(codes.encode(x - found.offset, step, zero), step, zero) + found.offset - x).square().sum()
+
+    assert error(1.0) < 1.05 * min(error(share) for share in torch.linspace(0.5, 1.5, 41).tolist())
 
 
 def test_observed_quantity_of_a_large_tensor():
@@ -303,6 +331,19 @@ def test_sensitivities_predict_the_error():
 
     mask = weights["blocks.0.norm1"] > weights["blocks.0.norm1"].median()
     assert error(mask) > 3 * error(~mask)
+
+
+def test_sensitivities_are_squared_gradients(monkeypatch):
+    monkeypatch.setattr(sensitivity, "_PROBES", 300)
+    model = load_float("tiny")
+    weights = sensitivities(model, IMAGES, torch.Generator().manual_seed(0))
+    leaf = collect(model, IMAGES)["blocks.0.norm1"].clone().requires_grad_()
+    logits = model(IMAGES, lambda name, x: leaf if name == "blocks.0.norm1" else x)
+    gradients = [torch.autograd.grad(logit.sum(), leaf, retain_graph=True)[0] for logit in logits.unbind(1)]
+    exact = torch.stack(gradients).to(torch.float64).square().sum(0)
+    exact = (exact / exact.mean()).mean((1, 2))  # per image
+    estimate = (weights["blocks.0.norm1"] - 0.2).mean((1, 2))
+    assert ((estimate - exact).abs() < 0.3 * exact).all() and exact.max() > 4 * exact.min()
 
 
 def test_methods():
