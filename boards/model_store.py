@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import crc, data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -11,7 +11,7 @@ from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.check import check_int
 from vitric.hdl.accelerator.layouts import model_word
 from vitric.hdl.stream_width import Narrow
-from vitric.hdl.streams import StreamBuffer, connect
+from vitric.hdl.streams import Queue, StreamBuffer, connect
 
 from .link import crc32c
 
@@ -19,6 +19,9 @@ __all__ = ["COMMIT", "ModelStore", "model_bytes"]
 
 COMMIT = data.StructLayout({"words": 32, "crc": 32})
 """Length in model words and CRC-32C of a model that was written."""
+
+_READ_AHEAD = 8
+"""Words asked for but not sent: at least the cycles from asking for one to knowing that it has left."""
 
 
 def model_bytes(words: Sequence[int], model_bits: int) -> bytes:
@@ -39,7 +42,7 @@ class ModelStore(wiring.Component):
     ``result`` obey rules 1 to 4 of :mod:`vitric.hdl.streams`. ``start`` is accepted only while ``idle`` and must not
     come together with ``commit.valid``; write only while ``idle``.
 
-    *Latency*: 3 cycles from ``start`` to the first word; a commit takes about ``words * model_bits / 8`` cycles.
+    *Latency*: 5 cycles from ``start`` to the first word; a commit takes about ``words * model_bits / 8`` cycles.
     *Interval*: 1 cycle a word.
 
     The banks lie in one memory, which is not read while it is written, so that it needs no collision logic.
@@ -67,7 +70,7 @@ class ModelStore(wiring.Component):
     idle : 1, out
     """
 
-    latency = 3
+    latency = 5
     interval = 1
 
     def __init__(self, spec: AcceleratorSpec, *, init: Sequence[int], capacity: int):
@@ -95,6 +98,7 @@ class ModelStore(wiring.Component):
         spec, capacity = self.spec, self.capacity
         m.submodules.memory = memory = Memory(shape=spec.model_bits, depth=2 * capacity, init=self.init)
         write, read = memory.write_port(), memory.read_port()
+        m.submodules.queue = queue = Queue(model_word(spec), depth=_READ_AHEAD, buffered=False)
         m.submodules.output = output = StreamBuffer(model_word(spec))
         m.submodules.to_bytes = to_bytes = Narrow(8, ratio=spec.model_bits // 8)
         m.submodules.crc = check = crc.catalog.CRC32_ISCSI(data_width=8).create()
@@ -102,28 +106,35 @@ class ModelStore(wiring.Component):
         connect(m, output.o, wiring.flipped(self.o))
 
         word = self.write.p
-        m.d.comb += [
+        m.d.sync += [
             write.en.eq(self.write.valid & (word.address < capacity)),
             write.addr.eq(word.address[:ceil_log2(capacity + 1)] + Mux(bank, 0, capacity)),
             write.data.eq(word.data),
         ]
 
-        # The word after the memory is the one whose address was given in the cycle before: `address`, if `fetched`.
+        # The memory is spread over the part, so its address and its data have registers of their own. A word is
+        # asked for when the queue has room for it and for all that are on their way.
         address = Signal(range(2 * capacity))
-        left = Signal(range(capacity + 1))  # words that have not moved on
-        fetched, moves, checking = Signal(), Signal(), Signal()
+        left = Signal(range(capacity + 1))  # words that have not been asked for
+        room = Signal(range(_READ_AHEAD + 1), init=_READ_AHEAD)
+        ask, checking = Signal(), Signal()
+        asked, arrived = Signal(2), Signal(2)  # valid, last
+        read_data = Signal(spec.model_bits)
         m.d.comb += [
-            read.en.eq(left != 0),
-            read.addr.eq(address + moves),
-            output.i.p.data.eq(read.data), output.i.p.last.eq(left == 1),
-            output.i.valid.eq(fetched & ~checking),
-            to_bytes.i.payload.as_value().eq(read.data), to_bytes.i.valid.eq(fetched & checking),
-            moves.eq(fetched & Mux(checking, to_bytes.i.ready, output.i.ready)),
+            ask.eq((left != 0) & (room != 0)),
+            read.en.eq(1), read.addr.eq(address),
+            queue.i.valid.eq(arrived[0]), queue.i.p.data.eq(read_data), queue.i.p.last.eq(arrived[1]),
+            output.i.payload.eq(queue.o.payload), to_bytes.i.payload.as_value().eq(queue.o.p.data),
+            output.i.valid.eq(queue.o.valid & ~checking), to_bytes.i.valid.eq(queue.o.valid & checking),
+            queue.o.ready.eq(Mux(checking, to_bytes.i.ready, output.i.ready)),
             to_bytes.o.ready.eq(1), check.valid.eq(to_bytes.o.valid), check.data.eq(to_bytes.o.payload),
         ]
         m.d.sync += [
-            fetched.eq((left != 0) & ~(moves & (left == 1))), address.eq(address + moves), left.eq(left - moves),
+            asked.eq(Cat(ask, left == 1)), arrived.eq(asked), read_data.eq(read.data),
+            address.eq(address + ask), left.eq(left - ask),
+            room.eq(room - ask + (queue.o.valid & queue.o.ready)),
         ]
+        ended = (left == 0) & (room == _READ_AHEAD)
 
         with m.FSM():
             with m.State("IDLE"):
@@ -139,10 +150,10 @@ class ModelStore(wiring.Component):
                     m.d.sync += [address.eq(Mux(bank, capacity, 0)), left.eq(self.words)]
                     m.next = "STREAM"
             with m.State("STREAM"):
-                with m.If((left == 0) & ~self.o.valid):
+                with m.If(ended & ~self.o.valid):
                     m.next = "IDLE"
             with m.State("CHECK"):
-                with m.If((left == 0) & ~to_bytes.o.valid):
+                with m.If(ended & ~to_bytes.o.valid):
                     m.d.sync += self.result.payload.eq(check.crc == self.commit.p.crc)
                     m.next = "ANSWER"
             with m.State("ANSWER"):

@@ -16,7 +16,7 @@ from vitric.boards.link import (
     crc32c,
     encode,
 )
-from vitric.boards.model_store import model_bytes
+from vitric.boards.model_store import ModelStore, model_bytes
 from vitric.golden.spec.command import ErrorCode
 
 from .machine import CAPACITY, DIVISOR, GAP, MAX_PAYLOAD, REFUSES, SPEC, Host, Machine, check_error
@@ -83,7 +83,7 @@ def test_inferences_follow_each_other(simulate):
             cycles = await host.infer(MODEL, rng.randbytes(2 * columns))
             # The store's latency, the words of the model, one column that waits already, two cycles for each
             # further one (a byte of the second may wait already), four logits.
-            expected = 3 + len(MODEL) + 1 + 2 * (columns - 1) + 4
+            expected = ModelStore.latency + len(MODEL) + 1 + 2 * (columns - 1) + 4
             assert expected - 1 <= cycles <= expected
 
     simulate(testbench, init=MODEL)
