@@ -4,6 +4,7 @@ torch is imported where it is used, so that ``--help`` is quick.
 """
 
 import time
+from math import log10
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,8 @@ import typer
 from .report import UserError, console, write_json
 
 __all__ = ["quantize_command"]
+
+_LEAST_OTHERS = 100  # training images left to measure the signal-to-noise ratio on
 
 
 def quantize_command(
@@ -34,7 +37,8 @@ def quantize_command(
     """Quantize a float model after training and report the accuracy on the test split.
 
     Three accuracies: of the float model; simulated, with rounded weights and activations but softmax, LayerNorm and
-    GELU in float; and of the integer model, which is what the hardware computes.
+    GELU in float; and of the integer model, which is what the hardware computes. The signal-to-noise ratio of the
+    logits, on the training images that were not calibrated on, tells methods apart when a test split of 360 cannot.
     """
     options = {"method": method, "w_bits": w_bits, "a_bits": a_bits, "edge_bits": edge_bits,
                "softmax_bits": softmax_bits, "granularity": granularity}
@@ -55,8 +59,8 @@ def _quantize(config, count, options):
     from vitric.golden.train import accuracy
 
     train, test = digits("train"), digits("test")
-    if not 1 <= count <= len(train):
-        raise UserError(f"--calibration must be between 1 and {len(train)}, not {count}")
+    if not 1 <= count <= len(train) - _LEAST_OTHERS:
+        raise UserError(f"--calibration must be between 1 and {len(train) - _LEAST_OTHERS}, not {count}")
     try:
         model = load_float(config)
         started = time.process_time()
@@ -71,9 +75,19 @@ def _quantize(config, count, options):
             "simulated": accuracy(lambda images: simulate(lowered, images)["head"][:, 0], test),
             "integer": accuracy(lowered.model, test),
         },
+        "logit_snr_db": round(_snr(lowered, train[count:]), 2),
         "cpu_seconds": round(seconds, 2),
     }
     return lowered, figures
+
+
+def _snr(lowered, images):
+    """Return the ratio of the float logits' power to that of the integer logits' error, in decibels."""
+    from vitric.golden.quantization import reference
+
+    wanted = reference(lowered, images)["head"][:, 0]
+    error = lowered.quantities["head"].decode(lowered.model(images)) - wanted
+    return 10 * log10(float(wanted.square().sum()) / max(float(error.square().sum()), 1e-300))
 
 
 def _write(model, path):
@@ -95,5 +109,6 @@ def _show(figures, *, stderr):
     table.add_row("quantization", f"{figures['cpu_seconds']:.1f} s of CPU time")
     for kind, share in figures["accuracy"].items():
         table.add_row(f"{kind} accuracy", f"{share:.2%} of {figures['test_images']} test images")
+    table.add_row("logits", f"{figures['logit_snr_db']:.1f} dB above their error")
     table.add_row("integer model", figures["model"])
     console(stderr=stderr).print(table)

@@ -31,6 +31,7 @@ def test_command_writes_model_and_figures(tmp_path):
     assert all(model.info[name] == str(value) for name, value in wanted.items() if name != "config")
     assert result["accuracy"]["integer"] == accuracy(model, digits("test")) > 0.9
     assert result["accuracy"]["float"] > 0.97 and result["accuracy"]["simulated"] > 0.9
+    assert 5 < result["logit_snr_db"] < 30
     for share in result["accuracy"].values():
         assert f"{share:.2%} of 360 test images" in done.output
 
@@ -48,8 +49,8 @@ def test_command_names_the_file_and_prints_json(tmp_path, monkeypatch):
     (["--a-bits", 1], "a_bits must be between 2 and 8, not 1"),
     (["--method", "best"], "method must be one of 'mse', 'mse_plain', 'minmax', 'percentile', not 'best'"),
     (["--granularity", "group"], "granularity must be one of"),
-    (["--calibration", 0], "--calibration must be between 1 and 1437, not 0"),
-    (["--calibration", 1438], "--calibration must be between 1 and 1437, not 1438"),
+    (["--calibration", 0], "--calibration must be between 1 and 1337, not 0"),
+    (["--calibration", 1338], "--calibration must be between 1 and 1337, not 1338"),
     (["--config", "deit"], "committed names (digits, tiny), not deit"),
     (["--out", "model.pt"], "--out must be named *.safetensors, not model.pt"),
     (["--out", "/dev/null/model.safetensors"], "cannot write /dev/null/model.safetensors"),
