@@ -1,0 +1,165 @@
+import copy
+import math
+
+import pytest
+import torch
+from vitric.golden import load_float
+from vitric.golden.arith import split_signed
+from vitric.golden.quantization import sensitivity
+from vitric.golden.quantization.codes import NarrowCodes, UnsignedCodes
+from vitric.golden.quantization.linear import check_accumulator, draft_linear, lower_requantizer
+from vitric.golden.quantization.methods import Method, method
+from vitric.golden.quantization.observers import mse
+from vitric.golden.quantization.quantity import Quantity
+from vitric.golden.quantization.rotate import balance_heads, balancing, mixing
+from vitric.golden.quantization.sensitivity import sensitivities
+from vitric.golden.quantization.settings import Settings
+from vitric.golden.quantization.weights import compensated, nearest, weight_scales
+from vitric.golden.vit import collect
+
+from .quantize_kit import IMAGES, normal, tensor
+
+
+@pytest.mark.parametrize("codes", [NarrowCodes(4, 4), NarrowCodes(2, 4), NarrowCodes(8, 4)], ids=str)
+def test_compensated_rounding_lowers_the_output_error(codes):
+    x = normal(400, 24) @ normal(24, 24, seed=1)  # correlated inputs
+    weight = normal(8, 24, seed=2)
+    moments = x.T @ x / len(x)
+    scale = weight_scales(weight, codes, mse, "channel", moments.diagonal())
+
+    def error(rounding):
+        integers = rounding(weight, scale, codes, moments)
+        split_signed(integers, codes.plane_bits, codes.planes)  # legal
+        return ((integers * scale[:, None] - weight) @ x.T).square().sum()
+
+    assert error(compensated) < 0.6 * error(nearest)
+    constant = compensated(weight, scale, codes, moments * 0)
+    assert torch.equal(constant, nearest(weight, scale, codes, moments))
+    diagonal = compensated(weight, scale, codes, torch.eye(24, dtype=torch.float64))
+    assert torch.equal(diagonal, nearest(weight, scale, codes, moments))  # nothing to compensate with
+
+
+# A linear layer
+
+
+def quantity(codes, scale, zero_point=0, offset=0.0):
+    return Quantity(codes=codes, scale=tensor(*scale) if isinstance(scale, tuple) else tensor(scale)[0],
+                    zero_point=zero_point, offset=tensor(offset)[0])
+
+
+@pytest.mark.parametrize("name", ["mse", "minmax"])
+def test_linear_layer(name):
+    settings = Settings(method=name, w_bits=8, a_bits=8)
+    weight, bias, x = normal(5, 12), normal(5, seed=1), normal(300, 12, seed=2) + 1
+    source = Quantity(codes=UnsignedCodes(8), scale=torch.linspace(0.02, 0.05, 12, dtype=torch.float64), zero_point=90,
+                      offset=normal(12, seed=3))
+    a = source.encode(x)
+    target = x @ weight.T + bias
+    draft = draft_linear("fc", weight, bias, a, source, target, torch.ones_like(target), settings, 8)
+    assert (draft(a) - target).square().mean() < 1e-3 * target.var()
+    real_weight, real_bias = draft.dequantized()
+    assert torch.allclose(source.decode(a) @ real_weight.T + real_bias, draft(a))
+    out = Quantity(codes=UnsignedCodes(8), scale=tensor(0.2)[0], zero_point=120, offset=normal(5, seed=4))
+    layer = draft.lower(out)
+    assert (out.decode(layer(a)) - draft(a)).abs().max() < 0.102  # half a step, and the multiplier's error
+    if name == "mse":
+        assert (draft(a) - target).mean(0).abs().max() < 1e-9  # the bias is corrected
+    plain = Settings(method="minmax")
+    dead = draft_linear("fc", weight * 0, bias, a, source, target, torch.ones_like(target), plain, 4)
+    assert (out.decode(dead.lower(out)(a)) - bias).abs().max() < 0.102
+
+
+def test_linear_layer_that_does_not_fit():
+    settings = Settings()
+    for low, high in ((-(1 << 23) - 1, 0), (0, 1 << 23)):
+        with pytest.raises(ValueError, match=f"fc: an accumulator must fit signed 24 bits .*, not {low}..{high}"):
+            check_accumulator("fc", low, high, settings)
+    check_accumulator("fc", -(1 << 23), (1 << 23) - 1, settings)
+    out = quantity(UnsignedCodes(4), 1.0)
+    with pytest.raises(ValueError, match="fc: a bias must fit signed 32 bits in accumulator steps, not"):
+        lower_requantizer("fc", tensor(1e-3), tensor(1e7), torch.zeros(1, dtype=torch.int64), out, settings)
+    wide = torch.full((2, 300), 1.0, dtype=torch.float64)
+    source = quantity(UnsignedCodes(8), 0.1)
+    a = torch.randint(0, 256, (40, 300), generator=torch.Generator().manual_seed(0))
+    target = source.decode(a) @ wide.T
+    draft = draft_linear("fc", wide, None, a, source, target, torch.ones_like(target), Settings(w_bits=8), 8)
+    with pytest.raises(ValueError, match="fc: an accumulator must fit"):
+        draft.lower(quantity(UnsignedCodes(8), 50.0))
+
+
+# Heads and sensitivities
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 6, 16, 20])
+def test_mixing_is_orthonormal_and_flat(size):
+    matrix = mixing(size)
+    assert torch.allclose(matrix @ matrix.T, torch.eye(size, dtype=torch.float64), atol=1e-12)
+    assert matrix.abs().max() <= math.sqrt(2 / size) + 1e-12
+    if size & (size - 1) == 0:
+        assert torch.allclose(matrix.abs(), torch.full_like(matrix, size**-0.5))
+
+
+def test_balancing_equalises_and_lowers_the_error():
+    first, second = ((x := normal(200, 8, seed=seed) @ normal(8, 8, seed=seed + 2)).T @ x / 200 for seed in (0, 1))
+    forward, backward = balancing(first, second)
+    assert torch.allclose(forward.T @ backward, torch.eye(8, dtype=torch.float64), atol=1e-9)
+    after = forward @ first @ forward.T, backward @ second @ backward.T
+    diagonals = [m.diagonal() for m in after]
+    assert all(d.max() < 1.15 * d.min() for d in diagonals)
+    assert (diagonals[0] * diagonals[1]).sum() < 0.9 * (first.diagonal() * second.diagonal()).sum()
+
+
+def test_balanced_heads_compute_the_same():
+    model = load_float("tiny")
+    balanced = balance_heads(model, IMAGES)
+    before, after = collect(model, IMAGES), collect(balanced, IMAGES)
+    assert not torch.allclose(before["blocks.0.attn.q"], after["blocks.0.attn.q"], atol=0.1)
+    for name in ("blocks.0.attn.scores", "blocks.0.attn.proj", "head"):
+        assert torch.allclose(before[name], after[name], atol=1e-4)
+    constant = copy.deepcopy(model)
+    with torch.no_grad():
+        constant.blocks[0].attn.qkv.weight.zero_()
+    assert torch.allclose(balance_heads(constant, IMAGES)(IMAGES), constant(IMAGES), atol=1e-4)
+
+
+def test_sensitivities_predict_the_error():
+    model = load_float("tiny")
+    weights = sensitivities(model, IMAGES, torch.Generator().manual_seed(0))
+    taps = collect(model, IMAGES)
+    assert {name: w.shape for name, w in weights.items()} == {name: x.shape for name, x in taps.items()}
+    assert all((w > 0).all() and 0.5 < w.mean() < 2 for w in weights.values())
+    tokens = weights["blocks.0.residual2"].mean((0, 2))
+    assert tokens[0] > 10 * tokens[1]  # after the last block only the class token counts
+
+    def error(mask):
+        noise = 0.02 * normal(*mask.shape, seed=5).to(torch.float32) * mask
+
+        def tap(name, x):
+            return x + noise if name == "blocks.0.norm1" else x
+
+        with torch.no_grad():
+            return (model(IMAGES, tap) - taps["head"]).square().sum()
+
+    mask = weights["blocks.0.norm1"] > weights["blocks.0.norm1"].median()
+    assert error(mask) > 3 * error(~mask)
+
+
+def test_sensitivities_are_squared_gradients(monkeypatch):
+    monkeypatch.setattr(sensitivity, "_PROBES", 300)
+    model = load_float("tiny")
+    weights = sensitivities(model, IMAGES, torch.Generator().manual_seed(0))
+    leaf = collect(model, IMAGES)["blocks.0.norm1"].clone().requires_grad_()
+    logits = model(IMAGES, lambda name, x: leaf if name == "blocks.0.norm1" else x)
+    gradients = [torch.autograd.grad(logit.sum(), leaf, retain_graph=True)[0] for logit in logits.unbind(1)]
+    exact = torch.stack(gradients).to(torch.float64).square().sum(0)
+    exact = (exact / exact.mean()).mean((1, 2))  # per image
+    estimate = (weights["blocks.0.norm1"] - 0.2).mean((1, 2))
+    assert ((estimate - exact).abs() < 0.3 * exact).all() and exact.max() > 4 * exact.min()
+
+
+def test_methods():
+    assert method("mse").rounding == "compensated"
+    with pytest.raises(ValueError, match="method must be one of .*'percentile', not 'x'"):
+        method("x")
+    with pytest.raises(ValueError, match="rounding must be one of 'nearest', 'compensated', not 'up'"):
+        Method(weights=mse, activations=mse, rounding="up")
