@@ -12,6 +12,3 @@ def normal(*shape, seed=0):
 
 def tensor(*values):
     return torch.tensor(values, dtype=torch.float64)
-
-
-# Code maps
