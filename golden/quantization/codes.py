@@ -4,7 +4,6 @@ A code map has ``fit(low, high) -> (scale, zero_point)``, ``encode`` and ``decod
 nothing else about it. Scales and zero points are float64 and int64 tensors that broadcast against the values.
 """
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +15,7 @@ __all__ = ["CentredCodes", "CodeMap", "NarrowCodes", "UnsignedCodes"]
 
 
 @dataclass(frozen=True)
-class CodeMap(ABC):
+class CodeMap:
     """Uniform codes: the real value of a code is ``(code - zero_point) * scale``.
 
     Parameters
@@ -40,9 +39,9 @@ class CodeMap(ABC):
         """Largest code."""
         return (1 << self.bits) - 1
 
-    @abstractmethod
     def fit(self, low: torch.Tensor, high: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return scale and zero point with which the codes cover ``low .. high`` and 0; scale 1 for ``0 .. 0``."""
+        raise NotImplementedError
 
     def encode(self, x: torch.Tensor, scale: torch.Tensor, zero_point: torch.Tensor) -> torch.Tensor:
         """Return the nearest codes (halves up), int64."""
