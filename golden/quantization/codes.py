@@ -1,9 +1,11 @@
 """Code maps: which integers a tensor may become, and what real value each of them stands for.
 
-A code map has ``fit(low, high) -> (scale, zero_point)``, ``encode`` and ``decode``; observers and rounding know
-nothing else about it. Scales and zero points are float64 and int64 tensors that broadcast against the values.
+A code map has ``encode`` and ``decode`` and, if its scale is chosen by calibration,
+``fit(low, high) -> (scale, zero_point)``; observers and rounding know nothing else about it. Scales and zero points
+are float64 and int64 tensors that broadcast against the values.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +13,7 @@ import torch
 from ..arith import nearest_signed_code, signed_code_range
 from ..spec.check import check_int
 
-__all__ = ["CentredCodes", "CodeMap", "NarrowCodes", "UnsignedCodes"]
+__all__ = ["CentredCodes", "CodeMap", "FittedCodes", "NarrowCodes", "UnsignedCodes"]
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,6 @@ class CodeMap:
         """Largest code."""
         return (1 << self.bits) - 1
 
-    def fit(self, low: torch.Tensor, high: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return scale and zero point with which the codes cover ``low .. high`` and 0; scale 1 for ``0 .. 0``."""
-        raise NotImplementedError
-
     def encode(self, x: torch.Tensor, scale: torch.Tensor, zero_point: torch.Tensor) -> torch.Tensor:
         """Return the nearest codes (halves up), int64."""
         return (torch.floor(x / scale + 0.5) + zero_point).clamp(self.low, self.high).to(torch.int64)
@@ -52,11 +50,19 @@ class CodeMap:
         return (codes - zero_point).to(torch.float64) * scale
 
 
+class FittedCodes(CodeMap, ABC):
+    """A code map whose scale and zero point follow from the range that an observer saw."""
+
+    @abstractmethod
+    def fit(self, low: torch.Tensor, high: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return scale and zero point with which the codes cover ``low .. high`` and 0; scale 1 for ``0 .. 0``."""
+
+
 def _positive(scale: torch.Tensor) -> torch.Tensor:
     return torch.where(scale > 0, scale, torch.ones_like(scale))
 
 
-class UnsignedCodes(CodeMap):
+class UnsignedCodes(FittedCodes):
     """Asymmetric: ``0 .. 2**bits - 1``, the zero point wherever the range puts it. For activations."""
 
     def fit(self, low, high):
@@ -66,7 +72,7 @@ class UnsignedCodes(CodeMap):
         return scale, torch.floor(-low / scale + 0.5).to(torch.int64)
 
 
-class CentredCodes(CodeMap):
+class CentredCodes(FittedCodes):
     """Unsigned codes whose zero point is the middle code, ``2**(bits - 1)``. For queries."""
 
     def fit(self, low, high):
@@ -76,7 +82,7 @@ class CentredCodes(CodeMap):
 
 
 @dataclass(frozen=True)
-class NarrowCodes(CodeMap):
+class NarrowCodes(FittedCodes):
     """Signed, symmetric and narrow: what the array's weight port takes. For weights, keys and values.
 
     Parameters

@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import torch
 
-from .codes import CodeMap, UnsignedCodes
+from .codes import FittedCodes, UnsignedCodes
 
 __all__ = ["Observer", "minmax", "mse", "percentile"]
 
-Observer = Callable[[torch.Tensor, CodeMap, torch.Tensor | None], tuple[torch.Tensor, torch.Tensor]]
+Observer = Callable[[torch.Tensor, FittedCodes, torch.Tensor | None], tuple[torch.Tensor, torch.Tensor]]
 
 _TAIL = 0.001  # share of the samples that the percentile observer leaves out on each side
 _SHRINKS = 64  # candidates of the MSE search
@@ -20,14 +20,14 @@ _SMALLEST = 0.2  # smallest of them, relative to the whole range
 
 
 def minmax(
-    x: torch.Tensor, codes: CodeMap, importance: torch.Tensor | None = None,
+    x: torch.Tensor, codes: FittedCodes, importance: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Cover every sample."""
     return codes.fit(x.amin(1), x.amax(1))
 
 
 def percentile(
-    x: torch.Tensor, codes: CodeMap, importance: torch.Tensor | None = None,
+    x: torch.Tensor, codes: FittedCodes, importance: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Cover all but the outermost 0.1 % of the samples on each side (nearest rank)."""
     ranked = x.sort(dim=1).values
@@ -36,7 +36,7 @@ def percentile(
 
 
 def mse(
-    x: torch.Tensor, codes: CodeMap, importance: torch.Tensor | None = None,
+    x: torch.Tensor, codes: FittedCodes, importance: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Find the range of least mean squared error.
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from vitric.golden.arith import split_signed
-from vitric.golden.quantization.codes import CentredCodes, CodeMap, NarrowCodes, UnsignedCodes
+from vitric.golden.quantization.codes import CentredCodes, FittedCodes, NarrowCodes, UnsignedCodes
 from vitric.golden.quantization.observers import minmax, mse, percentile
 from vitric.golden.quantization.quantity import check_scale, observe
 from vitric.golden.quantization.scales import FactorTooLarge, fit_multiplier
@@ -50,8 +50,8 @@ def test_narrow_codes_are_the_nearest_legal_ones(bits, plane_bits):
 def test_rejected_codes():
     with pytest.raises(ValueError, match="bits must be between 2 and 16, not 1"):
         UnsignedCodes(1)
-    with pytest.raises(NotImplementedError):
-        CodeMap(4).fit(tensor(0.0), tensor(1.0))
+    with pytest.raises(TypeError, match="abstract method fit"):
+        FittedCodes(4)
 
 
 # Observers
