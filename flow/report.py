@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["UserError", "console", "exit_code", "write_json", "write_text"]
+__all__ = ["UserError", "console", "exit_code", "write_bytes", "write_json", "write_text"]
 
 
 class UserError(Exception):
@@ -45,12 +45,17 @@ def write_text(path: str | os.PathLike, text: str) -> Path:
     UserError
         The folder or the file cannot be written.
     """
+    return write_bytes(path, text.encode())
+
+
+def write_bytes(path: str | os.PathLike, data: bytes) -> Path:
+    """Write ``data`` to ``path`` as :func:`write_text` does a text."""
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_bytes(data)
             os.replace(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)

@@ -20,7 +20,7 @@ from vitric.golden.spec.command import (
 )
 
 from .decode import Command, StreamError, decode, read_header
-from .report import UserError
+from .report import UserError, write_bytes
 from .words import pack_rows
 
 __all__ = ["ModelStream", "StreamError", "StreamWriter"]
@@ -63,17 +63,7 @@ class ModelStream:
         UserError
             The folder or the file cannot be written.
         """
-        target = Path(path)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                temporary.write_bytes(self.data)
-                os.replace(temporary, target)
-            finally:
-                temporary.unlink(missing_ok=True)
-        except OSError as error:
-            raise UserError(f"cannot write {target}: {error.strerror}") from error
+        write_bytes(path, self.data)
 
     @classmethod
     def load(cls, path: str | os.PathLike, spec: AcceleratorSpec | None = None) -> "ModelStream":
