@@ -3,7 +3,7 @@
 PYTHON ?= python3
 CONFIG ?= digits
 BOARD  ?= ulx3s
-SEED   ?= 1
+SEED   ?=
 IMAGES ?=
 WAVES  ?=
 TESTS  ?= tests
@@ -13,26 +13,26 @@ VITRIC := .venv/bin/vitric
 .PHONY: help setup sim test bitstream program train doctor clean
 
 help:  ## show this
-	@echo "make TARGET [CONFIG=$(CONFIG)] [BOARD=$(BOARD)] [SEED=$(SEED)] [IMAGES=n] [WAVES=1]"
+	@echo "make TARGET [CONFIG=$(CONFIG)] [BOARD=$(BOARD)] [SEED=n] [IMAGES=n] [WAVES=1]"
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14 | sed 's/^/  /'
 
 setup:  ## make .venv with the locked versions (every other target does this first)
 	@$(PYTHON) flow/bootstrap.py
 
 sim: setup  ## run test images through the generated hardware in Verilator and compare with golden
-	@$(VITRIC) sim --config $(CONFIG) --seed $(SEED) $(if $(IMAGES),--images $(IMAGES)) $(if $(WAVES),--waves)
+	@$(VITRIC) sim --config $(CONFIG) $(if $(SEED),--seed $(SEED)) $(if $(IMAGES),--images $(IMAGES)) $(if $(WAVES),--waves)
 
 test: setup  ## run the whole test suite; TESTS=path runs a part of it
 	@.venv/bin/python -m pytest $(TESTS)
 
 bitstream: setup  ## synthesize, place and route: writes a .bit and a report
-	@$(VITRIC) bitstream --config $(CONFIG) --board $(BOARD) --seed $(SEED)
+	@$(VITRIC) bitstream --config $(CONFIG) --board $(BOARD) $(if $(SEED),--seed $(SEED))
 
 program: setup  ## load the bitstream into the board
 	@$(VITRIC) program --config $(CONFIG) --board $(BOARD)
 
 train: setup  ## train a float ViT on the digits
-	@$(VITRIC) train --config $(CONFIG) --seed $(SEED)
+	@$(VITRIC) train --config $(CONFIG) $(if $(SEED),--seed $(SEED))
 
 doctor: setup  ## show each tool, its version and where it came from
 	@$(VITRIC) doctor
