@@ -26,7 +26,7 @@ __all__ = ["accuracy", "area", "frequency", "main"]
 
 CODES = (  # kind, bits, step
     ("uniform", 8, 1 / 255), ("uniform", 8, 0.5 / 255), ("uniform", 4, 0.25 / 15),
-    ("log2", 4, 1.0), ("log_sqrt2", 5, 1.0),
+    ("log2", 4, 1.0), ("log_sqrt2", 5, 1.0), ("twin_uniform", 4, 2**-4 / 7), ("twin_uniform", 8, 2**-3 / 127),
 )
 ROW_LENGTH, SIGMA, ROWS = 197, 1.5, 2000
 
@@ -41,13 +41,16 @@ tee -q -o stat.json stat -json
 
 def accuracy(kind: str, out_bits: int, step: float, *, seed: int = 1) -> dict:
     """Return the mean row error of one code and its floor."""
-    spec = SoftmaxSpec(lanes=8, max_length=256, kind=kind, out_bits=out_bits)
+    twin_shift = round(-math.log2(step * (2 ** (out_bits - 1) - 1))) if kind == "twin_uniform" else None
+    spec = SoftmaxSpec(lanes=8, max_length=256, kind=kind, out_bits=out_bits, twin_shift=twin_shift)
     unit = 1 << spec.frac_bits
     offset = uniform_offset(step, spec)
     logits = torch.randn(ROWS, ROW_LENGTH, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * SIGMA
     p = torch.softmax(logits, -1)
     exact = p * 2 ** (offset / unit)
-    if kind != "uniform":
+    if kind == "twin_uniform":
+        exact = (exact.unsqueeze(-1) - torch.tensor(spec.code_values)).abs().argmin(-1)
+    elif kind != "uniform":
         exact = -torch.log2(exact) * (2 if kind == "log_sqrt2" else 1)
     floor_codes = torch.floor(exact + 0.5).clamp(0, spec.code_max).to(torch.int64)
     codes = softmax(torch.floor(logits * math.log2(math.e) * unit + 0.5).to(torch.int64), spec, offset=offset)

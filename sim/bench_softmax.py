@@ -44,7 +44,7 @@ def _scores(random: Random, length: int) -> list[int]:
 def _stimulus(random: Random, lengths: list[int]) -> tuple[list[int], list[int]]:
     """Input and output words of random rows."""
     offsets = 1 << SPEC.offset_bits - 1
-    usual = (0, 10 * UNIT) if SPEC.kind == "uniform" else (-UNIT, 2 * UNIT)
+    usual = (-UNIT, 2 * UNIT) if SPEC.logarithmic else (0, 10 * UNIT)
     sent, expected = [], []
     for length in lengths:
         x = torch.tensor([_scores(random, length) for _ in range(SPEC.lanes)])

@@ -42,7 +42,7 @@ def softmax(x: torch.Tensor, spec: SoftmaxSpec, *, offset: int) -> torch.Tensor:
         A score does not fit its width.
     """
     u = x - row_norm(x, spec, offset=offset)
-    if spec.kind != "uniform":
+    if spec.logarithmic:
         return saturate(round_shift(-u, spec.code_shift), 0, spec.code_max)
     unit = 1 << spec.frac_bits
     table = torch.tensor(spec.code_table)
@@ -104,7 +104,7 @@ def dequantize(codes: torch.Tensor, spec: SoftmaxSpec, *, offset: int) -> torch.
     """Return the probabilities that ``codes`` stand for, float64 (for error measurements, not for lowering)."""
     assert_integer(codes=codes)
     step = 2.0 ** (-offset / (1 << spec.frac_bits))
-    if spec.kind == "uniform":
-        return codes.to(torch.float64) * step
+    if not spec.logarithmic:
+        return torch.tensor(spec.code_values)[codes].to(torch.float64) * step
     octaves = codes.to(torch.float64) / (2 if spec.kind == "log_sqrt2" else 1)
     return torch.where(codes == spec.code_max, torch.zeros_like(octaves), step * torch.exp2(-octaves))

@@ -8,6 +8,7 @@ front of the accumulator has a few inputs per bit instead of one per octave. ``d
 the formulas and the error.
 """
 
+import bisect
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,7 @@ from .check import check_choice, check_int
 
 __all__ = ["BLOCK_BITS", "BLOCK_OCTAVES", "KINDS", "SoftmaxSpec"]
 
-KINDS = ("uniform", "log2", "log_sqrt2")
+KINDS = ("uniform", "log2", "log_sqrt2", "twin_uniform")
 BLOCK_BITS = 3  # an exponent block is 2**3 octaves
 BLOCK_OCTAVES = 1 << BLOCK_BITS
 
@@ -46,8 +47,12 @@ class SoftmaxSpec:
         Width of an unsigned output code; 2..8.
     kind : str
         ``"uniform"``: probability = code * step. ``"log2"``: step * 2**-code. ``"log_sqrt2"``: step * 2**(-code / 2).
-        In both logarithmic kinds the top code ``2**out_bits - 1`` means zero.
+        In both logarithmic kinds the top code ``2**out_bits - 1`` means zero. ``"twin_uniform"`` (PTQ4ViT, Yuan et al.
+        2022): with ``q = 2**(out_bits - 1)``, a code below q stands for code * step and any other one for
+        (code - q) * 2**twin_shift * step, so the upper bit chooses between a fine and a coarse range.
         The step is ``2**(-offset / 2**frac_bits)``; the offset comes with the row.
+    twin_shift : int, optional
+        For ``"twin_uniform"`` only, and needed there: octaves between its two steps; 1..12.
     """
 
     lanes: int
@@ -56,6 +61,7 @@ class SoftmaxSpec:
     frac_bits: int = 8
     out_bits: int = 8
     kind: str = "uniform"
+    twin_shift: int | None = None
 
     def __post_init__(self) -> None:
         check_int("lanes", self.lanes, 1, 64)
@@ -64,6 +70,15 @@ class SoftmaxSpec:
         check_int("score_bits", self.score_bits, self.frac_bits + 1, 24)
         check_int("out_bits", self.out_bits, 2, 8)
         check_choice("kind", self.kind, KINDS)
+        if self.kind == "twin_uniform":
+            check_int("twin_shift", self.twin_shift, 1, 12)
+        elif self.twin_shift is not None:
+            raise ValueError(f"twin_shift must be None unless kind is 'twin_uniform', not {self.twin_shift!r}")
+
+    @property
+    def logarithmic(self) -> bool:
+        """Whether a code is a logarithm; otherwise it comes from :attr:`code_table`."""
+        return self.kind in ("log2", "log_sqrt2")
 
     # Widths
 
@@ -175,11 +190,28 @@ class SoftmaxSpec:
         return tuple(m + self.log2_correction[m >> drop] for m in range(1 << self.frac_bits))
 
     @cached_property
+    def code_values(self) -> tuple[int, ...]:
+        """What each code of a kind with a table stands for, in steps."""
+        codes = range(1 << self.out_bits)
+        if self.kind != "twin_uniform":
+            return tuple(codes)
+        fine = 1 << self.out_bits - 1
+        return tuple(code if code < fine else code - fine << self.twin_shift for code in codes)
+
+    @cached_property
     def code_table(self) -> tuple[int, ...]:
-        """Uniform codes ``min(floor(2**(u / 2**frac_bits) + 1/2), code_max)`` of u from 0 to below out_bits octaves."""
+        """Codes of u from 0 to below as many octaves as the largest value has bits.
+
+        The code is the one whose value is nearest to ``2**(u / 2**frac_bits)``; a tie goes to the larger value, and
+        equal values to the smaller code (the fine range).
+        """
+        lowest = {value: code for code, value in reversed(list(enumerate(self.code_values)))}
+        values = sorted(lowest)
+        middles = [(low + high) / 2 for low, high in zip(values, values[1:], strict=False)]
         unit = 1 << self.frac_bits
         return tuple(
-            min(math.floor(2.0 ** (u / unit) + 0.5), self.code_max) for u in range(self.out_bits * unit)
+            lowest[values[bisect.bisect_right(middles, 2.0 ** (u / unit))]]
+            for u in range(values[-1].bit_length() * unit)
         )
 
     # Timing
@@ -189,9 +221,9 @@ class SoftmaxSpec:
         """Cycles from the transfer of the last beat of a row to valid output of its first, without stalls.
 
         Two for the sum, one per lane and five for the norms (the lanes share one logarithm), then the switch to
-        the new row, subtraction, table (uniform only) and output register.
+        the new row, subtraction, table (not for the logarithmic kinds) and output register.
         """
-        return self.lanes + (11 if self.kind == "uniform" else 10)
+        return self.lanes + (10 if self.logarithmic else 11)
 
     @property
     def interval(self) -> int:

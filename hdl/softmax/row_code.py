@@ -23,13 +23,13 @@ def code_layout(spec: SoftmaxSpec) -> data.StructLayout:
 class RowCode(wiring.Component):
     """Codes of a row: with ``u = x - norm``, ``round(2**u)`` from a table, or ``-u`` in whole or half octaves.
 
-    Uniform: ``spec.code_table`` for ``0 <= u < out_bits`` octaves (one memory per two lanes), 1 for the octave below
-    0, 0 further down, the largest code above. Logarithmic: ``(norm - x) >> spec.code_shift``, saturated; the norm
-    already holds the half that makes this a rounding.
+    Uniform and twin-uniform: ``spec.code_table`` from u = 0 on (one memory per two lanes), 1 for the octave below 0,
+    0 further down, the largest code beyond the table. Logarithmic: ``(norm - x) >> spec.code_shift``, saturated; the
+    norm already holds the half that makes this a rounding.
 
     *Handshake*: rules 1 to 4. One beat of norms serves the beats of ``i`` up to ``last``.
 
-    *Latency* from a score to its code, the norms being there: 3 cycles (uniform) or 2. *Interval* 1 cycle.
+    *Latency* from a score to its code, the norms being there: 3 cycles (with a table) or 2. *Interval* 1 cycle.
 
     Parameters
     ----------
@@ -56,10 +56,10 @@ class RowCode(wiring.Component):
     @property
     def latency(self) -> int:
         """Cycles from a score to its code."""
-        return 3 if self.spec.kind == "uniform" else 2
+        return 2 if self.spec.logarithmic else 3
 
     def elaborate(self, platform):
-        """Return the module: the stages *subtract*, *table* (uniform only) and *output* advance together."""
+        """Return the module: the stages *subtract*, *table* (where there is one) and *output* advance together."""
         m = Module()
         spec = self.spec
         advance = Signal()
@@ -86,7 +86,7 @@ class RowCode(wiring.Component):
 
         for lane in range(spec.lanes):
             x, code = self.i.p.x[lane], self.o.p.code[lane]
-            if spec.kind != "uniform":
+            if spec.logarithmic:
                 width = max(spec.norm_bits, spec.code_shift + spec.out_bits) + 1
                 below = Signal(signed(width), name=f"below_{lane}", reset_less=True)
                 steps = below[spec.code_shift:]

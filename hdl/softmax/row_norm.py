@@ -93,7 +93,7 @@ class RowNorm(wiring.Component):
         ]
 
         # The block and the offset travel beside the sum; the offset is the same for all lanes of the row.
-        rounding = 0 if spec.kind == "uniform" else 1 << spec.code_shift - 1
+        rounding = 1 << spec.code_shift - 1 if spec.logarithmic else 0
         valid, ends = running, final
         block, offset = Array(held.block)[lane], held.offset
         for stage in ("picked", "coarse", "fine"):

@@ -16,8 +16,9 @@ __all__ = ["Softmax"]
 class Softmax(wiring.Component):
     """Base-2 softmax ``2**x / sum(2**x)`` over rows, ``lanes`` rows side by side, as integer codes.
 
-    ``code = clamp(round(2**(x - norm)))`` or, for the logarithmic kinds, ``clamp(round(norm - x))`` in octaves or
-    half octaves, with ``norm = log2(sum(2**x)) - offset``. Rounding is half up. No multiplier, no divider.
+    ``code = clamp(round(2**(x - norm)))``, or the nearest twin-uniform code, or, for the logarithmic kinds,
+    ``clamp(round(norm - x))`` in octaves or half octaves, with ``norm = log2(sum(2**x)) - offset``. Rounding is half
+    up. No multiplier, no divider.
 
     *Handshake*: rules 1 to 4. A beat holds one score of each lane; a row is 1 to ``spec.max_length`` beats and ends
     with ``last``. ``offset`` is read with the last beat. Codes leave in the same order with the same ``last``. While
@@ -42,7 +43,7 @@ class Softmax(wiring.Component):
     Notes
     -----
     *Not done*: rows longer than ``max_length`` are not detected; the input then stalls for ever once the row buffer is
-    full. Masked positions are given the lowest score by the producer. Twin-uniform codes are not offered.
+    full. Masked positions are given the lowest score by the producer.
     """
 
     def __init__(self, spec: SoftmaxSpec):

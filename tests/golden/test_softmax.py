@@ -127,17 +127,22 @@ def test_codes_do_not_depend_on_the_longest_row(x):
 def float_codes(p, spec, offset):
     """Codes of an exact softmax: the floor of the error."""
     p = p * 2 ** (offset / UNIT)
-    if spec.kind != "uniform":
+    if spec.kind == "twin_uniform":
+        values = torch.tensor(spec.code_values, dtype=torch.float64)
+        return (p.unsqueeze(-1) - values).abs().argmin(-1)
+    if spec.logarithmic:
         p = -torch.log2(p) * (2 if spec.kind == "log_sqrt2" else 1)
     return torch.floor(p + 0.5).clamp(0, spec.code_max).to(torch.int64)
 
 
 @pytest.mark.parametrize(("kind", "out_bits", "step", "floor"), [
     ("uniform", 8, 1 / 255, 0.175), ("uniform", 8, 0.5 / 255, 0.095), ("log2", 4, 1, 0.175), ("log_sqrt2", 5, 1, 0.087),
+    ("twin_uniform", 4, 2 ** -4 / 7, 0.349), ("twin_uniform", 8, 2 ** -3 / 127, 0.050),
 ])
 def test_row_error_is_near_the_floor_of_the_code(kind, out_bits, step, floor):
     logits, x = gaussian_scores(400, 197, 1.5, seed=1)
-    spec = SoftmaxSpec(lanes=8, max_length=256, out_bits=out_bits, kind=kind)
+    twin = {"twin_shift": round(math.log2(1 / step / (2 ** (out_bits - 1) - 1)))} if kind == "twin_uniform" else {}
+    spec = SoftmaxSpec(lanes=8, max_length=256, out_bits=out_bits, kind=kind, **twin)
     offset = uniform_offset(step, spec)
     p = torch.softmax(logits, -1)
 
@@ -176,12 +181,13 @@ def test_longest_row_fits_the_sum():
 
 @given(rows(), st.sampled_from(KINDS), st.integers(2, 8))
 def test_order_is_kept(x, kind, out_bits):
-    spec = SoftmaxSpec(lanes=1, max_length=256, out_bits=out_bits, kind=kind)
-    codes = softmax(x, spec, offset=uniform_offset(1 / spec.code_max, spec) if kind == "uniform" else 0)
+    twin = {"twin_shift": 3} if kind == "twin_uniform" else {}
+    spec = SoftmaxSpec(lanes=1, max_length=256, out_bits=out_bits, kind=kind, **twin)
+    codes = softmax(x, spec, offset=0 if spec.logarithmic else uniform_offset(1 / spec.code_values[-1], spec))
     sorted_codes = codes[x.argsort()]
     assert 0 <= int(codes.min()) and int(codes.max()) <= spec.code_max
     steps = sorted_codes.diff()
-    assert (steps >= 0).all() if kind == "uniform" else (steps <= 0).all()
+    assert (steps <= 0).all() if spec.logarithmic else (steps >= 0).all()
 
 
 @given(rows(), st.integers(-6, 6))

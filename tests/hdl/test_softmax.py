@@ -18,6 +18,10 @@ from tests.hdl.stream_kit import STALLS, interval, latency, receive, run, send, 
 SMALL = {"score_bits": 4, "frac_bits": 2}
 
 
+def of_kind(kind):
+    return {"kind": kind, "twin_shift": 3} if kind == "twin_uniform" else {"kind": kind}
+
+
 def beats(spec, rows, seed=0):
     """Input and expected output beats of ``rows``, pairs of scores ``[lanes][n]`` and offset.
 
@@ -53,7 +57,7 @@ def random_rows(spec, lengths, seed):
                 else rng.choice((-half, half - 1)) if temper == "ends"
                 else max(-half, min(half - 1, round(rng.gauss(centre, sigma)))) for _ in range(length)
             ])
-        low, high = (0, 10 * unit) if spec.kind == "uniform" else (-unit, 2 * unit)
+        low, high = (-unit, 2 * unit) if spec.logarithmic else (0, 10 * unit)
         yield lanes, rng.choice((rng.randint(low, high), rng.randint(low, high), -32 * unit, 32 * unit - 1))
 
 
@@ -66,7 +70,7 @@ def check(spec, rows, **stalls):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_exhaustive_rows_of_one_and_two(kind):
-    spec = SoftmaxSpec(lanes=16, max_length=2, out_bits=3, kind=kind, **SMALL)
+    spec = SoftmaxSpec(lanes=16, max_length=2, out_bits=3, **of_kind(kind), **SMALL)
     scores = list(range(-8, 8))
     rows = []
     for offset in (-5, 0, 3, 10, 11, 12):
@@ -93,6 +97,9 @@ def test_random_rows_with_stalls(send_stall, receive_stall):
     {"lanes": 3, "max_length": 40, "kind": "log2", "out_bits": 4},
     {"lanes": 3, "max_length": 40, "kind": "log_sqrt2", "out_bits": 5},
     {"lanes": 2, "max_length": 40, "kind": "log_sqrt2", "frac_bits": 2, "out_bits": 8},
+    {"lanes": 3, "max_length": 40, "kind": "twin_uniform", "out_bits": 4, "twin_shift": 4},
+    {"lanes": 2, "max_length": 40, "kind": "twin_uniform", "out_bits": 8, "twin_shift": 12, "frac_bits": 4},
+    {"lanes": 1, "max_length": 40, "kind": "twin_uniform", "out_bits": 2, "twin_shift": 1},
 ], ids=str)
 def test_other_parameters(parameters):
     spec = SoftmaxSpec(**parameters)
@@ -114,7 +121,7 @@ def test_longest_row_of_largest_terms_and_rising_maximum():
 @pytest.mark.parametrize("lanes", [1, 4, 7])
 @pytest.mark.parametrize("length", [1, 16, 29])
 def test_latency_and_interval(kind, lanes, length):
-    spec = SoftmaxSpec(lanes=lanes, max_length=32, kind=kind)
+    spec = SoftmaxSpec(lanes=lanes, max_length=32, **of_kind(kind))
     count = 12
     checkers = check(spec, random_rows(spec, [length] * count, 3))
     i, o = checkers["i"].transfers, checkers["o"].transfers
@@ -212,7 +219,7 @@ def test_latency_and_interval_of_the_parts(lanes):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_latency_of_the_codes(kind):
-    spec = SoftmaxSpec(lanes=2, max_length=16, kind=kind)
+    spec = SoftmaxSpec(lanes=2, max_length=16, **of_kind(kind))
     dut = RowCode(spec)
     got = []
 

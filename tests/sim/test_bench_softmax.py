@@ -15,6 +15,7 @@ def bench(spec, folder, dut=None, **options):
 
 @pytest.mark.parametrize("spec", [
     SoftmaxSpec(lanes=4, max_length=65), SoftmaxSpec(lanes=3, max_length=20, out_bits=5, kind="log_sqrt2"),
+    SoftmaxSpec(lanes=2, max_length=20, out_bits=4, kind="twin_uniform", twin_shift=4),
 ], ids=lambda spec: spec.kind)
 def test_softmax(spec, tmp_path):
     assert len(bench(spec, tmp_path).tests) == 26
