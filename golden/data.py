@@ -8,7 +8,10 @@ import torch
 from .spec.check import check_choice
 from .spec.vit import PIXEL_MAX, VitConfig
 
-__all__ = ["SPLITS", "DigitsData", "check_images", "digits"]
+__all__ = ["DATASETS", "SPLITS", "ImageData", "check_images", "dataset", "digits"]
+
+DATASETS = ("digits", "fashion")
+"""Data sets that configurations name."""
 
 SPLITS = ("train", "test")
 
@@ -19,7 +22,7 @@ _PIXEL_DTYPES = (torch.uint8, torch.int16, torch.int32, torch.int64)
 
 
 @dataclass(frozen=True)
-class DigitsData:
+class ImageData:
     """Images and labels of one split; indexing gives images: ``digits("train")[:64]`` is a uint8 tensor.
 
     Attributes
@@ -27,9 +30,9 @@ class DigitsData:
     split
         ``"train"`` or ``"test"``.
     images
-        Pixel codes 0 to 255, uint8 [count, 1, 8, 8].
+        Pixel codes 0 to 255, uint8 [count, channels, height, width].
     labels
-        Digits 0 to 9, int64 [count].
+        Classes from 0, int64 [count].
     """
 
     split: str
@@ -44,7 +47,7 @@ class DigitsData:
 
 
 @cache
-def digits(split: str) -> DigitsData:
+def digits(split: str) -> ImageData:
     """Return scikit-learn's 8x8 handwritten digits: 1437 images in ``"train"``, 360 in ``"test"``.
 
     The test split is stratified by class and fixed (``train_test_split`` with ``test_size=0.2, random_state=0``);
@@ -69,7 +72,23 @@ def digits(split: str) -> DigitsData:
     images, labels = parts[SPLITS.index(split)], parts[2 + SPLITS.index(split)]
     values = torch.from_numpy(images).to(torch.int64)
     pixels = (values * PIXEL_MAX + _DIGITS_MAX // 2) // _DIGITS_MAX
-    return DigitsData(split, pixels.to(torch.uint8).unsqueeze(1), torch.from_numpy(labels).to(torch.int64))
+    return ImageData(split, pixels.to(torch.uint8).unsqueeze(1), torch.from_numpy(labels).to(torch.int64))
+
+
+def dataset(name: str, split: str) -> ImageData:
+    """Return one split of a data set of :data:`DATASETS`: :func:`digits` or :func:`~vitric.golden.idx.fashion`.
+
+    Raises
+    ------
+    ValueError
+        There is no such data set or split, or it is not installed.
+    """
+    check_choice("data set", name, DATASETS)
+    if name == "digits":
+        return digits(split)
+    from .idx import fashion  # reads files in terms of this module
+
+    return fashion(split)
 
 
 def check_images(images: torch.Tensor, config: VitConfig) -> None:

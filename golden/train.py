@@ -13,7 +13,7 @@ from types import MappingProxyType
 import torch
 from torch.nn import functional
 
-from .data import DigitsData, digits
+from .data import ImageData, digits
 from .spec.check import check_choice, check_int
 from .spec.vit import VitConfig
 from .vit import VisionTransformer
@@ -122,7 +122,7 @@ def augment(images: torch.Tensor, recipe: Recipe, generator: torch.Generator) ->
 
 
 @torch.no_grad()
-def accuracy(model: Callable[[torch.Tensor], torch.Tensor], data: DigitsData) -> float:
+def accuracy(model: Callable[[torch.Tensor], torch.Tensor], data: ImageData) -> float:
     """Return the share of ``data``'s images, 0 to 1, whose largest logit is the label's."""
     return int((model(data.images).argmax(dim=1) == data.labels).sum()) / len(data)
 
@@ -136,7 +136,7 @@ def _optimizer(model: VisionTransformer, recipe: Recipe) -> torch.optim.Optimize
 
 def fit(
     model: VisionTransformer,
-    data: DigitsData,
+    data: ImageData,
     recipe: Recipe,
     *,
     forward: Callable[[torch.Tensor], torch.Tensor] | None = None,

@@ -8,7 +8,7 @@ from torch.nn import functional
 from vitric.flow.report import UserError
 from vitric.flow.train import train_command
 from vitric.golden.checkpoint import load_float, read_about
-from vitric.golden.data import DigitsData, digits
+from vitric.golden.data import ImageData, digits
 from vitric.golden.spec.vit import VIT_CONFIGS
 from vitric.golden.train import RECIPES, Recipe, accuracy, augment, recipe_for, train
 
@@ -42,7 +42,7 @@ def test_training_learns_and_reports():
 
 def test_accuracy_counts():
     images = torch.zeros(4, 1, 8, 8, dtype=torch.uint8)
-    data = DigitsData("test", images, torch.tensor([3, 1, 3, 3]))
+    data = ImageData("test", images, torch.tensor([3, 1, 3, 3]))
     assert accuracy(lambda _: functional.one_hot(torch.full((4,), 3), 10), data) == 0.75
 
 
