@@ -1,4 +1,4 @@
-"""`vitric train`: a float ViT on the digits, with a progress bar, a checkpoint and a model card.
+"""`vitric train`: a float ViT from scratch, with a progress bar, a checkpoint and a model card.
 
 What the user can put right (an unknown config, a number out of range, a file that cannot be written) raises
 :exc:`~vitric.flow.report.UserError`. torch is imported where it is used, so that ``--help`` is quick.
@@ -17,8 +17,18 @@ from .report import UserError, console, write_json, write_text
 __all__ = ["train_command"]
 
 
+_DATA = {
+    "digits": ("8x8 digits", "The 8x8 handwritten digits of scikit-learn (`load_digits`; UCI \"Optical Recognition of "
+               "Handwritten Digits\"), split by `vitric.golden.data.digits`:"),
+    "fashion": ("Fashion-MNIST", "Fashion-MNIST (Xiao, Rasul and Vollgraf 2017; MIT licence), 28x28 grey images of "
+                "clothes, as `vitric.golden.idx.fashion` reads it:"),
+}  # title and description in the model card
+
+
 def train_command(
-    config: Annotated[str, typer.Option(help="Named ViT config that takes the 8x8 digits: tiny or digits.")] = "digits",
+    config: Annotated[
+        str, typer.Option(help="Named ViT config: tiny or digits (8x8 digits), fashion (Fashion-MNIST).")
+    ] = "digits",
     epochs: Annotated[
         int | None, typer.Option(help="Passes over the training split; by default as in the config's recipe.")
     ] = None,
@@ -30,7 +40,7 @@ def train_command(
         Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON; - is stdout.")
     ] = None,
 ) -> None:
-    """Train a float ViT on the digits' training split; report accuracy on the test split once, at the end.
+    """Train a float ViT on its data set's training split; report accuracy on the test split once, at the end.
 
     Writes the checkpoint and, beside it, a model card (*.md), each whole or not at all.
     """
@@ -52,7 +62,10 @@ def train_command(
         raise UserError(f"cannot write {path}: {error.strerror}") from error
 
     started = time.process_time()
-    model = _train_with_progress(config, vit, recipe)
+    try:
+        model = _train_with_progress(config, vit, recipe)
+    except ValueError as error:  # the data set
+        raise UserError(str(error)) from error
     figures = _figures(config, recipe, model, time.process_time() - started)
     _write(path, model, figures)
     if json_file is not None:
@@ -81,18 +94,19 @@ def _figures(name, recipe, model, seconds):
     from dataclasses import asdict
 
     import torch
-    from vitric.golden.data import digits
+    from vitric.golden.data import dataset
     from vitric.golden.train import accuracy
 
+    train, test = (dataset(recipe.data, split) for split in ("train", "test"))
     return {
         "config": name,
         "recipe": asdict(recipe),
         "parameters": model.config.num_parameters,
         "macs_per_image": model.config.total_macs,
-        "train_images": len(digits("train")),
-        "test_images": len(digits("test")),
-        "train_accuracy": accuracy(model, digits("train")),
-        "test_accuracy": accuracy(model, digits("test")),
+        "train_images": len(train),
+        "test_images": len(test),
+        "train_accuracy": accuracy(model, train),
+        "test_accuracy": accuracy(model, test),
         "seconds": round(seconds, 1),
         "torch": torch.__version__,
         "python": ".".join(map(str, sys.version_info[:3])),
@@ -124,13 +138,19 @@ def _card(path, vit, figures):
         ("multiply-accumulates per image", f"{figures['macs_per_image']:,}"),
         ("test accuracy", f"{figures['test_accuracy']:.2%}".replace("%", " %")),
         ("training accuracy", f"{figures['train_accuracy']:.2%}".replace("%", " %")),
-        ("training time", f"{figures['seconds']:.0f} s of one CPU thread"),
+        ("training time", f"{figures['seconds']:.0f} s of CPU, {recipe['threads']} threads"),
         ("torch, Python", f"{figures['torch']}, {figures['python']}"),
     ]
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
     settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in recipe.items())
-    settings = "\n".join(wrap(f"weights: {settings}.", width=110))
-    return f"""# {path.stem}: float Vision Transformer for 8x8 digits
+    settings = "\n".join(wrap(
+        "**Training.** AdamW, linear warm-up and cosine decay, random shift, rotation, scale and mirroring, running "
+        f"average of the weights: {settings}.", width=110))
+    title, data = _DATA[recipe["data"]]
+    data = "\n".join(wrap(
+        f"**Data.** {data} {figures['train_images']} images for training and {figures['test_images']} for the test. "
+        "The test split was read once, after training; settings were chosen on a part of the training split.", width=110))
+    return f"""# {path.stem}: float Vision Transformer for {title}
 
 Made by
 
@@ -142,12 +162,8 @@ vitric train --config {figures['config']} --epochs {recipe['epochs']} --seed {re
 |---|---|
 {table}
 
-**Data.** The 8x8 handwritten digits of scikit-learn (`load_digits`; UCI "Optical Recognition of Handwritten
-Digits"), {figures['train_images']} images for training and {figures['test_images']} for the test, split by
-`vitric.golden.data.digits`. The test split was read once, after training; settings were chosen on a part of the
-training split.
+{data}
 
-**Training.** AdamW, linear warm-up and cosine decay, random shift, rotation and scale, running average of the
 {settings}
 The same command gives the same weights on one machine and torch version.
 

@@ -1,4 +1,4 @@
-"""Training of the float ViT on the digits: seeded, on one CPU thread, the same weights for the same seed.
+"""Training of the float ViT: seeded, on a stated number of CPU threads, the same weights for the same seed.
 
 The test split is read once, after the last step. Nothing is selected on it: the last weights (their running
 average, see :attr:`Recipe.average`) are the result.
@@ -13,7 +13,7 @@ from types import MappingProxyType
 import torch
 from torch.nn import functional
 
-from .data import ImageData, digits
+from .data import DATASETS, ImageData, dataset
 from .spec.check import check_choice, check_int
 from .spec.vit import VitConfig
 from .vit import VisionTransformer
@@ -48,6 +48,12 @@ class Recipe:
         Largest augmentation: pixels along each axis, degrees, relative size.
     average
         Decay per step of the running average of the weights that is the result.
+    flip
+        Mirror half of the images.
+    data
+        Name of the data set, one of :data:`~vitric.golden.data.DATASETS`.
+    threads
+        CPU threads, 1 to 64. Another number may give other weights.
     """
 
     epochs: int
@@ -61,11 +67,16 @@ class Recipe:
     rotation: float = 10.0
     scale: float = 0.1
     average: float = 0.995
+    flip: bool = False
+    data: str = "digits"
+    threads: int = 1
 
     def __post_init__(self):
         check_int("epochs", self.epochs, 1, 10_000)
         check_int("seed", self.seed, 0, 2**31 - 1)
         check_int("batch_size", self.batch_size, 1, 4096)
+        check_int("threads", self.threads, 1, 64)
+        check_choice("data set", self.data, DATASETS)
         for name, low, high in _RANGES:
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"{name} must be between {low} and {high}, not {getattr(self, name)!r}")
@@ -81,6 +92,10 @@ class Recipe:
 RECIPES: Mapping[str, Recipe] = MappingProxyType({
     "tiny": Recipe(epochs=300, learning_rate=6e-3, shift=0.5, rotation=8.0, scale=0.08),
     "digits": Recipe(epochs=150),
+    "fashion": Recipe(
+        data="fashion", epochs=40, batch_size=128, learning_rate=2e-3, label_smoothing=0.1, shift=1.5, rotation=0.0,
+        scale=0.05, average=0.999, flip=True, threads=2,
+    ),
 })
 """Recipe of each config that can be trained, chosen on a part of the training split."""
 
@@ -97,20 +112,25 @@ def recipe_for(name: str, **changes: int | float) -> Recipe:
     return replace(RECIPES[name], **changes)
 
 
-def _check_trainable(config):
-    if (config.image_size, config.in_chans, config.num_classes) != (8, 1, 10):
+def _check_trainable(config, data):
+    size, channels, classes = data.images.shape[-1], data.images.shape[1], int(data.labels.max()) + 1
+    if (config.image_size, config.in_chans, config.num_classes) != (size, channels, classes):
         raise ValueError(
-            f"training on the digits needs a config with image_size 8, in_chans 1 and num_classes 10, not "
-            f"image_size {config.image_size}, in_chans {config.in_chans} and num_classes {config.num_classes}"
+            f"training on these images needs a config with image_size {size}, in_chans {channels} and num_classes "
+            f"{classes}, not image_size {config.image_size}, in_chans {config.in_chans} and num_classes "
+            f"{config.num_classes}"
         )
 
 
 def augment(images: torch.Tensor, recipe: Recipe, generator: torch.Generator) -> torch.Tensor:
     """Return pixels [B, C, S, S] (any dtype) each rotated, scaled and shifted at random, as float32, bilinear.
 
-    What enters from outside the image is 0, the background of the digits.
+    What enters from outside the image is 0, the background of the digits and of Fashion-MNIST.
     """
     count, size = len(images), images.shape[-1]
+    if recipe.flip:
+        mirrored = torch.rand(count, 1, 1, 1, generator=generator) < 0.5
+        images = torch.where(mirrored, images.flip(-1), images)
     uniform = torch.rand(count, 4, generator=generator) * 2 - 1  # [B, 4] in -1..1
     angle = uniform[:, 0] * radians(recipe.rotation)
     scale = 1 + uniform[:, 1] * recipe.scale
@@ -123,8 +143,9 @@ def augment(images: torch.Tensor, recipe: Recipe, generator: torch.Generator) ->
 
 @torch.no_grad()
 def accuracy(model: Callable[[torch.Tensor], torch.Tensor], data: ImageData) -> float:
-    """Return the share of ``data``'s images, 0 to 1, whose largest logit is the label's."""
-    return int((model(data.images).argmax(dim=1) == data.labels).sum()) / len(data)
+    """Return the share of ``data``'s images, 0 to 1, whose largest logit is the label's; 500 images at a time."""
+    batches = zip(data.images.split(500), data.labels.split(500), strict=True)
+    return sum(int((model(images).argmax(dim=1) == labels).sum()) for images, labels in batches) / len(data)
 
 
 def _optimizer(model: VisionTransformer, recipe: Recipe) -> torch.optim.Optimizer:
@@ -191,22 +212,23 @@ def _update_average(averaged, model, decay):
 def train(
     config: VitConfig, recipe: Recipe, *, on_epoch: Callable[[int, float, float], None] | None = None
 ) -> VisionTransformer:
-    """Return a model of ``config`` trained on the digits' training split, in evaluation mode.
+    """Return a model of ``config`` trained on the training split of ``recipe.data``, in evaluation mode.
 
-    Runs on one thread and leaves torch's global random state and thread count as they were. Equal arguments give
-    equal weights on one machine and torch version.
+    Runs on ``recipe.threads`` threads and leaves torch's global random state and thread count as they were. Equal
+    arguments give equal weights on one machine and torch version.
 
     Raises
     ------
     ValueError
-        ``config`` does not take the digits.
+        ``config`` does not take the images of ``recipe.data``, or that is not installed.
     """
-    _check_trainable(config)
+    data = dataset(recipe.data, "train")
+    _check_trainable(config, data)
     threads = torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        torch.set_num_threads(1)
+        torch.set_num_threads(recipe.threads)
         try:
-            return fit(VisionTransformer(config), digits("train"), recipe, on_epoch=on_epoch)
+            return fit(VisionTransformer(config), data, recipe, on_epoch=on_epoch)
         finally:
             torch.set_num_threads(threads)

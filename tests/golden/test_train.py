@@ -72,6 +72,15 @@ def test_augmentation_stays_within_its_bounds():
     torch.testing.assert_close(turned, turned.rot90(2, (2, 3)), rtol=0, atol=1e-3)
 
 
+def test_flip_mirrors_half_of_the_images():
+    images = torch.arange(64, dtype=torch.uint8).reshape(1, 1, 8, 8).expand(200, 1, 8, 8)
+    still = Recipe(epochs=1, shift=0.0, rotation=0.0, scale=0.0, flip=True)
+    flipped = augment(images, still, torch.Generator().manual_seed(0))
+    mirrored = [index for index, image in enumerate(flipped) if torch.allclose(image, images[0].flip(-1).float())]
+    others = [index for index, image in enumerate(flipped) if torch.allclose(image, images[0].float(), atol=1e-3)]
+    assert len(mirrored) + len(others) == 200 and 70 < len(mirrored) < 130
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
@@ -81,6 +90,8 @@ def test_augmentation_stays_within_its_bounds():
         ({"batch_size": 0}, ValueError, "batch_size must be between"),
         ({"learning_rate": 0.0}, ValueError, "learning_rate must be"),
         ({"average": 1.0}, ValueError, "average must be"),
+        ({"data": "cifar"}, ValueError, "data set must be one of"),
+        ({"threads": 0}, ValueError, "threads must be between"),
         ({"label_smoothing": float("nan")}, ValueError, "label_smoothing must be"),
     ],
 )
@@ -90,13 +101,12 @@ def test_illegal_recipe(change, error, message):
 
 
 def test_recipes():
-    assert set(RECIPES) == {"tiny", "digits"}
+    assert set(RECIPES) == {"tiny", "digits", "fashion"}
     assert recipe_for("tiny") == RECIPES["tiny"]
     changed = recipe_for("digits", epochs=3, seed=9)
     assert (changed.epochs, changed.seed, changed.learning_rate) == (3, 9, RECIPES["digits"].learning_rate)
-    for name in ("fashion", "large"):
-        with pytest.raises(ValueError, match=f"config to train must be one of 'tiny', 'digits', not '{name}'"):
-            recipe_for(name)
+    with pytest.raises(ValueError, match="config to train must be one of 'tiny', 'digits', 'fashion', not 'large'"):
+        recipe_for("large")
     with pytest.raises(ValueError, match="image_size 8, in_chans 1 and num_classes 10, not image_size 28"):
         train(VIT_CONFIGS["fashion"], STILL)
 
@@ -124,7 +134,7 @@ def test_json_on_stdout_is_only_json(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"config": "fashion"}, "config to train must be one of 'tiny', 'digits', not 'fashion'"),
+        ({"config": "deit_tiny"}, "config to train must be one of 'tiny', 'digits', 'fashion', not 'deit_tiny'"),
         ({"epochs": 0}, "epochs must be between"),
         ({"seed": -1}, "seed must be between"),
         ({"out": "model.pt"}, r"must be named \*\.safetensors, not model\.pt"),
