@@ -40,7 +40,7 @@ class Command:
     position, words : int
         Model word at which the command block starts, and model words of block and operands.
     table : int64 array (256,)
-        GELU table.
+        Code table.
     bias, multiplier, shift : int64 arrays (sets, set_tiles * cols)
         Channel words of a MATMUL.
     beta, gamma : int64 arrays (columns,)
@@ -178,7 +178,7 @@ def _matmul_operands(reader: _Reader, fields: dict[str, int]) -> dict[str, np.nd
     """Read table, channel words and weights of a MATMUL."""
     spec, operands = reader.spec, {}
     flags = fields["flags"]
-    if flags & Flag.GELU:
+    if flags & Flag.NEW_TABLE:
         operands["table"] = reader.rows((), spec.gelu.entries, TABLE_ENTRY_BITS, signed=False)
     channels, weights = [], []
     tiles, k_words = fields["set_tiles"], fields["k_words"]

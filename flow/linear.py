@@ -79,7 +79,7 @@ def _pad_channels(words: np.ndarray, spec: AcceleratorSpec) -> np.ndarray:
 
 
 def table_words(table: torch.Tensor, spec: AcceleratorSpec) -> bytes:
-    """Return the GELU table, zeros behind its last entry."""
+    """Return the words of a code table, zeros behind its last entry."""
     entries = np.zeros(spec.gelu.entries, dtype=np.int64)
     entries[:len(table)] = table.numpy()
     return pack_rows(entries, TABLE_ENTRY_BITS, spec.model_bits, signed=False).tobytes()

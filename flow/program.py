@@ -58,6 +58,7 @@ class Program:
         self.buffers: list[Buffer] = []
         self.misfits: list[Misfit] = []
         self._residual_writer = 0
+        self._table: bytes | None = None
 
     # Capacities
 
@@ -84,6 +85,18 @@ class Program:
     def _check_shifts(self, shifts: torch.Tensor, where: str) -> None:
         for shift in sorted(set(shifts.tolist()) - set(self.spec.requantize.shifts)):
             self.misfits.append(Misfit("shift", shift, f"one of {self.spec.requantize.shifts}", where))
+
+    def _use_table(self, table: torch.Tensor | None, index_bits: int, bits: int, where: str) -> tuple[int, bytes]:
+        """Return the flags of a step that uses ``table``, and its operand unless the table is the present one."""
+        if table is None:
+            return 0, b""
+        self.need("index_bits", index_bits, self.spec.index_bits, where)
+        self.need("codes up to", int(table.max()), (1 << bits) - 1, f"{where} (code table)")
+        words = table_words(table, self.spec)
+        if words == self._table:
+            return Flag.TABLE, b""
+        self._table = words
+        return Flag.TABLE | Flag.NEW_TABLE, words
 
     def _product(self, a: Activation, w_planes: int, tiles: int, set_tiles: int, acc: tuple[int, int],
                  where: str) -> dict[str, int]:
@@ -184,7 +197,8 @@ class Program:
         self._check_requantizer(requantizer, bits, layer.signed_codes or bits == spec.residual_bits, name)
         digits = digit_planes(layer, spec)
         fields = self._product(a, len(digits), tiles, 1, linear_range(digits, a.bits, spec.w_bits), name)
-        flags = Flag.SIGNED * layer.signed_codes | Flag.TRANSPOSE * transpose | Flag.GELU * (table is not None)
+        flags, table_operand = self._use_table(table, layer.out_bits, table_bits, name)
+        flags |= Flag.SIGNED * layer.signed_codes | Flag.TRANSPOSE * transpose
         y = None
         if target is Target.CODES:
             code_bits = table_bits or layer.out_bits
@@ -199,14 +213,10 @@ class Program:
         else:
             fields["dst_stride"] = channels
             write = TensorWrite(trace=name, kind="logits", out_map=out_map)
-        if table is not None:
-            self.need("index_bits", layer.out_bits, spec.index_bits, name)
-            self.need("codes up to", int(table.max()), (1 << table_bits) - 1, f"{name} (GELU table)")
 
         def operands() -> bytes:
-            sets = interleave(channel_words(requantizer, out_map, tiles, spec),
-                              weight_words(digits, a, out_map, tiles, spec))
-            return sets if table is None else table_words(table, spec) + sets
+            return table_operand + interleave(channel_words(requantizer, out_map, tiles, spec),
+                                              weight_words(digits, a, out_map, tiles, spec))
 
         index = self._add(
             {**fields, "opcode": fields["opcode"] | target << 8, "flags": flags, "a_wait": a.writer,
@@ -218,7 +228,8 @@ class Program:
         return y
 
     def scores(self, name: str, head: int, q: Activation, k: Activation, y: Activation, *, head_words: int,
-               head_dim: int, key_zero: int, multiplier: int, shift: torch.Tensor, offset: int) -> Activation:
+               head_dim: int, key_zero: int, multiplier: int, shift: torch.Tensor, offset: int,
+               table: torch.Tensor | None = None) -> Activation:
         """Multiply the queries of a head with its keys, through the softmax unit, into ``y``."""
         spec = self.spec
         self.need("multiplier up to", multiplier, (1 << spec.requantize.multiplier_bits) - 1, name)
@@ -228,9 +239,11 @@ class Program:
         fields = self._product(operand, k.planes, self.groups, self.groups, (-bound, bound), name)
         half = 1 << spec.softmax.score_bits - 1
         shift_index = spec.requantize.shifts.index(int(shift)) if int(shift) in spec.requantize.shifts else 0
+        flags, table_operand = self._use_table(table, spec.softmax.out_bits, y.bits, name)
         index = self._add(
             {**fields, "opcode": fields["opcode"] | Target.SOFTMAX << 8,
-             "flags": Flag.WEIGHTS_ACT | Flag.KEY_BIAS | y.planes - 1 << 8, "a_wait": q.writer, "w_wait": k.writer,
+             "flags": flags | Flag.WEIGHTS_ACT | Flag.KEY_BIAS | y.planes - 1 << 8, "a_wait": q.writer,
+             "w_wait": k.writer,
              "a_base": Address(q.buffer, head * head_words), "a_group_stride": q.words,
              "a_plane_stride": q.plane_words, "groups": self.groups, "columns": self.tokens,
              "row_tiles": y.words * spec.word_tiles, "w_base": Address(k.buffer, head * head_words),
@@ -239,7 +252,7 @@ class Program:
              "code_high": (1 << y.bits) - 1},
             TensorWrite(trace=name, kind="act", stride=y.words, plane_stride=y.plane_words, head=head,
                         out_map=y.channel_map, zero_pad=True),
-            base=Address(y.buffer), reads=[q.buffer, k.buffer])
+            lambda: table_operand, base=Address(y.buffer), reads=[q.buffer, k.buffer])
         return replace(y, writer=index)
 
     def context(self, name: str, head: int, p: Activation, v: Activation, y: Activation, *, head_words: int,

@@ -53,7 +53,7 @@ class Timeline:
         self.feeder = self.drain = self.writeback = 0  # free for the next command
         self.drain_taken = self.writeback_taken = 0  # the command before was taken
         self.done = [0]  # by index of the command
-        self.gelu = 0  # last command that uses the GELU table
+        self.table = 0  # last command that uses the code table
         self.out = self.drained = 0  # last tile out of the array, last tile taken by the drain
         self.written: deque[int] = deque()  # when the last column of each recent tile left the requantize unit
         self.array_bound = False  # the last product is limited by its beats, not by the drain
@@ -66,10 +66,11 @@ class Timeline:
         return self.front + self.block_words + 1
 
     def load_table(self, command: Command, time: int) -> int:
-        """Load the GELU table of a MATMUL, if it has one, from ``time`` on; return when its sets can follow."""
-        if Flag.GELU in command.flags:
-            time = max(time, self.done[self.gelu]) + 1 + self.spec.gelu.entries
-            self.gelu = command.fields["index"]
+        """Load the code table of a MATMUL, if it has one, from ``time`` on; return when its sets can follow."""
+        if Flag.NEW_TABLE in command.flags:
+            time = max(time, self.done[self.table]) + 1 + self.spec.gelu.entries
+        if Flag.TABLE in command.flags:
+            self.table = command.fields["index"]
         return time
 
     def load_set(self, command: Command, number: int, time: int) -> tuple[int, int]:
@@ -131,8 +132,11 @@ class Timeline:
             entry = max(entry, self.written[-held] - unit + held * cols - cols + 1)
         self.drained = entry + cols
 
-    def softmax_row(self, rows: list[int], columns: int, written: int, unit: int, free: int) -> None:
-        """Append to ``rows`` when the writeback has taken the ``written`` columns of the row just drained."""
+    def softmax_row(self, rows: list[int], columns: int, written: int, unit: int, free: int, table: int) -> None:
+        """Append to ``rows`` when the writeback has taken the ``written`` columns of the row just drained.
+
+        ``table`` is the latency of the code table behind the unit, 0 without it.
+        """
         spec = self.spec
         # The row buffer takes this row's last score when it has given out so many codes.
         given = (len(rows) + 1) * columns - spec.softmax.buffer_depth
@@ -140,7 +144,7 @@ class Timeline:
             row, code = divmod(given - 1, columns)
             self.drained = max(self.drained, rows[row] - written + code + 1 - unit)
         last = self.drained - spec.cols + 1 + unit + (columns - 1) % spec.cols
-        begin = max(last + spec.softmax.latency, rows[-1] if rows else free)
+        begin = max(last + spec.softmax.latency + table, rows[-1] if rows else free + table)
         rows.append(begin + max(written, spec.softmax.row_interval(columns)))
 
     def matmul(self, command: Command, taken: tuple[int, int, int], time: int) -> tuple[int, int]:
@@ -149,8 +153,9 @@ class Timeline:
         latency = _ISSUE + spec.mac.latency
         cols, beats = spec.cols, len(command.passes) * f["k_words"]
         start = max(taken[0] + 1, self.done[f["a_wait"]]) + 1
-        unit = 2 + spec.requantize.latency + (spec.gelu.latency + 1 if Flag.GELU in command.flags else 0)
         softmax = command.target is Target.SOFTMAX
+        table = spec.gelu.latency + 1 if Flag.TABLE in command.flags else 0
+        unit = 2 + spec.requantize.latency + (0 if softmax else table)
         column = taken[2] + START - 1  # last column taken by the writeback
         rows: list[int] = []
         for number in range(f["sets"]):
@@ -164,7 +169,7 @@ class Timeline:
                     column = column if softmax else max(column + cols, leaves)
                     self.written.append(leaves if softmax else column)
                 if softmax:
-                    self.softmax_row(rows, f["columns"], f["row_tiles"] * cols, unit, column)
+                    self.softmax_row(rows, f["columns"], f["row_tiles"] * cols, unit, column, table)
             fed = self.out - latency
             self.weights.release(fed + 2, f["set_words"])
             self.channels.release(self.drained, f["set_tiles"] * cols)

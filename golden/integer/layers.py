@@ -140,6 +140,9 @@ class IntegerAttention:
         That of the hardware unit.
     softmax_bits : int
         Width of the probability codes; codes are clamped to it, which may be narrower than the unit's.
+    softmax_table : int64 tensor, shape (2**softmax_spec.out_bits,), optional
+        Replaces the clamp: each code of the unit becomes the entry at its index, of ``softmax_bits`` bits. So
+        probabilities may have any codes whose values are integers of so many steps: powers of two, two step sizes.
     context : Requantizer
         Of ``probabilities @ v``, channels in head order, shape (E,).
     proj : IntegerLinear
@@ -156,6 +159,15 @@ class IntegerAttention:
     softmax_bits: int
     context: Requantizer
     proj: IntegerLinear
+    softmax_table: torch.Tensor | None = None
+
+    def __post_init__(self):
+        if self.softmax_table is None:
+            return
+        assert_fits("softmax_table", self.softmax_table, self.softmax_bits, signed=False)
+        if self.softmax_table.shape != (1 << self.softmax_spec.out_bits,):
+            raise ValueError(f"softmax_table must have {1 << self.softmax_spec.out_bits} entries, "
+                             f"not shape {tuple(self.softmax_table.shape)}")
 
     @property
     def num_heads(self) -> int:
@@ -177,7 +189,8 @@ class IntegerAttention:
         x = requantize(scores, zero, self.score_multiplier[:, None, None], self.score_shift[:, None, None],
                        zero_point=0, low=-half, high=half - 1)
         p_high = (1 << self.softmax_bits) - 1
-        p = saturate(softmax(x, self.softmax_spec, offset=self.softmax_offset), 0, p_high)  # (B, H, T, T)
+        p = softmax(x, self.softmax_spec, offset=self.softmax_offset)  # (B, H, T, T)
+        p = saturate(p, 0, p_high) if self.softmax_table is None else self.softmax_table[p]
         v_limit = signed_code_range(self.v.out_bits, self.v.w_plane_bits)
         bound = T * p_high * v_limit
         context = integer_matmul(p, heads[2], bound=bound)  # (B, H, T, hd)

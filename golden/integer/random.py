@@ -10,6 +10,7 @@ from ..spec.layernorm import LayerNormSpec
 from ..spec.requantize import RequantizeSpec
 from ..spec.softmax import SoftmaxSpec
 from ..spec.vit import VitConfig
+from .code_table import nearest_table
 from .layernorm import quantize_affine
 from .layers import IntegerAttention, IntegerBlock, IntegerLayerNorm, IntegerLinear, IntegerMlp, Requantizer
 from .softmax import uniform_offset
@@ -89,7 +90,8 @@ def _gelu_table(bits: int) -> tuple[torch.Tensor, int, float]:
 
 def random_integer_vit(
     config: VitConfig, *, seed: int, spec: AcceleratorSpec | None = None, w_bits: int = 4, a_bits: int = 4,
-    edge_bits: int = 8, softmax_bits: int = 8, a_plane_bits: int = 4, w_plane_bits: int = 4, residual_bits: int = 16,
+    edge_bits: int = 8, softmax_bits: int = 8, probability_values: tuple[int, ...] | None = None,
+    a_plane_bits: int = 4, w_plane_bits: int = 4, residual_bits: int = 16,
 ) -> IntegerViT:
     """Return an integer ViT with random parameters whose codes are well spread and hardly saturate.
 
@@ -110,6 +112,8 @@ def random_integer_vit(
         Weights of the patch embedding and the head, and the head's input.
     softmax_bits : int
         Probabilities.
+    probability_values : tuple of int, optional
+        What probability codes may be worth: :mod:`~vitric.golden.integer.code_table`. Without it, every step.
     a_plane_bits, w_plane_bits, residual_bits : int
         As in :class:`~vitric.golden.integer.vit.IntegerViT`.
     """
@@ -144,7 +148,8 @@ def random_integer_vit(
         return IntegerAttention(
             q=q, k=k, v=v, score_multiplier=multiplier, score_shift=shift,
             softmax_offset=uniform_offset(1 / steps, softmax_spec), softmax_spec=softmax_spec,
-            softmax_bits=softmax_bits, context=context, proj=make.linear(E, E, **centred, **increments))
+            softmax_bits=softmax_bits, context=context, proj=make.linear(E, E, **centred, **increments),
+            softmax_table=None if probability_values is None else nearest_table(probability_values))
 
     def mlp() -> IntegerMlp:
         table, zero, deviation = _gelu_table(a_bits)

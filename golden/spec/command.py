@@ -16,7 +16,7 @@ never executed and a damaged operand never leads to logits.
 Operands start on a model word each:
 
 ``table``
-    Only for a MATMUL with the ``gelu`` flag: the entries of the GELU table, 8 bits each, entry 0 first.
+    Only for a MATMUL with the ``new_table`` flag: the entries of the code table, 8 bits each, entry 0 first.
 for each of ``sets`` weight sets:
     ``channels``
         ``set_tiles * cols`` *channel words* of 64 bits: bias (signed 32), multiplier (unsigned 16), shift index
@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 MAGIC = 0x43525456  # b"VTRC"
-VERSION = 1
+VERSION = 2
 FIELD_BITS = 16
 CHANNEL_BITS = 64
 TABLE_ENTRY_BITS = 8
@@ -119,11 +119,12 @@ class Target(enum.IntEnum):
     """Where the result columns of a MATMUL go."""
 
     CODES = 0
-    """Requantized codes to activation memory, through the GELU table with the ``gelu`` flag."""
+    """Requantized codes to activation memory, through the code table with the ``table`` flag."""
     RESIDUAL = 1
     """Requantized values added to residual memory."""
     SOFTMAX = 2
-    """Requantized scores through the softmax unit; its codes to activation memory."""
+    """Requantized scores through the softmax unit; its codes to activation memory, through the code table with the
+    ``table`` flag."""
     LOGITS = 3
     """Requantized values of token 0 to the output port."""
 
@@ -135,12 +136,14 @@ class Flag(enum.IntFlag):
     """Weights come from activation memory, not from the stream."""
     KEY_BIAS = 2
     """The bias of channel j is ``-key_zero * sum(weights of channel j)``; multiplier and shift are the fields'."""
-    GELU = 4
-    """Codes pass through the GELU table."""
+    TABLE = 4
+    """Codes pass through the code table: GELU, or probabilities that are not uniform."""
     TRANSPOSE = 8
     """Tiles are written transposed: channels become rows."""
     SIGNED = 16
     """Codes are signed narrow codes: more than one plane means signed digits."""
+    NEW_TABLE = 32
+    """The operands begin with the code table. Without it the present one serves, the last of this stream."""
 
 
 PASS_LAST = 0x80

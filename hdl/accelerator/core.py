@@ -42,7 +42,7 @@ def tap_signature(spec: AcceleratorSpec) -> wiring.Signature:
 
 
 class Core(wiring.Component):
-    """Front end, feeder, array, drain, requantize, GELU, softmax, LayerNorm, writeback, and the memories between.
+    """Front end, feeder, array, drain, requantize, code table, softmax, LayerNorm, writeback, and the memories.
 
     Ports as :class:`~vitric.hdl.accelerator.accelerator.Accelerator`, without its recovery from errors: after
     ``error_valid`` or ``finished``, which hold, the component must be reset. ``active`` is 1 in cycles in which a
@@ -75,7 +75,7 @@ class Core(wiring.Component):
         m.submodules.to_writeback = to_writeback = PipelineRegister(COMMAND)
         m.submodules.requantize = requantize = Requantize(
             spec.requantize, tag_bits=COLUMN_TAG.size, mapping=mapping)
-        m.submodules.gelu = gelu = Gelu(spec.gelu)
+        m.submodules.table = table = Gelu(spec.gelu)
         m.submodules.softmax = softmax = Softmax(spec.softmax)
         m.submodules.norm = norm = LayerNorm(spec.layernorm, mapping=mapping)
         m.submodules.writeback = writeback = Writeback(spec)
@@ -92,7 +92,7 @@ class Core(wiring.Component):
         connect(m, to_drain.o, drain.i)
         connect(m, drain.o_command, to_writeback.i)
         connect(m, to_writeback.o, writeback.i)
-        connect(m, front.table, gelu.table)
+        connect(m, front.table, table.table)
         m.d.comb += [front.done.eq(writeback.done), feeder.done.eq(writeback.done)]
 
         # Operands to the array, columns out of it.
@@ -114,7 +114,7 @@ class Core(wiring.Component):
         # The buffer ends the path of `ready` from the writeback to the array.
         m.submodules.columns = columns = StreamBuffer(requantize.o.payload.shape())
         connect(m, requantize.o, columns.i)
-        self._route(m, columns, gelu, softmax, writeback)
+        self._route(m, columns, table, softmax, writeback)
 
         # LayerNorm.
         constants = feeder.norm_command
@@ -165,30 +165,31 @@ class Core(wiring.Component):
         ]
         return m
 
-    def _route(self, m, columns, gelu, softmax, writeback):
-        """Send each requantized column to the unit that its tag names."""
+    def _route(self, m, columns, table, softmax, writeback):
+        """Send each requantized column to the unit that its tag names, and what leaves softmax on."""
         spec = self.spec
         tag = data.View(COLUMN_TAG, columns.o.p.tag)
-        to_softmax = ~tag.gelu & (tag.target == Target.SOFTMAX)
-        for unit, port, chosen in (
-            ("gelu", gelu.i, tag.gelu), ("softmax", softmax.i, to_softmax),
-            ("direct", writeback.i_direct, ~tag.gelu & ~to_softmax),
-        ):
-            m.d.comb += port.valid.eq(columns.o.valid & chosen)
-            with m.If(chosen):
-                m.d.comb += columns.o.ready.eq(port.ready)
-            for row in range(spec.rows):
-                y = columns.o.p.y[row]
-                match unit:
-                    case "gelu":
-                        m.d.comb += port.p.index[row].eq(y[:spec.index_bits])
-                    case "softmax":
-                        m.d.comb += port.p.x[row].eq(y[:spec.softmax.score_bits].as_signed())
-                    case "direct":
-                        m.d.comb += port.payload[row].eq(y)
-        m.d.comb += [softmax.i.p.last.eq(tag.last), softmax.i.p.offset.eq(tag.offset)]
-        for unit, sink, lanes in (
-            (gelu, writeback.i_gelu, gelu.o.p.y), (softmax, writeback.i_softmax, softmax.o.p.code),
-        ):
-            m.d.comb += [sink.valid.eq(unit.o.valid), unit.o.ready.eq(sink.ready)]
-            m.d.comb += [sink.payload[row].eq(lanes[row]) for row in range(spec.rows)]
+        to_softmax = tag.target == Target.SOFTMAX
+        to_table = tag.table & ~to_softmax
+        m.d.comb += [
+            columns.o.ready.eq(Mux(
+                to_softmax, softmax.i.ready,
+                Mux(to_table, writeback.table_direct & table.i.ready, writeback.i_direct.ready))),
+            softmax.i.valid.eq(columns.o.valid & to_softmax),
+            softmax.i.p.last.eq(tag.last), softmax.i.p.offset.eq(tag.offset),
+            writeback.i_direct.valid.eq(columns.o.valid & ~to_table & ~to_softmax),
+            softmax.o.ready.eq(Mux(writeback.table_softmax, table.i.ready, writeback.i_softmax.ready)),
+            table.i.valid.eq(Mux(
+                writeback.table_softmax, softmax.o.valid, writeback.table_direct & columns.o.valid & to_table)),
+            writeback.i_softmax.valid.eq(softmax.o.valid & ~writeback.table_softmax),
+            writeback.i_table.valid.eq(table.o.valid), table.o.ready.eq(writeback.i_table.ready),
+        ]
+        for row in range(spec.rows):
+            y, code = columns.o.p.y[row], softmax.o.p.code[row]
+            m.d.comb += [
+                softmax.i.p.x[row].eq(y[:spec.softmax.score_bits].as_signed()),
+                table.i.p.index[row].eq(Mux(writeback.table_softmax, code, y[:spec.index_bits])),
+                writeback.i_direct.payload[row].eq(y),
+                writeback.i_softmax.payload[row].eq(code),
+                writeback.i_table.payload[row].eq(table.o.p.y[row]),
+            ]

@@ -120,7 +120,7 @@ class Drain(wiring.Component):
             m.d.sync += [
                 self.o.p.zero_point.eq(command.zero_point), self.o.p.low.eq(command.low),
                 self.o.p.high.eq(command.high),
-                tag.target.eq(target(command)), tag.gelu.eq(flag(command, Flag.GELU)),
+                tag.target.eq(target(command)), tag.table.eq(flag(command, Flag.TABLE)),
                 tag.last.eq(channel == command.columns - 1), tag.offset.eq(command.offset),
             ]
         m.d.comb += [

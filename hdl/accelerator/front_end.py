@@ -32,7 +32,7 @@ class FrontEnd(wiring.Component):
     command : stream of COMMAND, out
     weights, channels : streams to the rings, out
     table : stream of unsigned(8), out
-        Entries for the GELU table.
+        Entries for the code table.
     residual_en, residual_address, residual_data : write port of residual memory for LOAD, out
     read_request, read_grant, read_address, read_data : read port of activation memory
     finished : 1, out
@@ -80,7 +80,7 @@ class FrontEnd(wiring.Component):
         remaining = Signal(32)  # model words of the stream after the present one, plus one
         commands = Signal(FIELD_BITS)
         malformed, too_large = Signal(), Signal()
-        gelu_index = Signal(FIELD_BITS)  # the last command that uses the present table
+        table_index = Signal(FIELD_BITS)  # the last command that uses the present table
         is_final = Signal()
         m.d.comb += is_final.eq(remaining == 1)
         with m.If(take):
@@ -181,8 +181,10 @@ class FrontEnd(wiring.Component):
                     with m.Switch(opcode(command)):
                         with m.Case(Opcode.MATMUL):
                             m.next = "SET"
-                            with m.If(flag(command, Flag.GELU)):
+                            with m.If(flag(command, Flag.NEW_TABLE)):
                                 m.next = "TABLE WAIT"
+                            with m.Elif(flag(command, Flag.TABLE)):
+                                m.d.sync += table_index.eq(command.index)
                         with m.Case(Opcode.NORM):
                             m.d.sync += left.eq(command.columns)
                             m.next = "CHANNELS"
@@ -208,11 +210,11 @@ class FrontEnd(wiring.Component):
                         with m.If(residual_address >= spec.residual_words):
                             fail(ErrorCode.CAPACITY)
 
-            # GELU table: only once no command uses the present one any more.
+            # Code table: only once no command uses the present one any more.
             with m.State("TABLE WAIT"):
                 m.d.sync += left.eq(1 << spec.index_bits)
-                with m.If(self.done >= gelu_index):
-                    m.d.sync += gelu_index.eq(command.index)
+                with m.If(self.done >= table_index):
+                    m.d.sync += table_index.eq(command.index)
                     m.next = "TABLE"
             with m.State("TABLE"):
                 m.d.comb += [

@@ -26,9 +26,9 @@ CHANNEL = data.StructLayout({"bias": signed(32), "multiplier": unsigned(16), "sh
 AFFINE = data.StructLayout({"beta": signed(32), "gamma": signed(16), "zero": unsigned(16)})
 """Channel word of NORM: the same 64 bits."""
 
-COLUMN_TAG = data.StructLayout({"target": unsigned(2), "gelu": unsigned(1), "last": unsigned(1), "offset": signed(16)})
+COLUMN_TAG = data.StructLayout({"target": unsigned(2), "table": unsigned(1), "last": unsigned(1), "offset": signed(16)})
 """What travels beside a column through the requantize unit: :class:`~vitric.golden.spec.command.Target`, whether
-the GELU table applies, last column of its row, softmax offset."""
+the code table applies, last column of its row, softmax offset."""
 
 STATUS = data.StructLayout({"error": unsigned(8), "command": unsigned(16)})
 """One per model stream: :class:`~vitric.golden.spec.command.ErrorCode` and the command being read when it arose."""

@@ -41,9 +41,13 @@ class Writeback(wiring.Component):
     i : stream of COMMAND, in
     i_direct : stream of rows x signed(17), in
         Requantized values that need no further unit.
-    i_gelu, i_softmax, i_norm : streams of code_lanes(spec), in
+    i_table, i_softmax, i_norm : streams of code_lanes(spec), in
+        Codes from the code table, the softmax unit and the LayerNorm.
     i_pixels : stream of input_column(spec), in
     o_logits : stream of signed(residual_bits), out
+    table_direct, table_softmax : 1, out
+        The present command's codes go through the code table: requantized values, or those of the softmax unit. Only
+        then may such a column enter it, so the table never holds columns of two commands.
     done : unsigned(16), out
         Commands whose results are all written.
     act_en, act_address, act_data : write port of activation memory
@@ -61,11 +65,12 @@ class Writeback(wiring.Component):
         super().__init__({
             "i": In(stream.Signature(COMMAND)),
             "i_direct": In(stream.Signature(values)),
-            "i_gelu": In(stream.Signature(code_lanes(spec))),
+            "i_table": In(stream.Signature(code_lanes(spec))),
             "i_softmax": In(stream.Signature(code_lanes(spec))),
             "i_norm": In(stream.Signature(code_lanes(spec))),
             "i_pixels": In(stream.Signature(input_column(spec))),
             "o_logits": Out(stream.Signature(signed(spec.residual_bits))),
+            "table_direct": Out(1), "table_softmax": Out(1),
             "done": Out(FIELD_BITS),
             "act_en": Out(1), "act_address": Out(tile_address(spec)), "act_data": Out(act_tile(spec)),
             "residual_read_en": Out(1), "residual_read_address": Out(address),
@@ -98,7 +103,10 @@ class Writeback(wiring.Component):
         logits_left = Signal(FIELD_BITS)
         is_logit = position.first_group & (logits_left != 0)
 
+        is_scores = target(command) == Target.SOFTMAX
+        through_table = running & is_product & flag(command, Flag.TABLE)
         m.d.comb += [
+            self.table_direct.eq(through_table & ~is_scores), self.table_softmax.eq(through_table & is_scores),
             position.command.eq(command), position.step.eq(take),
             writer.i.valid.eq(running & available & to_memory),
             writer.i.p.code.eq(source), writer.i.p.address.eq(position.tile_address),
@@ -169,8 +177,8 @@ class Writeback(wiring.Component):
                 choose(self.i_pixels, self.i_pixels.p.pixel)
                 m.d.comb += clamp.eq(1)
             with m.Default():
-                with m.If(flag(command, Flag.GELU)):
-                    choose(self.i_gelu, self.i_gelu.payload)
+                with m.If(flag(command, Flag.TABLE)):
+                    choose(self.i_table, self.i_table.payload)
                 with m.Elif(target(command) == Target.SOFTMAX):
                     choose(self.i_softmax, self.i_softmax.payload)
                     m.d.comb += clamp.eq(1)

@@ -118,6 +118,8 @@ class Machine:
         weights_act = f["flags"] & Flag.WEIGHTS_ACT
         read_weights = lambda: [self.act_weights(f, n) for n in range(f["sets"])]  # noqa: E731
         weights = command.weights
+        if f["flags"] & Flag.NEW_TABLE:
+            self.table = command.table
         if weights_act and f["w_wait"] <= f["a_wait"]:
             self.flush(f["w_wait"])
             weights = read_weights()
@@ -163,9 +165,10 @@ class Machine:
         elif command.target is Target.SOFTMAX:
             p = softmax(torch.from_numpy(y[:, :f["columns"]]), spec.softmax, offset=f["offset"]).numpy()
             codes = np.zeros((len(p), f["row_tiles"] * spec.cols), dtype=np.int64)
-            codes[:, :f["columns"]] = np.minimum(p, f["code_high"])
+            through_table = f["flags"] & Flag.TABLE
+            codes[:, :f["columns"]] = self.table[p] if through_table else np.minimum(p, f["code_high"])
             self.write_codes(f, codes, 0)
         else:
-            if f["flags"] & Flag.GELU:
-                y = command.table[y]
+            if f["flags"] & Flag.TABLE:
+                y = self.table[y]
             self.write_codes(f, y, tile)

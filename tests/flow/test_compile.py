@@ -9,6 +9,7 @@ from vitric.flow.compile import CompileError, compile_model
 from vitric.flow.layout import Buffer, allocate, plane_passes
 from vitric.flow.report import UserError
 from vitric.flow.tap import logit_records
+from vitric.golden.integer.code_table import log2_values
 from vitric.golden.integer.random import random_integer_vit
 from vitric.golden.spec.accelerator import SPECS, AcceleratorSpec
 from vitric.golden.spec.command import Opcode, Target
@@ -44,6 +45,7 @@ def run(compiled, model, *, image=1, commands=None, seed=11):
     pytest.param(replace(NETWORK, embed_dim=10), replace(SPEC, model_bits=32), {}, id="heads no multiple of a tile"),
     pytest.param(replace(NETWORK, embed_dim=9, num_heads=3, mlp_ratio=1.0), SPEC, {}, id="odd embedding"),
     pytest.param(NETWORK, SPEC, {"a_bits": 8, "w_bits": 8}, id="two planes on both sides"),
+    pytest.param(replace(NETWORK, depth=2), SPEC, {"probability_values": log2_values(3)}, id="log2 codes"),
     pytest.param(NETWORK, replace(SPEC, w_bits=3, model_bits=32), {"w_bits": 3, "edge_bits": 6}, id="4 x 3 bit array"),
     pytest.param(NETWORK, replace(SPEC, a_bits=2, w_bits=8), {"a_bits": 4, "w_bits": 8}, id="2 x 8 bit array"),
     pytest.param(NETWORK, replace(SPEC, a_bits=8, w_bits=8), {"a_bits": 7, "softmax_bits": 6}, id="8 x 8 bit array"),
@@ -229,7 +231,7 @@ def changed(path, **values):
     ("blocks.0.attn.context", {"high": 16}, r"attn.context needs codes 0..16, not 0..15"),
     ("blocks.0.attn", {"softmax_spec": replace(SPEC.softmax, frac_bits=7)}, "attn needs softmax"),
     ("blocks.0.norm1", {"spec": replace(SPEC.layernorm, gamma_fraction=8)}, "norm1 needs LayerNorm"),
-    ("blocks.0.mlp.fc2", {"a_bits": 3}, r"mlp.act \(GELU table\) needs codes up to 15, not 7"),
+    ("blocks.0.mlp.fc2", {"a_bits": 3}, r"mlp.act \(code table\) needs codes up to 15, not 7"),
     ("blocks.0.attn", {"score_shift": torch.tensor([8, 7])}, "softmax needs shift 7"),
     ("blocks.0.attn", {"score_multiplier": torch.tensor([1, 1 << 16])}, "needs multiplier up to 65536, not 65535"),
 ])

@@ -43,8 +43,8 @@ def example(spec) -> tuple[ModelStream, dict]:
     words = pack_rows(put["weights"].reshape(2, 12, -1), spec.w_bits, spec.model_bits, signed=True)
     body = b"".join(sets[n].tobytes() + words[n].tobytes() for n in range(2))
     table = pack_rows(put["table"], 8, spec.model_bits, signed=False).tobytes()
-    writer.command({"opcode": Opcode.MATMUL | Target.CODES << 8, "flags": Flag.GELU, "k_words": 3, "sets": 2,
-                    "set_tiles": 2, "tile_words": 6, "set_words": 12, "groups": 1, "columns": 8, "low": -5,
+    writer.command({"opcode": Opcode.MATMUL | Target.CODES << 8, "flags": Flag.TABLE | Flag.NEW_TABLE, "k_words": 3,
+                    "sets": 2, "set_tiles": 2, "tile_words": 6, "set_words": 12, "groups": 1, "columns": 8, "low": -5,
                     "zero_point": -32768, "passes01": 0x8001}, table + body)
     return writer.finish(), put
 

@@ -62,7 +62,7 @@ def operand_positions(stream):
             positions["load"] = start + (command.words - block_words) // 2
         elif command.opcode is Opcode.NORM:
             positions["norm"] = start + (command.words - block_words) // 2
-        elif Flag.GELU in command.flags:
+        elif Flag.NEW_TABLE in command.flags:
             positions["table"] = start + 10
         elif command.target is Target.RESIDUAL:
             positions["channels"], positions["weights"] = start + 1, command.position + command.words - 1

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from vitric.flow.compile import compile_model
+from vitric.golden.integer.code_table import log2_values, twin_uniform_values
 from vitric.golden.integer.random import random_integer_vit
 from vitric.golden.spec.accelerator import SPECS
 from vitric.golden.spec.command import ErrorCode, Flag, Opcode, Target
@@ -43,15 +44,16 @@ def vit(**values):
                         "num_heads": 2, "mlp_ratio": 1.0, **values})
 
 
-NETWORKS = [  # network, bits of weights and of activations
-    (VIT_CONFIGS["tiny"], (4, 4)),
-    (vit(embed_dim=12, num_heads=3, mlp_ratio=1.5), (8, 8)),
-    (vit(embed_dim=10, num_classes=5, mlp_ratio=2.0), (3, 3)),  # heads of 5 channels
-    (vit(embed_dim=9, num_heads=3, depth=2, mlp_ratio=1.0), (2, 2)),  # heads of 3 channels
-    (vit(image_size=2, in_chans=3, num_classes=1), (4, 8)),  # two tokens: a whole row group
-    (vit(num_classes=13, mlp_ratio=3.0, embed_dim=6, num_heads=1), (8, 4)),
-    (vit(embed_dim=4, num_heads=4, mlp_ratio=0.5), (4, 4)),  # heads of one channel
-    (vit(image_size=4, patch_size=4, embed_dim=32, num_heads=2), (3, 8)),  # the longest row that LayerNorm takes
+NETWORKS = [  # network, bits of weights and of activations, what probabilities may be worth
+    (VIT_CONFIGS["tiny"], (4, 4), None),
+    (VIT_CONFIGS["tiny"], (4, 4), twin_uniform_values(4, 4)),
+    (vit(embed_dim=12, num_heads=3, mlp_ratio=1.5), (8, 8), None),
+    (vit(embed_dim=10, num_classes=5, mlp_ratio=2.0), (3, 3), log2_values(3)),  # heads of 5 channels
+    (vit(embed_dim=9, num_heads=3, depth=2, mlp_ratio=1.0), (2, 2), log2_values(4)),  # heads of 3 channels
+    (vit(image_size=2, in_chans=3, num_classes=1), (4, 8), None),  # two tokens: a whole row group
+    (vit(num_classes=13, mlp_ratio=3.0, embed_dim=6, num_heads=1), (8, 4), None),
+    (vit(embed_dim=4, num_heads=4, mlp_ratio=0.5), (4, 4), None),  # heads of one channel
+    (vit(image_size=4, patch_size=4, embed_dim=32, num_heads=2), (3, 8), twin_uniform_values(3, 5)),  # longest
 ]
 
 
@@ -59,8 +61,9 @@ NETWORKS = [  # network, bits of weights and of activations
 def test_random_models(stall):
     """One after the other on one machine, two images each: every value that is written, and the logits."""
     runs, streams, columns = [], [], []
-    for config, (w_bits, a_bits) in NETWORKS:
-        model = random_integer_vit(config, seed=w_bits + a_bits, spec=SPEC, w_bits=w_bits, a_bits=a_bits)
+    for config, (w_bits, a_bits), values in NETWORKS:
+        model = random_integer_vit(config, seed=w_bits + a_bits, spec=SPEC, w_bits=w_bits, a_bits=a_bits,
+                                   probability_values=values)
         compiled = compile_model(model, SPEC)
         images = images_for(config, 2)
         trace = {}
@@ -97,7 +100,7 @@ def command(opcode, target=None, flag=None):
 
 
 CODES = command(Opcode.MATMUL, Target.CODES)
-GELU = command(Opcode.MATMUL, Target.CODES, Flag.GELU)
+GELU = command(Opcode.MATMUL, Target.CODES, Flag.TABLE)
 SCORES = command(Opcode.MATMUL, Target.SOFTMAX)
 RESIDUAL = command(Opcode.MATMUL, Target.RESIDUAL)
 LOGITS = command(Opcode.MATMUL, Target.LOGITS)

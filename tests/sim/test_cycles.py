@@ -4,6 +4,7 @@ import pytest
 import torch
 from vitric.flow.compile import compile_model
 from vitric.flow.cycles import predict
+from vitric.golden.integer.code_table import log2_values
 from vitric.golden.integer.random import random_integer_vit
 from vitric.golden.spec.vit import VIT_CONFIGS
 from vitric.hdl.accelerator import Accelerator
@@ -12,14 +13,16 @@ from vitric.sim.accelerator import EVENTS
 from tests.sim.test_accelerator import SPEC, STALL_LIMIT, simulate, vit
 
 
-@pytest.mark.parametrize("config,bits", [
-    pytest.param(VIT_CONFIGS["tiny"], (4, 4), id="tiny"),
-    pytest.param(vit(embed_dim=12, num_heads=3, mlp_ratio=1.5), (8, 8), id="8 x 8 bits, three heads"),
-    pytest.param(vit(depth=2, embed_dim=16, mlp_ratio=3.0, image_size=4), (4, 4), id="two wide blocks"),
+@pytest.mark.parametrize("config,bits,values", [
+    pytest.param(VIT_CONFIGS["tiny"], (4, 4), None, id="tiny"),
+    pytest.param(VIT_CONFIGS["tiny"], (4, 4), log2_values(4), id="probabilities by a table"),
+    pytest.param(vit(embed_dim=12, num_heads=3, mlp_ratio=1.5), (8, 8), None, id="8 x 8 bits, three heads"),
+    pytest.param(vit(depth=2, embed_dim=16, mlp_ratio=3.0, image_size=4), (4, 4), None, id="two wide blocks"),
 ])
-def test_prediction_is_within_two_percent(monkeypatch, config, bits):
+def test_prediction_is_within_two_percent(monkeypatch, config, bits, values):
     monkeypatch.setattr(Accelerator, "stall_limit", STALL_LIMIT)
-    model = random_integer_vit(config, seed=1, spec=SPEC, w_bits=bits[0], a_bits=bits[1])
+    model = random_integer_vit(config, seed=1, spec=SPEC, w_bits=bits[0], a_bits=bits[1],
+                               probability_values=values)
     compiled = compile_model(model, SPEC)
     images = torch.zeros(2, config.in_chans, config.image_size, config.image_size, dtype=torch.uint8)
     result = simulate(compiled, images, tap=False)

@@ -36,7 +36,7 @@ def random_command(rng, spec):
     target = rng.choice(list(Target))
     columns = rng.randint(1, tiles * spec.cols) if target is Target.SOFTMAX else tiles * spec.cols
     return command(
-        opcode=Opcode.MATMUL | target << 8, flags=int(Flag.GELU) if rng.random() < 0.3 else 0, sets=rng.randint(1, 3),
+        opcode=Opcode.MATMUL | target << 8, flags=int(Flag.TABLE) if rng.random() < 0.3 else 0, sets=rng.randint(1, 3),
         groups=rng.randint(1, 3), set_tiles=tiles, columns=columns, zero_point=rng.randrange(-99, 99),
         low=rng.randrange(-99, 0), high=rng.randrange(99), offset=rng.randrange(-999, 999))
 
@@ -59,7 +59,7 @@ def expected_of(fields, spec, words, tiles):
                             "acc": [row[col] for row in acc],
                             **{key: constants[channel][key] for key in ("bias", "multiplier", "shift")},
                             **{key: fields[key] for key in ("zero_point", "low", "high")},
-                            "tag": {"target": fields["opcode"] >> 8, "gelu": int(bool(fields["flags"] & Flag.GELU)),
+                            "tag": {"target": fields["opcode"] >> 8, "table": int(bool(fields["flags"] & Flag.TABLE)),
                                     "last": int(channel == fields["columns"] - 1), "offset": fields["offset"]}})
     return columns, []
 
@@ -67,7 +67,7 @@ def expected_of(fields, spec, words, tiles):
 def tag_of(beat):
     tag = beat["tag"]
     offset = tag >> 4 & 0xFFFF
-    return {**beat, "tag": {"target": tag & 3, "gelu": tag >> 2 & 1, "last": tag >> 3 & 1,
+    return {**beat, "tag": {"target": tag & 3, "table": tag >> 2 & 1, "last": tag >> 3 & 1,
                             "offset": offset - (1 << 16 if offset >> 15 else 0)}}
 
 

@@ -21,6 +21,9 @@ def operand_words(bits, spec):
     return -(-bits // spec.model_bits)
 
 
+TABLE_FLAGS = {"table": Flag.TABLE | Flag.NEW_TABLE, "reuse": Flag.TABLE}
+
+
 def add_command(writer, rng, spec, kind, index):
     """Append a command with random operands."""
     channel, weight = operand_words(64, spec), operand_words(spec.weight_word_bits, spec)
@@ -43,20 +46,20 @@ def add_command(writer, rng, spec, kind, index):
         writer.command(fields, random_bytes(rng, channels, spec))
     else:
         sets, tiles, planes, k_words = rng.randint(1, 3), rng.randint(1, 2), rng.randint(1, 2), rng.randint(1, 2)
-        fields = {"opcode": Opcode.MATMUL | Target.CODES << 8, "flags": Flag.GELU if kind == "gelu" else 0,
+        fields = {"opcode": Opcode.MATMUL | Target.CODES << 8, "flags": TABLE_FLAGS.get(kind, 0),
                   "sets": sets, "set_tiles": tiles, "k_words": k_words, "tile_words": planes * k_words,
                   "set_words": tiles * planes * k_words, "groups": 1, "columns": tiles * spec.cols, **wait}
         words = sets * (tiles * spec.cols * channel + fields["set_words"] * weight)
-        words += 256 * 8 // spec.model_bits if kind == "gelu" else 0
+        words += 256 * 8 // spec.model_bits if kind == "table" else 0
         writer.command(fields, random_bytes(rng, words, spec))
 
 
-KINDS = ("load", "input", "norm", "product", "gelu", "keys", "values")
+KINDS = ("load", "input", "norm", "product", "table", "reuse", "keys", "values")
 
 
 def random_stream(rng, spec, kinds=None):
     writer = StreamWriter(spec)
-    for index, kind in enumerate(kinds or rng.sample(KINDS, len(KINDS)) + ["gelu"], 1):
+    for index, kind in enumerate(kinds or rng.sample(KINDS, len(KINDS)) + ["table"], 1):
         add_command(writer, rng, spec, kind, index)
     return writer.finish()
 
@@ -166,14 +169,14 @@ def test_streams(spec, stall):
 
 @pytest.mark.parametrize("kind,waits,port", [
     ("load", {"a_wait": 2}, None), ("keys", {"w_wait": 2}, "weights"), ("values", {"w_wait": 2}, "weights"),
-    ("gelu", {}, "table"),
+    ("table", {}, "table"),
 ])
 def test_waits(kind, waits, port):
     """LOAD for residual memory, the loader for its operand, a new table for the last user of the old one."""
     spec, rng = SPECS[0], random.Random(3)
     writer = StreamWriter(spec)
-    add_command(writer, rng, spec, "gelu", 1)
-    add_command(writer, rng, spec, "input", 2)
+    add_command(writer, rng, spec, "table", 1)
+    add_command(writer, rng, spec, "reuse", 2)
     add_command(writer, rng, spec, kind, 3)
     stream = writer.finish()
     commands = stream.commands()[:-1]
@@ -185,7 +188,7 @@ def test_waits(kind, waits, port):
         values = {key: value for key, value in item.fields.items() if key != "index"}
         writer.command(values, stream.data[(begin + block) * size:(begin + item.words) * size])
     words = writer.finish().words
-    needed = waits.get("a_wait", waits.get("w_wait", 1))
+    needed = waits.get("a_wait", waits.get("w_wait", 2))
     bench = Bench(spec, 4, "always")
     dut, seen = bench.dut, []
 

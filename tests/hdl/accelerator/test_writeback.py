@@ -33,9 +33,10 @@ def random_command(rng, spec):
         case "codes":
             return product(rng, spec, Target.CODES, flags=flags, **act)
         case "gelu":
-            return product(rng, spec, Target.CODES, flags=flags | Flag.GELU, **act)
+            return product(rng, spec, Target.CODES, flags=flags | Flag.TABLE, **act)
         case "softmax":
-            return product(rng, spec, Target.SOFTMAX, flags=flags & 0x300, code_high=rng.choice([255, 90]), **act)
+            flags = flags & 0x300 | rng.choice([0, Flag.TABLE])
+            return product(rng, spec, Target.SOFTMAX, flags=flags, code_high=rng.choice([255, 90]), **act)
         case "residual":
             return {**product(rng, spec, Target.RESIDUAL), "dst_base": rng.randrange(4), "dst_stride": 4 * spec.cols}
         case "logits":
@@ -53,14 +54,14 @@ def source_of(fields):
     opcode, target = fields["opcode"] & 0xFF, fields["opcode"] >> 8
     if opcode != Opcode.MATMUL:
         return {Opcode.NORM: "i_norm", Opcode.INPUT: "i_pixels", Opcode.LOAD: None}[opcode]
-    return "i_gelu" if fields["flags"] & Flag.GELU else "i_softmax" if target == Target.SOFTMAX else "i_direct"
+    return "i_table" if fields["flags"] & Flag.TABLE else "i_softmax" if target == Target.SOFTMAX else "i_direct"
 
 
 class Expected:
     """What a list of commands takes and writes."""
 
     def __init__(self, spec, commands, rng, residual):
-        self.sources = {port: [] for port in ("i_direct", "i_gelu", "i_softmax", "i_norm", "i_pixels")}
+        self.sources = {port: [] for port in ("i_direct", "i_table", "i_softmax", "i_norm", "i_pixels")}
         self.tiles, self.logits, self.residual_writes = [], [], []
         self.spec, self.rng, self.residual = spec, rng, dict(residual)
         for fields in commands:
