@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .configs import Configuration, configuration
+from .report import UserError
 
 if TYPE_CHECKING:
     from vitric.golden.integer import IntegerViT
@@ -21,26 +22,30 @@ RANDOM_SEED = 1
 _SOURCES = ("arith.py", "vit.py", "integer", "quantization", "spec")  # of golden/: what the result depends on
 
 
-def quantized_model(config: str, *, build: Path | str = "build") -> "IntegerViT":
+def quantized_model(config: str, *, build: Path | str = "build", **options: str | int) -> "IntegerViT":
     """Return the integer model that the configuration ``config`` stands for.
 
-    With a trained float model: W4A4, the default method, :data:`CALIBRATION_IMAGES` training images. The result is kept
-    in ``build/<config>/integer.safetensors`` and made again when the float model or the quantization code
-    has changed. Otherwise: random weights with :data:`RANDOM_SEED`, not kept.
+    With a trained float model: quantized with ``options`` of :func:`vitric.golden.quantize`, by default W4A4 with the
+    default method, from :data:`CALIBRATION_IMAGES` training images. The result is kept in
+    ``build/<config>/integer.safetensors`` (other options: a name that says them) and made again when the float model
+    or the quantization code has changed. Otherwise: random weights with :data:`RANDOM_SEED`, not kept.
 
     Raises
     ------
     UserError
-        There is no such configuration; the message lists the names.
+        There is no such configuration, the message lists the names; or an option is illegal, or there to no effect.
     """
     entry = configuration(config)
     if not entry.trained:
+        if options:
+            raise UserError(f"{', '.join(options)}: {config} has random weights, so nothing is quantized")
         from vitric.golden.integer.random import random_integer_vit
 
         return random_integer_vit(entry.vit, seed=RANDOM_SEED, spec=entry.spec)
     from vitric.golden.integer.storage import load_integer, save_integer
 
-    path = Path(build) / config / "integer.safetensors"
+    suffix = "".join(f"-{name.replace('_bits', '')}_{value}" for name, value in sorted(options.items()))
+    path = Path(build) / config / f"integer{suffix}.safetensors"
     key = _key(entry)
     try:
         model = load_integer(path)
@@ -49,7 +54,10 @@ def quantized_model(config: str, *, build: Path | str = "build") -> "IntegerViT"
     if model is None or model.info.get("key") != key:
         from vitric.golden import digits, load_float, quantize
 
-        model = quantize(load_float(config), calibration=digits("train")[:CALIBRATION_IMAGES])
+        try:
+            model = quantize(load_float(config), calibration=digits("train")[:CALIBRATION_IMAGES], **options)
+        except (TypeError, ValueError) as error:
+            raise UserError(str(error)) from error
         model = replace(model, info=model.info | {"float_model": config, "key": key})
         path.parent.mkdir(parents=True, exist_ok=True)
         save_integer(model, path)

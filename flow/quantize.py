@@ -22,10 +22,12 @@ def quantize_command(
     w_bits: Annotated[int, typer.Option(help="Width of the weights, 2 to 8.")] = 4,
     a_bits: Annotated[int, typer.Option(help="Width of the activations, 2 to 8.")] = 4,
     edge_bits: Annotated[int, typer.Option(help="Width of the patch embedding's and the head's operands.")] = 8,
-    softmax_bits: Annotated[int, typer.Option(help="Width of the attention probabilities, 2 to 8.")] = 8,
+    softmax_bits: Annotated[
+        int | None, typer.Option(help="Width of the attention probabilities, 2 to 8; by default 8 or, for methods with "
+                                 "other than uniform codes, that of the activations.")] = None,
     method: Annotated[str, typer.Option(help="How ranges are found and weights rounded; a wrong name lists them.")] =
     "mse",
-    granularity: Annotated[str, typer.Option(help="Of the weights' scales: channel or layer.")] = "channel",
+    granularity: Annotated[str, typer.Option(help="Of the weights' scales: channel, group or layer.")] = "channel",
     calibration: Annotated[int, typer.Option(help="Training images to calibrate on, from the first.")] = 64,
     out: Annotated[
         Path | None, typer.Option(help="Integer model; by default build/CONFIG/METHOD-wWaA.safetensors.")
@@ -69,7 +71,8 @@ def _quantize(config, count, options):
     except (TypeError, ValueError, OSError) as error:
         raise UserError(str(error)) from error
     figures = {
-        "config": config, **options, "calibration_images": count, "test_images": len(test),
+        "config": config, **options, "softmax_bits": int(lowered.model.info["softmax_bits"]),
+        "calibration_images": count, "test_images": len(test),
         "accuracy": {
             "float": accuracy(model, test),
             "simulated": accuracy(lambda images: simulate(lowered, images)["head"][:, 0], test),

@@ -1,6 +1,7 @@
 """`vitric sim`: test images through the generated hardware in Verilator, every written value against golden."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -22,10 +23,15 @@ class Options:
     stall: int = 0
     waves: tuple[int, int] | None = None
     build: Path | None = None
+    quantization: Mapping[str, str | int] = field(default_factory=dict)
 
 
 def sim_command(
     config: Annotated[str, typer.Option(help="tiny, digits, or deit_tiny_block (random weights).")] = "digits",
+    method: Annotated[
+        str | None, typer.Option(help="Quantization method, as of `vitric quantize`; by default its default.")] = None,
+    w_bits: Annotated[int | None, typer.Option(help="Width of the weights, 2 to 8; by default 4.")] = None,
+    a_bits: Annotated[int | None, typer.Option(help="Width of the activations, 2 to 8; by default 4.")] = None,
     images: Annotated[
         int | None, typer.Option(help="Test images to run, from the first; at most the whole split.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random pauses (and of random images).")] = 1,
@@ -42,7 +48,9 @@ def sim_command(
     Quantizes and compiles the model of CONFIG, generates the hardware, runs it, and compares the logits and every
     intermediate tensor that the accelerator writes to memory. Exit status 1 if any value differs.
     """
-    options = Options(images=images, seed=seed, stall=stall, waves=(waves_begin, waves_end) if waves else None)
+    chosen = {"method": method, "w_bits": w_bits, "a_bits": a_bits}
+    options = Options(images=images, seed=seed, stall=stall, waves=(waves_begin, waves_end) if waves else None,
+                      quantization={name: value for name, value in chosen.items() if value is not None})
     to_stdout = json_file is not None and str(json_file) == "-"
     figures = simulate(config, options, stderr=to_stdout)
     write_json(Path("build") / config / "sim.json", figures)
@@ -78,8 +86,9 @@ def simulate(config: str, options: Options = Options(), *, stderr: bool = False)
     count = (DEFAULT_IMAGES if entry.trained else 1) if options.images is None else options.images
     chosen = test_images(entry, count, seed=options.seed)
     say = console(stderr=stderr)
-    say.print(f"[bold]model[/]     {config}, quantized")
-    model = quantized_model(config)
+    model = quantized_model(config, **options.quantization)
+    info = ", ".join(f"{name} {model.info[name]}" for name in ("method", "w_bits", "a_bits") if name in model.info)
+    say.print(f"[bold]model[/]     {config}, quantized: {info}")
     spec = entry.spec
     compiled = compile_model(model, spec)
     say.print(f"[bold]stream[/]    {len(compiled.stream.data)} bytes, {len(compiled.tensors) + 1} commands for spec "

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 import torch
 
 from ..arith import integer_matmul, requantize
+from ..integer.code_table import nearest_table
 from ..integer.layers import Requantizer
 from ..integer.softmax import softmax, uniform_offset
 from ..spec.softmax import SoftmaxSpec
+from .books import PROBABILITIES, fit_book
+from .channels import CHANNELS
 from .codes import CentredCodes, UnsignedCodes
 from .linear import check_accumulator, lower_requantizer
 from .quantity import CONSTANT, ENOUGH_SAMPLES, Quantity, check_scale, observe
@@ -41,11 +44,15 @@ class Scores:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Probabilities:
-    """Codes (B, H, T, T) of the calibration images, their quantity, and the ``offset`` of the softmax unit."""
+    """Codes (B, H, T, T) of the calibration images, their quantity, and what the softmax unit needs.
+
+    That is its ``offset`` and, unless codes are uniform, the ``table`` behind it (else None).
+    """
 
     codes: torch.Tensor
     quantity: Quantity
     offset: int
+    table: torch.Tensor | None
 
 
 def _heads(x: torch.Tensor, heads: int) -> torch.Tensor:
@@ -82,12 +89,14 @@ def lower_scores(
     spec : SoftmaxSpec
     settings : Settings
     """
-    observer, a_bits = settings.recipe.activations, settings.a_bits
+    observer, a_bits = settings.recipe.observer, settings.a_bits
     embed = real["q"].shape[-1]
     head_dim = embed // heads
     means = {part: real[part].reshape(-1, embed).mean(0) for part in "kv"}
     keys, values = real["k"] - means["k"], real["v"] - means["v"]
     balance = (_spread(real["q"], real["q"].abs().max()) / _spread(keys, real["k"].abs().max())).sqrt()
+    if settings.recipe.power_of_two:
+        balance = torch.exp2(torch.log2(balance).round())
 
     def quantity(part, x, codes, groups, offset, factor):
         weights = _groups(importance[part] * torch.as_tensor(factor).square(), groups)
@@ -125,19 +134,37 @@ def probabilities(
     x = requantize(products, torch.zeros((), dtype=torch.int64), scores.multiplier[:, None, None],
                    scores.shift[:, None, None], zero_point=0, low=-half, high=half - 1)
     real = torch.softmax(x.to(torch.float64) * (2.0 ** -spec.frac_bits / _LOG2_E), dim=-1)
-    codes = UnsignedCodes(settings.softmax_bits)
+    candidates = PROBABILITIES[settings.recipe.probabilities](settings.softmax_bits)
+    grid = 1 << spec.frac_bits if settings.recipe.power_of_two else 1
+    if isinstance(candidates[0], UnsignedCodes):
+        codes, offset = candidates[0], _uniform_step(real, candidates[0], spec, grid)
+    else:
+        fitted = fit_book(name, real, candidates, settings.recipe.observer, torch.ones_like(real), settings.generator)
+        codes, offset = fitted.codes, _on_grid(uniform_offset(float(fitted.scale), spec), grid)
+    step = torch.tensor(2.0 ** (-offset / (1 << spec.frac_bits)), dtype=torch.float64)
+    quantity = Quantity(codes=codes, scale=step, zero_point=0, offset=torch.zeros((), dtype=torch.float64))
+    uniform = softmax(x, spec, offset=offset)
+    if isinstance(codes, UnsignedCodes):
+        return Probabilities(codes=uniform.clamp(max=codes.high), quantity=quantity, offset=offset, table=None)
+    table = nearest_table(codes.values, spec.out_bits)
+    return Probabilities(codes=table[uniform], quantity=quantity, offset=offset, table=table)
+
+
+def _on_grid(offset: int, grid: int) -> int:
+    return (offset + grid // 2) // grid * grid
+
+
+def _uniform_step(real: torch.Tensor, codes: UnsignedCodes, spec: SoftmaxSpec, grid: int) -> int:
+    """Return the offset, a multiple of ``grid``, of the step of least squared error."""
     zero = torch.tensor(0)
     best = (float("inf"), 0)
     for share in torch.linspace(1.0, 0.2, _STEP_SHARES, dtype=torch.float64).tolist():
-        offset = uniform_offset(float(real.max()) * share / codes.high, spec)
+        offset = _on_grid(uniform_offset(float(real.max()) * share / codes.high, spec), grid)
         step = torch.tensor(2.0 ** (-offset / (1 << spec.frac_bits)), dtype=torch.float64)
         error = float((codes.decode(codes.encode(real, step, zero), step, zero) - real).square().sum())
         if error < best[0]:
             best = (error, offset)
-    offset = best[1]
-    step = torch.tensor(2.0 ** (-offset / (1 << spec.frac_bits)), dtype=torch.float64)
-    quantity = Quantity(codes=codes, scale=step, zero_point=0, offset=torch.zeros((), dtype=torch.float64))
-    return Probabilities(codes=softmax(x, spec, offset=offset).clamp(max=codes.high), quantity=quantity, offset=offset)
+    return best[1]
 
 
 def context(
@@ -171,7 +198,7 @@ def context(
     if settings.recipe.correct_bias and real[..., 0].numel() >= ENOUGH_SAMPLES:
         error = (target.to(torch.float64) - real) * importance
         bias = error.flatten(0, 1).sum(0) / importance.flatten(0, 1).sum(0)
-    out = observe(name, real + bias, UnsignedCodes(settings.a_bits), settings.recipe.activations, settings.generator,
-                  per_channel=settings.recipe.channel_activations, importance=importance)
+    out = observe(name, real + bias, UnsignedCodes(settings.a_bits), settings.recipe.observer, settings.generator,
+                  channels=CHANNELS[settings.recipe.channels], importance=importance)
     requantizer = lower_requantizer(name, unit, bias, torch.zeros(v.shape[-1], dtype=torch.int64), out, settings)
     return out, requantizer, requantizer(acc)

@@ -13,7 +13,7 @@ import torch
 from ..arith import nearest_signed_code, signed_code_range
 from ..spec.check import check_int
 
-__all__ = ["CentredCodes", "CodeMap", "FittedCodes", "NarrowCodes", "UnsignedCodes"]
+__all__ = ["BookCodes", "CentredCodes", "CodeMap", "FittedCodes", "NarrowCodes", "UnsignedCodes"]
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,49 @@ class CentredCodes(FittedCodes):
         """Return scale and zero point: the range is widened to be symmetric."""
         scale = _positive(torch.maximum(-low, high).clamp(min=0.0) / ((1 << self.bits - 1) - 0.5))
         return scale, torch.full_like(scale, 1 << self.bits - 1, dtype=torch.int64)
+
+
+@dataclass(frozen=True)
+class BookCodes(FittedCodes):
+    """Some of the unsigned codes: a code book. For probabilities and GELU outputs, which go through a table.
+
+    What is stored, and what the array multiplies, is the value; k bits of information choose among ``2**k`` values.
+
+    Parameters
+    ----------
+    values : tuple of int
+        Legal codes, ascending, 0 to ``2**bits - 1``.
+    zero : int
+        The one that stands for 0.
+    """
+
+    values: tuple[int, ...]
+    zero: int = 0
+
+    @property
+    def low(self) -> int:
+        """Smallest code."""
+        return self.values[0]
+
+    @property
+    def high(self) -> int:
+        """Largest code."""
+        return self.values[-1]
+
+    def fit(self, low, high):
+        """Return the scale with which the codes reach both ends, and the zero point."""
+        scale = high.clamp(min=0.0) / (self.high - self.zero)
+        if self.zero > self.low:
+            scale = torch.maximum(scale, -low.clamp(max=0.0) / (self.zero - self.low))
+        scale = _positive(scale)
+        return scale, torch.full_like(scale, self.zero, dtype=torch.int64)
+
+    def encode(self, x, scale, zero_point):
+        """Return the nearest legal codes (halves up), int64."""
+        values = torch.tensor(self.values)
+        middles = (values[1:] + values[:-1]) / 2
+        steps = (x / scale + zero_point).to(torch.float64)
+        return values[torch.bucketize(steps, middles.to(torch.float64), right=True)]
 
 
 @dataclass(frozen=True)

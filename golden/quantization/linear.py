@@ -16,6 +16,7 @@ __all__ = ["LinearDraft", "check_accumulator", "draft_linear", "lower_requantize
 
 _DEAD_FACTOR = 2.0**-8  # of a channel without weights, whose output is its bias
 _BIAS_BITS = 32
+_RIDGE = 0.1  # of the regression, relative to the mean square of the inputs
 
 
 def lower_requantizer(
@@ -164,7 +165,9 @@ def draft_linear(
     centred = real - (rows * real).sum(0) if correct_bias else real
     moments = centred.T @ (rows * centred)
     codes = settings.narrow(w_bits)
-    scale = weight_scales(weight, codes, recipe.weights, settings.granularity, moments.diagonal())
+    if recipe.regression and enough:
+        weight = _regression(weight, centred, rows, target.reshape(len(real), -1), bias)
+    scale = weight_scales(weight, codes, recipe.fitted(recipe.weights), settings.granularity, moments.diagonal())
     check_scale(name, scale)
     integers = ROUNDINGS[rounding](weight, scale, codes, moments)
     if correct_bias:
@@ -172,3 +175,18 @@ def draft_linear(
         bias = (rows * (target.reshape(output.shape).to(torch.float64) - output)).sum(0)
     return LinearDraft(name=name, weight=integers, unit=scale, bias=bias, source=source, w_bits=w_bits,
                        settings=settings)
+
+
+def _regression(
+    weight: torch.Tensor, inputs: torch.Tensor, rows: torch.Tensor, target: torch.Tensor, bias: torch.Tensor,
+) -> torch.Tensor:
+    """Return weights (N, K) that give the targets from rounded inputs (S, K), drawn to the given ones.
+
+    Ridge regression of what the weights leave of the target (ERQ, Zhong et al. 2024, its first step): the change has
+    the least ``sum over samples of rows * error**2 + ridge * |change|**2``.
+    """
+    missing = target.to(torch.float64) - inputs @ weight.T - bias
+    moments = inputs.T @ (rows * inputs)
+    ridge = _RIDGE * float(moments.diagonal().mean()) or 1.0
+    moments = moments + ridge * torch.eye(len(moments), dtype=torch.float64)
+    return weight + torch.linalg.solve(moments, inputs.T @ (rows * missing)).T

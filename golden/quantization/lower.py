@@ -19,16 +19,18 @@ from ..integer import (
     IntegerViT,
     patchify,
 )
-from ..integer.gelu import gelu_table
+from ..integer.gelu import gelu, gelu_table
 from ..integer.layernorm import quantize_affine
 from ..integer.layers import add_residual
 from ..spec.vit import PIXEL_MAX
 from ..vit import LAYER_NORM_EPS, VisionTransformer, collect
 from .attention import context, lower_scores, probabilities
-from .codes import CodeMap, UnsignedCodes
+from .books import HIDDEN, fit_book
+from .channels import CHANNELS
+from .codes import BookCodes, CodeMap, UnsignedCodes
 from .linear import LinearDraft, draft_linear
 from .observers import minmax
-from .quantity import Quantity, observe
+from .quantity import Channels, Quantity, observe
 from .rotate import balance_heads
 from .scales import FactorTooLarge
 from .sensitivity import sensitivities
@@ -104,13 +106,15 @@ class _Lowering:
     def _signed(self, largest: float) -> Quantity:
         codes = SignedCodes(self.settings.residual_bits)
         scale = torch.tensor((largest or 1.0) * _HEADROOM / codes.high, dtype=torch.float64)
+        if self.settings.recipe.power_of_two:
+            scale = torch.exp2(torch.log2(scale).ceil())
         return Quantity(codes=codes, scale=scale, zero_point=0, offset=torch.zeros((), dtype=torch.float64))
 
     def observe(self, name: str, x: torch.Tensor, codes: CodeMap, *, tap: str | None = None,
-                per_channel: bool = False, least: torch.Tensor | float = 0.0) -> Quantity:
+                channels: Channels | None = None, least: torch.Tensor | float = 0.0) -> Quantity:
         """Choose the range of a tensor and remember it."""
-        self.quantities[name] = observe(name, x, codes, self.settings.recipe.activations, self.settings.generator,
-                                        per_channel=per_channel, least=least,
+        self.quantities[name] = observe(name, x, codes, self.settings.recipe.observer, self.settings.generator,
+                                        channels=channels, least=least,
                                         importance=self.importance[tap or name].reshape(x.shape))
         return self.quantities[name]
 
@@ -155,7 +159,7 @@ class _Lowering:
         gamma, beta = norm.weight.detach().to(torch.float64), norm.bias.detach().to(torch.float64)
         y = functional.layer_norm(self.residual.decode(x), gamma.shape, gamma, beta, LAYER_NORM_EPS)
         spec = self.settings.layernorm(self.config)
-        out = self.observe(name, y, UnsignedCodes(bits), per_channel=self.settings.recipe.channel_activations,
+        out = self.observe(name, y, UnsignedCodes(bits), channels=CHANNELS[self.settings.recipe.channels],
                            least=gamma.abs() / (1 << spec.gamma_bits - spec.gamma_fraction - 2))
         gamma, beta = quantize_affine(gamma / out.scale, (beta - out.offset) / out.scale, 1.0, out.zero_point, spec)
         return IntegerLayerNorm(gamma=gamma, beta=beta, spec=spec, out_bits=out.codes.bits)
@@ -185,8 +189,17 @@ class _Lowering:
         proj = self.draft(f"{name}.proj", attn.proj.weight, attn.proj.bias, mixed, out, target, settings.w_bits)
         return IntegerAttention(
             **layers, score_multiplier=scores.multiplier, score_shift=scores.shift, softmax_offset=p.offset,
-            softmax_spec=spec, softmax_bits=settings.softmax_bits, context=requantizer,
+            softmax_spec=spec, softmax_bits=p.quantity.codes.bits, softmax_table=p.table, context=requantizer,
             proj=proj.lower(self.residual)), mixed
+
+    def hidden(self, name: str, x: torch.Tensor, importance: torch.Tensor) -> Quantity:
+        """Choose the codes of GELU's outputs and remember them."""
+        recipe, settings = self.settings.recipe, self.settings
+        candidates = HIDDEN[recipe.hidden](settings.a_bits)
+        if len(candidates) == 1:
+            return self.observe(name, x, candidates[0], tap=name.replace(".act", ".gelu"))
+        self.quantities[name] = fit_book(name, x, candidates, recipe.observer, importance, settings.generator)
+        return self.quantities[name]
 
     def mlp(self, name: str, a: torch.Tensor, source: Quantity, mlp: torch.nn.Module,
             target: torch.Tensor) -> tuple[IntegerMlp, torch.Tensor]:
@@ -195,12 +208,15 @@ class _Lowering:
         fc1 = self.draft(f"{name}.fc1", mlp.fc1.weight, mlp.fc1.bias, a, source, self.taps[f"{name}.fc1"],
                          settings.w_bits)
         hidden = fc1(a)
-        out = self.observe(f"{name}.act", functional.gelu(hidden), UnsignedCodes(settings.a_bits), tap=f"{name}.gelu")
+        out = self.hidden(f"{name}.act", functional.gelu(hidden), self.importance[f"{name}.gelu"])
         top = float(out.decode(torch.tensor(out.codes.high)))
-        index = observe(f"{name}.fc1", hidden.clamp(_GELU_FLAT, max(top, 0.0)), UnsignedCodes(_INDEX_BITS), minmax,
-                        settings.generator)
+        index = observe(f"{name}.fc1", hidden.clamp(_GELU_FLAT, max(top, 0.0)), UnsignedCodes(_INDEX_BITS),
+                        settings.recipe.fitted(minmax), settings.generator)
         table = gelu_table(float(index.scale), index.zero_point, _INDEX_BITS, float(out.scale), out.zero_point,
                            out.codes.bits)
+        if isinstance(out.codes, BookCodes):
+            x = index.decode(torch.arange(1 << _INDEX_BITS))
+            table = out.encode(torch.tensor([gelu(value) for value in x.tolist()], dtype=torch.float64))
         layer = fc1.lower(index)
         hidden = table[layer(a)]
         fc2 = self.draft(f"{name}.fc2", mlp.fc2.weight, mlp.fc2.bias, hidden, out, target, settings.w_bits)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from ..spec.check import check_choice
-from .observers import Observer, minmax, mse, percentile
+from .books import HIDDEN, PROBABILITIES
+from .channels import CHANNELS
+from .observers import Observer, minmax, mse, percentile, rounded_scales
 from .weights import ROUNDINGS
 
 __all__ = ["METHODS", "Method", "method"]
@@ -26,36 +28,70 @@ class Method:
         Of the weights: a name of :data:`~vitric.golden.quantization.weights.ROUNDINGS`.
     correct_bias : bool
         Choose each bias such that the mean of every output channel over the calibration images is the float model's.
-    channel_activations : bool
-        Give every channel of the LayerNorms' outputs and of the context a scale and an offset of its own, which the
-        LayerNorm's affine, the context's requantizer and the weights behind them absorb (after RepQ-ViT, Li et al.
-        2023).
+    channels : str
+        How the channels of the LayerNorms' outputs and of the context may differ in scale and offset, which the
+        LayerNorm's affine, the context's requantizer and the weights behind them absorb: a name of
+        :data:`~vitric.golden.quantization.channels.CHANNELS`.
+    probabilities, hidden : str
+        Codes of the attention probabilities and of GELU's outputs: names of
+        :data:`~vitric.golden.quantization.books.PROBABILITIES` and ``HIDDEN``.
     balance_heads : bool
         Change the basis inside each head first: :mod:`~vitric.golden.quantization.rotate`.
     sensitivity : bool
         Weight errors with the squared gradients of the logits: :mod:`~vitric.golden.quantization.sensitivity`.
+    regression : bool
+        Adapt the float weights of each layer to its rounded inputs before they are rounded themselves, by ridge
+        regression (ERQ, Zhong et al. 2024).
+    power_of_two : bool
+        Scales that are powers of two, so that every requantization but that of the scores is a shift (P²-ViT, Shi et
+        al. 2024).
     """
 
     weights: Observer
     activations: Observer
     rounding: str = "nearest"
     correct_bias: bool = False
-    channel_activations: bool = False
+    channels: str = "equal"
+    probabilities: str = "uniform"
+    hidden: str = "uniform"
     balance_heads: bool = False
     sensitivity: bool = False
+    regression: bool = False
+    power_of_two: bool = False
 
     def __post_init__(self):
         check_choice("rounding", self.rounding, tuple(ROUNDINGS))
+        check_choice("channels", self.channels, tuple(CHANNELS))
+        check_choice("probabilities", self.probabilities, tuple(PROBABILITIES))
+        check_choice("hidden", self.hidden, tuple(HIDDEN))
+
+    @property
+    def observer(self) -> Observer:
+        """Of the ranges of activations."""
+        return self.fitted(self.activations)
+
+    def fitted(self, observer: Observer) -> Observer:
+        """Return ``observer``, or with ``power_of_two`` one that rounds its scales."""
+        return rounded_scales(observer) if self.power_of_two else observer
 
 
 METHODS: Mapping[str, Method] = MappingProxyType({
-    "mse": Method(weights=mse, activations=mse, rounding="compensated", correct_bias=True, channel_activations=True,
+    "mse": Method(weights=mse, activations=mse, rounding="compensated", correct_bias=True, channels="free",
                   balance_heads=True, sensitivity=True),
     "mse_plain": Method(weights=mse, activations=mse),
     "minmax": Method(weights=minmax, activations=minmax),
     "percentile": Method(weights=percentile, activations=percentile),
+    # The parts of published methods that concern codes and scales; all arithmetic is that of the integer model.
+    "fq_vit": Method(weights=minmax, activations=minmax, channels="power_of_two", probabilities="log2"),
+    "ptq4vit": Method(weights=mse, activations=mse, sensitivity=True, probabilities="twin_uniform",
+                      hidden="twin_uniform"),
+    "repq_vit": Method(weights=mse, activations=mse, channels="free", probabilities="log_sqrt2"),
+    "packqvit": Method(weights=mse, activations=mse, channels="outliers", probabilities="log2"),
+    "adalog": Method(weights=mse, activations=mse, sensitivity=True, channels="free", probabilities="adaptive_log"),
+    "erq": Method(weights=mse, activations=mse, rounding="compensated", channels="free", regression=True),
+    "p2_vit": Method(weights=mse, activations=mse, power_of_two=True),
 })
-"""Methods by name; ``mse`` is the default. The last three choose ranges and do nothing else."""
+"""Methods by name; ``mse`` is the default. The next three choose ranges and do nothing else."""
 
 
 def method(name: str) -> Method:

@@ -10,7 +10,7 @@ import torch
 
 from .codes import FittedCodes, UnsignedCodes
 
-__all__ = ["Observer", "minmax", "mse", "percentile"]
+__all__ = ["Observer", "minmax", "mse", "percentile", "rounded_scales"]
 
 Observer = Callable[[torch.Tensor, FittedCodes, torch.Tensor | None], tuple[torch.Tensor, torch.Tensor]]
 
@@ -71,3 +71,24 @@ def mse(
             search((0,))
             search((1,))
     return codes.fit(low * best[0], high * best[1])
+
+
+def rounded_scales(observer: Observer) -> Observer:
+    """Return an observer whose scales are powers of two: the one above or below ``observer``'s, of less error."""
+
+    def rounded(x, codes, importance=None):
+        scale, zero_point = observer(x, codes, importance)
+        weight = 1.0 if importance is None else importance
+        best = None
+        for octave in (torch.log2(scale).floor(), torch.log2(scale).ceil()):
+            power = torch.exp2(octave)
+            zero = zero_point
+            if isinstance(codes, UnsignedCodes):  # keeps the real value of the lower end
+                zero = torch.floor(zero_point * (scale / power) + 0.5).to(torch.int64).clamp(0, codes.high)
+            y = codes.decode(codes.encode(x, power[:, None], zero[:, None]), power[:, None], zero[:, None])
+            error = ((y - x).square() * weight).sum(1)
+            best = (error, power, zero) if best is None else tuple(
+                torch.where(error < best[0], new, old) for new, old in zip((error, power, zero), best, strict=True))
+        return best[1], best[2]
+
+    return rounded

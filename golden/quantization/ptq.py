@@ -50,7 +50,7 @@ def quantize_with_scales(model: VisionTransformer, calibration: torch.Tensor, **
 
 def quantize(
     model: VisionTransformer, calibration: torch.Tensor, *, method: str = "mse", w_bits: int = 4, a_bits: int = 4,
-    edge_bits: int = 8, softmax_bits: int = 8, granularity: str = "channel", residual_bits: int = 16,
+    edge_bits: int = 8, softmax_bits: int | None = None, granularity: str = "channel", residual_bits: int = 16,
     a_plane_bits: int = 4, w_plane_bits: int = 4, seed: int = 0,
 ) -> IntegerViT:
     """Turn a float ViT into an integer ViT, from calibration images alone.
@@ -69,10 +69,10 @@ def quantize(
         Activations, keys and values included, 2 to 8.
     edge_bits : int
         Weights of the patch embedding and the head, and the head's input, 2 to 8.
-    softmax_bits : int
-        Attention probabilities, 2 to 8.
+    softmax_bits : int, optional
+        Attention probabilities, 2 to 8. By default 8 where the method gives them uniform codes, else ``a_bits``.
     granularity : str
-        ``"channel"``: a scale per output channel of the weights; ``"layer"``: one per layer.
+        ``"channel"``: a scale per output channel of the weights; ``"group"``: per 8 of them; ``"layer"``: per layer.
     residual_bits : int
         Width of the residual stream and the logits, 10 to 16.
     a_plane_bits, w_plane_bits : int

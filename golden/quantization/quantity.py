@@ -1,5 +1,6 @@
 """A tensor's codes together with what they stand for."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -7,7 +8,9 @@ import torch
 from .codes import CodeMap
 from .observers import Observer
 
-__all__ = ["CONSTANT", "ENOUGH_SAMPLES", "Quantity", "SMALLEST_SCALE", "check_scale", "observe"]
+Channels = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+
+__all__ = ["CONSTANT", "Channels", "ENOUGH_SAMPLES", "Quantity", "SMALLEST_SCALE", "check_scale", "observe"]
 
 SMALLEST_SCALE = 2.0**-100
 """Scales below it count as an underflow: the range they come from is no more than rounding noise."""
@@ -18,7 +21,6 @@ CONSTANT = 2.0**-12
 ENOUGH_SAMPLES = 32
 """Samples per channel from which each channel gets a choice of its own: range, bias correction, compensation."""
 
-_LEAST_SPREAD = 2.0**-8  # of a channel, relative to the largest
 _SAMPLES = 1 << 16  # samples that an observer sees of one tensor, at most
 
 
@@ -62,7 +64,7 @@ def check_scale(name: str, scale: torch.Tensor) -> torch.Tensor:
 
 def observe(
     name: str, x: torch.Tensor, codes: CodeMap, observer: Observer, generator: torch.Generator,
-    *, per_channel: bool = False, importance: torch.Tensor | None = None, least: torch.Tensor | float = 0.0,
+    *, channels: Channels | None = None, importance: torch.Tensor | None = None, least: torch.Tensor | float = 0.0,
 ) -> Quantity:
     """Return the quantity of a tensor.
 
@@ -76,9 +78,9 @@ def observe(
         Code map, and how its range is found.
     generator : torch.Generator
         Draws the samples that the observer sees, if ``x`` has very many elements.
-    per_channel : bool
-        Normalise every channel first, by an offset and a factor of its own that the layers around the tensor have to
-        absorb. Otherwise, and for too few samples to tell, the tensor has one scale and no offset.
+    channels : function of :data:`~vitric.golden.quantization.channels.CHANNELS`, optional
+        Normalises every channel first, by an offset and a factor of its own that the layers around the tensor have to
+        absorb. Without it, and for too few samples to tell, the tensor has one scale and no offset.
     importance : float64 tensor, shape of ``x``, optional
         Of each element's squared error; without it all count the same.
     least : float or float64 tensor (N,)
@@ -87,9 +89,8 @@ def observe(
     samples = x.to(torch.float64).reshape(-1, x.shape[-1])  # (n, N)
     weights = torch.ones_like(samples) if importance is None else importance.reshape(samples.shape)
     offset, factor = torch.zeros((), dtype=torch.float64), torch.ones((), dtype=torch.float64)
-    per_channel = per_channel and len(samples) >= ENOUGH_SAMPLES
-    if per_channel:
-        offset, factor = _normalisation(samples)
+    if channels is not None and len(samples) >= ENOUGH_SAMPLES:
+        offset, factor = channels(samples)
     samples, weights = ((samples - offset) / factor).reshape(-1), (weights * factor.square()).reshape(-1)
     if len(samples) > _SAMPLES:
         chosen = torch.randint(len(samples), (_SAMPLES - 2,), generator=generator)
@@ -97,20 +98,6 @@ def observe(
         samples, weights = samples[chosen], weights[chosen]
     scale, zero_point = observer(samples[None], codes, weights[None])
     least = torch.as_tensor(least, dtype=torch.float64)
-    scale = torch.maximum(scale[0] * factor, least if per_channel else least.max())
+    scale = torch.maximum(scale[0] * factor, least if factor.dim() else least.max())
     return Quantity(codes=codes, scale=check_scale(name, scale), zero_point=int(zero_point[0]),
                     offset=offset)
-
-
-def _normalisation(samples: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return middle and spread (N,) of each column of (n, N).
-
-    The spread is the mean of half the range and of a multiple of the root mean square about the middle, the same
-    multiple for all columns: half the range alone follows the few samples of one column too closely.
-    """
-    low, high = samples.amin(0), samples.amax(0)
-    middle, half = (low + high) / 2, (high - low) / 2
-    rms = (samples - middle).square().mean(0).sqrt()
-    spread = (half + rms * (half.sum() / rms.sum().clamp(min=1e-300))) / 2
-    least = max(float(spread.max()) * _LEAST_SPREAD, float(samples.abs().max()) * CONSTANT)
-    return middle, spread.clamp(min=least or 1.0)

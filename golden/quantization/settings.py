@@ -25,7 +25,7 @@ class Settings:
     w_bits: int = 4
     a_bits: int = 4
     edge_bits: int = 8
-    softmax_bits: int = 8
+    softmax_bits: int | None = None
     granularity: str = "channel"
     residual_bits: int = 16
     a_plane_bits: int = 4
@@ -37,7 +37,10 @@ class Settings:
 
     def __post_init__(self):
         check_choice("method", self.method, tuple(METHODS))
-        for name in ("w_bits", "a_bits", "edge_bits", "softmax_bits", "a_plane_bits", "w_plane_bits"):
+        check_int("a_bits", self.a_bits, 2, 8)
+        if self.softmax_bits is None:
+            object.__setattr__(self, "softmax_bits", 8 if self.recipe.probabilities == "uniform" else self.a_bits)
+        for name in ("w_bits", "edge_bits", "softmax_bits", "a_plane_bits", "w_plane_bits"):
             check_int(name, getattr(self, name), 2, 8)
         check_choice("granularity", self.granularity, GRANULARITIES)
         check_int("residual_bits", self.residual_bits, 10, 16)

@@ -6,10 +6,13 @@ from ..spec.check import check_choice
 from .codes import NarrowCodes
 from .observers import Observer
 
-__all__ = ["GRANULARITIES", "ROUNDINGS", "compensated", "nearest", "weight_scales"]
+__all__ = ["GRANULARITIES", "GROUP", "ROUNDINGS", "compensated", "nearest", "weight_scales"]
 
-GRANULARITIES = ("layer", "channel")
-"""One scale for a layer's weights, or one per output channel."""
+GRANULARITIES = ("layer", "group", "channel")
+"""One scale for a layer's weights, one per group of output channels (Q-BERT, Shen et al. 2020), or one per channel."""
+
+GROUP = 8
+"""Consecutive output channels of a group; the last group may have fewer."""
 
 _DAMPING = 0.01  # of the mean square of the inputs, added to the Hessian's diagonal
 _SMALLEST_RATIO = 2.0**-12  # of a channel's scale to the layer's largest: keeps the multipliers of all channels exact
@@ -31,13 +34,21 @@ def weight_scales(
         Of each input channel: the mean square of what it is multiplied with.
     """
     check_choice("granularity", granularity, GRANULARITIES)
-    groups = weight if granularity == "channel" else weight.reshape(1, -1)
-    scale, _ = observer(groups, codes, importance.repeat(groups.shape[1] // len(importance))[None])
-    dead = groups.abs().amax(1) == 0  # the scale of such a channel has no meaning
+    size = {"layer": len(weight), "group": GROUP, "channel": 1}[granularity]
+    whole = len(weight) // size * size
+    scales, unused = [], []  # the scale of a group without weights has no meaning
+    for part in (weight[:whole], weight[whole:]):
+        if len(part):
+            rows = min(size, len(part))
+            groups = part.reshape(len(part) // rows, -1)
+            found, _ = observer(groups, codes, importance.repeat(rows)[None])
+            scales.append(found.repeat_interleave(rows))
+            unused.append((groups.abs().amax(1) == 0).repeat_interleave(rows))
+    scale, dead = torch.cat(scales), torch.cat(unused)
     if dead.all():
         return torch.ones(len(weight), dtype=torch.float64)
     scale = torch.where(dead, scale[~dead].max(), scale)
-    return scale.clamp(min=float(scale.max()) * _SMALLEST_RATIO).expand(len(weight)).clone()
+    return scale.clamp(min=float(scale.max()) * _SMALLEST_RATIO)
 
 
 def nearest(weight: torch.Tensor, scale: torch.Tensor, codes: NarrowCodes, moments: torch.Tensor) -> torch.Tensor:

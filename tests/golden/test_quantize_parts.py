@@ -4,6 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from vitric.golden.arith import split_signed
+from vitric.golden.quantization.channels import free
 from vitric.golden.quantization.codes import CentredCodes, FittedCodes, NarrowCodes, UnsignedCodes
 from vitric.golden.quantization.observers import minmax, mse, percentile
 from vitric.golden.quantization.quantity import check_scale, observe
@@ -133,7 +134,7 @@ def test_observed_quantity_per_channel():
     x = normal(500, 6) * tensor(0.01, 1, 5, 0.3, 1, 0) + tensor(3, -40, 0, 7, 0.5, 2)
     make = torch.Generator().manual_seed(0)
     whole = observe("x", x, UnsignedCodes(4), mse, make)
-    channel = observe("x", x, UnsignedCodes(4), mse, make, per_channel=True)
+    channel = observe("x", x, UnsignedCodes(4), mse, make, channels=free)
     assert whole.scale.shape == () and whole.offset == 0
     error = (channel.decode(channel.encode(x)) - x).square().mean(0)
     assert (error[:5] < 0.04 * x.var(0)[:5]).all() and error[5] < 1e-3
@@ -144,7 +145,7 @@ def test_observed_quantity_per_channel():
 def test_observed_quantity_weighs_channels_by_their_size():
     codes = UnsignedCodes(4)
     x = torch.cat([1e-3 * normal(600, 20) ** 9, torch.linspace(-100, 100, 600)[:, None]], dim=1)  # tails; one large
-    found = observe("x", x, codes, mse, torch.Generator(), per_channel=True)
+    found = observe("x", x, codes, mse, torch.Generator(), channels=free)
 
     def error(share):
         step = found.scale * share
@@ -184,5 +185,13 @@ def test_weight_scales():
     layer = weight_scales(weight, codes, minmax, "layer", ones)
     assert layer.tolist() == [channel[1].item()] * 4
     assert weight_scales(weight * 0, codes, mse, "channel", ones).tolist() == [1.0] * 4
-    with pytest.raises(ValueError, match="granularity must be one of 'layer', 'channel', not 'group'"):
-        weight_scales(weight, codes, mse, "group", ones)
+    with pytest.raises(ValueError, match="granularity must be one of 'layer', 'group', 'channel', not 'row'"):
+        weight_scales(weight, codes, mse, "row", ones)
+
+
+def test_groups_of_output_channels_share_a_scale():
+    weight, ones = normal(19, 30) * torch.arange(1, 20)[:, None], torch.ones(30, dtype=torch.float64)
+    scale = weight_scales(weight, NarrowCodes(4, 4), minmax, "group", ones)
+    largest = weight.abs().amax(1)
+    wanted = [largest[start:start + 8].max().item() / 7 for start in (0, 8, 16) for _ in range(min(8, 19 - start))]
+    assert scale.tolist() == pytest.approx(wanted)
