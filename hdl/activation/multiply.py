@@ -1,10 +1,11 @@
 """Pipelined multipliers: one hardware multiplier with its registers, and wide products made of several."""
 
-from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, Shape, Signal, Value
+from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Shape, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.check import check_choice, check_int
 
+from ..fabric.excess import excess_product, low_part
 from .pipeline import delay
 
 __all__ = ["MAPPINGS", "PART_BITS", "PipelinedMultiplier", "RegisteredProduct"]
@@ -89,13 +90,7 @@ class RegisteredProduct(wiring.Component):
         )
 
     def _sb_mac16(self, m: Module) -> None:
-        """Multiply the low 16 bits of both operands in an SB_MAC16 and the one or two bits above them in logic.
-
-        Yosys alone takes two to four of the primitive for operands of 17 or 18 bits, and for a signed with an unsigned
-        one of 16.
-        """
-        low_a, high_a = _halves(self.a)
-        low_b, high_b = _halves(self.b)
+        low_a, low_b = low_part(self.a, _MAC16_BITS), low_part(self.b, _MAC16_BITS)
         low = Signal(Shape(2 * _MAC16_BITS, signed=low_a.shape().signed or low_b.shape().signed))
         m.submodules.multiplier = Instance(
             "SB_MAC16", p_A_REG=Const(1, 1), p_B_REG=Const(1, 1), p_PIPELINE_16x16_MULT_REG2=Const(1, 1),
@@ -103,36 +98,14 @@ class RegisteredProduct(wiring.Component):
             p_A_SIGNED=Const(low_a.shape().signed, 1), p_B_SIGNED=Const(low_b.shape().signed, 1),
             i_CLK=ClockSignal(), i_CE=self.en, i_A=_extended(low_a), i_B=_extended(low_b), o_O=low,
         )
-        above = Const(0, 0)
-        for high, other in ((high_a, self.b), (high_b, low_a)):
-            if len(high):
-                high = delay(m, high, self.en, 1, name="high")
-                other = delay(m, other, self.en, 1, name="other")
-                above = above + _product_of_bits(high, other)
-        m.d.comb += self.p.eq(low + (delay(m, above, self.en, 1, name="above") << _MAC16_BITS))
-
-
-def _halves(operand: Value) -> tuple[Value, Value]:
-    """Return the bits for the SB_MAC16, and those above them; only the part with the highest bit may be signed."""
-    if len(operand) <= _MAC16_BITS:
-        return operand, Const(0, 0)
-    high = operand[_MAC16_BITS:]
-    return operand[:_MAC16_BITS], high.as_signed() if operand.shape().signed else high
+        excess = excess_product(m, self.a, self.b, self.en, _MAC16_BITS)
+        m.d.comb += self.p.eq(low + (excess << _MAC16_BITS))
 
 
 def _extended(value: Value) -> Value:
     """Return ``value`` in the width of the SB_MAC16's operand, extended by its sign if it has one."""
     sign = value[-1] if value.shape().signed else Const(0, 1)
     return Cat(value, sign.replicate(_MAC16_BITS - len(value)))
-
-
-def _product_of_bits(bits: Value, other: Value) -> Value:
-    """Return ``bits * other`` as a sum of selected ``other``, which Yosys does not put into a multiplier."""
-    total = Const(0, 0)
-    for k, bit in enumerate(bits):
-        part = Mux(bit, other, 0) << k
-        total = total - part if bits.shape().signed and k == len(bits) - 1 else total + part
-    return total
 
 
 class PipelinedMultiplier(wiring.Component):
