@@ -95,7 +95,7 @@ _ICE40 = Family(
     lut_weights={"lut4": 1},  # a carry stands beside the look-up table of the same logic cell
 )
 _GOWIN = Family(
-    fabric="gowin", synthesis="synth_gowin -family gw1n", bare="-noiopads",
+    fabric="gowin", synthesis="synth_gowin -family gw1n -nowidelut", bare="-noiopads",
     nextpnr="nextpnr-himbaechel", target_mhz=200,
     cells={
         "lut4": {f"LUT{size}": 1 for size in (1, 2, 3, 4)}, "ccu2c": {}, "dpr16x4": {"RAM16SDP4": 1},

@@ -14,13 +14,18 @@ from .report import UserError, console, write_json, write_text
 from .synthesis import Steps, place_and_route, run_yosys
 from .units import Unit, find_unit, parse_settings
 
-__all__ = ["measure", "synth_command"]
+__all__ = ["SCRIPT", "measure", "synth_command"]
 
-_SCRIPT = """read_rtlil {name}.il
+# Names that nothing needs make Yosys 0.70 stop in abc_ops_reintegrate ("Assert `wire' failed") for some arrays.
+SCRIPT = """read_rtlil {name}.il
 delete w:$verilog_initial_trigger
 {collisions}
+proc
+flatten
+opt_clean -purge
 {synthesis} -top top -json {name}.json
 """
+"""What Yosys runs, for all units and devices."""
 
 
 def synth_command(
@@ -98,7 +103,7 @@ def _synthesize(component, target: Target, folder: Path, name: str, steps: Steps
 
     family = target.family
     options = family.bare if name == "unit" else ""
-    script = _SCRIPT.format(name=name, collisions=COLLISIONS, synthesis=f"{family.synthesis} {options}".rstrip())
+    script = SCRIPT.format(name=name, collisions=COLLISIONS, synthesis=f"{family.synthesis} {options}".rstrip())
     write_text(folder / f"{name}.ys", script)
     write_text(folder / f"{name}.il", rtlil.convert(component, name="top", emit_src=False))
     with steps.step(f"synthesize {step}") as tell:

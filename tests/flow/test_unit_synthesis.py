@@ -1,9 +1,11 @@
 # amaranth: UnusedElaboratable=no
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
+from vitric.boards.registry import Device
 from vitric.flow.cli import app
 from vitric.flow.devices import TARGETS
 from vitric.flow.report import UserError
@@ -63,10 +65,10 @@ def test_multipliers_of_the_ice40(tmp_path):
 
 
 def test_what_does_not_fit(tmp_path):
-    settings, target = {"lanes": 31}, TARGETS["up5k"]
-    assert not measure(UNITS["gelu"], settings, target, build=tmp_path)["fits"]
-    with pytest.raises(UserError, match="gelu with these parameters does not fit iCE40UP5K: .*31 block RAMs of 30"):
-        measure(UNITS["gelu"], settings, target, pnr=True, build=tmp_path)
+    target = replace(TARGETS["gw1nr-9"], part=Device("GW1NR-0", 100, 20, 0, 0))
+    assert not measure(UNITS["mac"], TINY, target, build=tmp_path)["fits"]
+    with pytest.raises(UserError, match=r"mac with these parameters does not fit GW1NR-0: .* \d+ flip-flops of 20"):
+        measure(UNITS["mac"], TINY, target, pnr=True, build=tmp_path)
 
 
 @pytest.mark.parametrize(("arguments", "message"), [

@@ -5,6 +5,7 @@ import pytest
 from vitric.flow.report import UserError
 from vitric.flow.units import FABRICS, UNITS, find_unit, parse_settings
 from vitric.golden.spec.mac import MAPPINGS
+from vitric.golden.spec.softmax import KINDS
 
 
 @pytest.mark.parametrize("name", UNITS)
@@ -47,7 +48,7 @@ def test_parameters_of_the_component():
 
 
 @pytest.mark.parametrize(("unit", "text", "message"), [
-    ("softmax", "kind=log3", "softmax: kind must be one of 'uniform', 'log2', 'log_sqrt2', not 'log3'"),
+    ("softmax", "kind=log3", f"softmax: kind must be one of {', '.join(map(repr, KINDS))}, not 'log3'"),
     ("softmax", "lanes=many", "softmax: lanes must be an integer between 1 and 64, not 'many'"),
     ("layernorm", "in_bits=9", "layernorm: in_bits must be between 10 and 16, not 9"),
     ("gelu", "colour=3", "parameter of gelu must be one of lanes, index_bits, out_bits, tag_bits, not 'colour'"),
