@@ -10,11 +10,11 @@ TESTS  ?= tests
 VITRIC := .venv/bin/vitric
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sim test bitstream program train doctor clean
+.PHONY: help setup sim test bitstream program train doctor bench-units clean
 
 help:  ## show this
 	@echo "make TARGET [CONFIG=$(CONFIG)] [BOARD=$(BOARD)] [SEED=n] [IMAGES=n] [WAVES=1]"
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14 | sed 's/^/  /'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14 | sed 's/^/  /'
 
 setup:  ## make .venv with the locked versions (every other target does this first)
 	@$(PYTHON) flow/bootstrap.py
@@ -33,6 +33,9 @@ program: setup  ## load the bitstream into the board
 
 train: setup  ## train a float ViT on the digits
 	@$(VITRIC) train --config $(CONFIG) $(if $(SEED),--seed $(SEED))
+
+bench-units: setup  ## measure every unit on every device: docs/units/figures.md (long; goes on where it was)
+	@.venv/bin/python -m bench.units
 
 doctor: setup  ## show each tool, its version and where it came from
 	@$(VITRIC) doctor

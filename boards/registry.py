@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["BOARDS", "Board", "Device", "find_board"]
+__all__ = ["BOARDS", "DEVICES", "Board", "Device", "find_board"]
 
 
 @dataclass(frozen=True)
@@ -16,9 +16,9 @@ class Device:
     lut4, ff : int
         Look-up tables and flip-flops.
     ebr : int
-        Block RAMs DP16KD of 18 kbit.
+        Block RAMs: DP16KD of 18 kbit on ECP5.
     mult18 : int
-        Multipliers MULT18X18D.
+        Multipliers: MULT18X18D on ECP5.
     """
 
     name: str
@@ -78,16 +78,17 @@ class Board:
         return self._member("Top")(system(pll.output_hz), pll), pll
 
 
-_DEVICES = {
+DEVICES = {
     "12F": Device("LFE5U-12F", 24288, 24288, 56, 28),
     "25F": Device("LFE5U-25F", 24288, 24288, 56, 28),
     "45F": Device("LFE5U-45F", 43848, 43848, 108, 72),
     "85F": Device("LFE5U-85F", 83640, 83640, 208, 156),
 }
+"""The ECP5 parts by size."""
 
 
 def _ulx3s(name: str, size: str) -> Board:
-    return Board(name=name, title=f"ULX3S with {_DEVICES[size].name}", device=_DEVICES[size], loader="ulx3s",
+    return Board(name=name, title=f"ULX3S with {DEVICES[size].name}", device=DEVICES[size], loader="ulx3s",
                  module="vitric.boards.ulx3s", platform=f"Ulx3s{size}")
 
 

@@ -9,12 +9,12 @@ from amaranth_boards import ulx3s
 from .pll import PllSettings, ehxplll
 from .system import System
 
-__all__ = ["INPUT_MHZ", "Top", "Ulx3s12F", "Ulx3s25F", "Ulx3s45F", "Ulx3s85F"]
+__all__ = ["COLLISIONS", "INPUT_MHZ", "Top", "Ulx3s12F", "Ulx3s25F", "Ulx3s45F", "Ulx3s85F"]
 
 INPUT_MHZ = 25.0
 """The oscillator of the board."""
 
-_COLLISIONS = "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i"
+COLLISIONS = "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i"
 """Yosys command: reading and writing one address of a memory in one cycle gives anything.
 
 Yosys would otherwise add logic that returns the old word (56 LUT4 and 83 flip-flops for 512 x 36 bits). Every
@@ -31,7 +31,7 @@ class _BuildOptions:
 
     def toolchain_prepare(self, fragment, name, **kwargs):
         options = {
-            "script_after_read": _COLLISIONS,
+            "script_after_read": COLLISIONS,
             "synth_opts": "-nodsp",  # multipliers are explicit instances
         }
         return super().toolchain_prepare(fragment, name, **options | kwargs)

@@ -103,7 +103,8 @@ def build_bitstream(config: str, board: str, *, seed: int = 1, clock_mhz: float 
     _check_fit(target, cells)
     with steps.step("place and route") as tell:
         options = _device_options(target)
-        placed = place_and_route(work, [*options, "--seed", str(seed)], tell)
+        files = ["--lpf", "top.lpf", "--textcfg", "top.config"]
+        placed = place_and_route(work, [*options, *files, "--seed", str(seed)], tell)
     report = report_of(entry, target, compiled, top.system, settings, cells, placed, work, seed=seed, build=build)
     product.unlink(missing_ok=True)
     if report["timing_met"]:
@@ -168,13 +169,10 @@ def _device_options(board: "Board") -> list[str]:
 
 def _check_fit(board: "Board", cells: dict[str, int]) -> None:
     """Raise :exc:`UserError` with numbers if the design needs more than the part has."""
-    device = board.device
-    needed = {
-        "LUT4": (cells["lut4"] + 2 * cells["ccu2c"] + 6 * cells["dpr16x4"], device.lut4),
-        "flip-flops": (cells["ff"], device.ff),
-        "block RAMs": (cells["ebr"], device.ebr),
-        "multipliers": (cells["mult18"], device.mult18),
-    }
-    over = [f"{count} {name} of {there}" for name, (count, there) in needed.items() if count > there]
+    from .devices import over_capacity
+
+    over = over_capacity(
+        board.device, lut_eq=cells["lut4"] + 2 * cells["ccu2c"] + 6 * cells["dpr16x4"], ff=cells["ff"],
+        bram=cells["ebr"], dsp=cells["mult18"])
     if over:
-        raise UserError(f"the design does not fit {device.name}: it needs {', '.join(over)}")
+        raise UserError(f"the design does not fit {board.device.name}: it needs {', '.join(over)}")

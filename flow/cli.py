@@ -13,7 +13,8 @@ __all__ = ["COMMANDS", "app"]
 
 COMMANDS = {
     "doctor": ("vitric.flow.doctor:doctor_command", "Show every tool and package: version, path, source."),
-    "generate": ("vitric.flow.generate:generate_command", "Write the accelerator as Verilog, with its ports as JSON."),
+    "generate": ("vitric.flow.generate:generate_command", "Write the accelerator or a unit as Verilog, ports as JSON."),
+    "synth": ("vitric.flow.unit_synthesis:synth_command", "Measure area and clock of one unit on a device."),
     "sim": ("vitric.flow.simulate:sim_command", "Run test images through the generated hardware, compare with golden."),
     "train": ("vitric.flow.train:train_command", "Train a float ViT on the digits."),
     "quantize": ("vitric.flow.quantize:quantize_command", "Quantize a float ViT and report its accuracy."),

@@ -16,7 +16,10 @@ from time import perf_counter
 
 from . import tools
 
-__all__ = ["CELLS", "Steps", "ToolFailure", "breakdown", "pack", "place_and_route", "run_tool", "synthesize"]
+__all__ = [
+    "CELLS", "Steps", "ToolFailure", "breakdown", "pack", "place_and_route", "run_tool", "run_yosys",
+    "synthesize",
+]
 
 CELLS = {
     "lut4": "LUT4", "ccu2c": "CCU2C", "dpr16x4": "TRELLIS_DPR16X4", "ff": "TRELLIS_FF", "mult18": "MULT18X18D",
@@ -98,18 +101,23 @@ def run_tool(name: str, arguments: Sequence[str], folder: Path, on_line: Callabl
         raise ToolFailure("\n".join([f"{name} ended with status {status} in {folder}:", *tail]))
 
 
-def synthesize(folder: Path, tell: Tell) -> dict[str, int]:
-    """Run Yosys on ``top.ys``, which must write ``top.json``; return how many cells of each of :data:`CELLS` there are.
+def run_yosys(folder: Path, name: str, tell: Tell) -> dict[str, dict]:
+    """Run Yosys on ``name.ys``, which must write ``name.json``; return the cells of module ``top``.
 
-    ``top.rpt`` is the log.
+    ``name.rpt`` is the log.
     """
 
     def on_line(line: str) -> None:
         if found := re.match(r"[\d.]+ Executing (\w+) pass", line):
             tell(f"yosys: {found[1].lower()}", None)
 
-    run_tool("yosys", ["-l", "top.rpt", "top.ys"], folder, on_line)
-    cells = json.loads((folder / "top.json").read_text())["modules"]["top"]["cells"]
+    run_tool("yosys", ["-l", f"{name}.rpt", f"{name}.ys"], folder, on_line)
+    return json.loads((folder / f"{name}.json").read_text())["modules"]["top"]["cells"]
+
+
+def synthesize(folder: Path, tell: Tell) -> dict[str, int]:
+    """Run Yosys on ``top.ys`` as :func:`run_yosys` does; return how many cells of each of :data:`CELLS` there are."""
+    cells = run_yosys(folder, "top", tell)
     count = Counter(cell["type"] for cell in cells.values())
     return {name: count[kind] for name, kind in CELLS.items()}
 
@@ -139,8 +147,8 @@ def breakdown(folder: Path, levels: int = 4) -> list[dict]:
     return sorted(rows, key=lambda row: -(row["lut4"] + 2 * row["ccu2c"] + row["ff"]))
 
 
-def place_and_route(folder: Path, arguments: Sequence[str], tell: Tell) -> dict:
-    """Run nextpnr on ``top.json`` and ``top.lpf``; write ``top.config``; return nextpnr's report.
+def place_and_route(folder: Path, arguments: Sequence[str], tell: Tell, *, tool: str = "nextpnr-ecp5") -> dict:
+    """Run a nextpnr on ``top.json``, with ``arguments`` for the part and its files; return nextpnr's report.
 
     ``top.tim`` is the log. A clock that is missed is no error here: see ``fmax`` of the report.
     """
@@ -158,9 +166,8 @@ def place_and_route(folder: Path, arguments: Sequence[str], tell: Tell) -> dict:
         elif text.startswith("Packing"):
             tell("packing: " + text.removeprefix("Packing ").rstrip("."), None)
 
-    run_tool("nextpnr-ecp5", [
-        *arguments, "--json", "top.json", "--lpf", "top.lpf", "--textcfg", "top.config", "--log", "top.tim",
-        "--report", "report.json", "--timing-allow-fail",
+    run_tool(tool, [
+        *arguments, "--json", "top.json", "--log", "top.tim", "--report", "report.json", "--timing-allow-fail",
     ], folder, on_line)
     return json.loads((folder / "report.json").read_text())
 

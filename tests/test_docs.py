@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pytest
 import typer
-from vitric.flow import doctor
+from vitric.flow import doctor, unit_synthesis
 from vitric.flow.cli import COMMANDS, app
 from vitric.flow.configs import CONFIGS
+from vitric.flow.devices import TARGETS
+from vitric.flow.generate import generate_unit
+from vitric.flow.units import UNITS
 
 from bench import readme
 from docs import pages
@@ -23,7 +26,7 @@ from .test_repository import tracked
 
 ROOT = pages.ROOT
 PAGES = sorted(path for path in tracked() if path.suffix == ".md")
-DIAGRAMS = sorted(path for path in tracked() if path.suffix == ".svg")
+DIAGRAMS = sorted(path for path in tracked() if path.suffix == ".svg" and path.parent.name == "diagrams")
 
 
 def name_of(path: Path) -> str:
@@ -116,10 +119,10 @@ def test_unknown_commands_are_found():
         "make coffee", "make sim SUGAR=2", "CONFIG=huge", "vitric dream", "vitric doctor --slowly"]
 
 
-def documented_fields(section: str) -> set[str]:
-    """Return the fields that a section of the page on reports lists."""
-    text = (ROOT / "docs" / "reports.md").read_text(encoding="utf-8")
-    table = text.split(f"## `vitric {section} --json`")[1].split("\n## ")[0]
+def documented_fields(section: str, page: str = "reports.md") -> set[str]:
+    """Return the fields that a section of a page lists."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    table = text.split(f"# {section}\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE)
     return {name for row in rows for name in re.findall(r"`(\w+)`", row)}
 
@@ -128,12 +131,21 @@ def test_fields_of_the_simulation_report():
     tree = ast.parse((ROOT / "flow" / "simulation_report.py").read_text(encoding="utf-8"))
     written = [{key.value for key in node.keys if isinstance(key, ast.Constant)}
                for node in ast.walk(tree) if isinstance(node, ast.Dict)]
-    assert documented_fields("sim") == next(keys for keys in written if "values_compared" in keys)
-    assert set(readme.SIM) <= documented_fields("sim")
+    assert documented_fields("`vitric sim --json`") == next(keys for keys in written if "values_compared" in keys)
+    assert set(readme.SIM) <= documented_fields("`vitric sim --json`")
 
 
 def test_fields_of_the_doctors_report():
-    assert documented_fields("doctor") == set(doctor.examine())
+    assert documented_fields("`vitric doctor --json`") == set(doctor.examine())
+
+
+def test_fields_of_the_units_report(tmp_path):
+    mac = {"rows": 1, "cols": 1, "depth": 1, "a_bits": 2, "w_bits": 2, "acc_bits": 8, "shifts": (0,)}
+    reports = [unit_synthesis.measure(UNITS[name], settings, TARGETS["gw1nr-9"], build=tmp_path)
+               for name, settings in (("mac", mac), ("gelu", {"lanes": 1}))]
+    assert documented_fields("The report", "synth.md") == set().union(*reports)
+    assert documented_fields("`vitric generate`", "synth.md") == set(
+        generate_unit(UNITS["gelu"], {}, "generic")[1])
 
 
 @pytest.mark.parametrize("part", pages.PARTS, ids=" ".join)

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from .check import check_choice, check_int
 
-__all__ = ["MacArraySpec"]
+__all__ = ["MAPPINGS", "MacArraySpec"]
 
-_MAPPINGS = ("generic", "lut")
+MAPPINGS = ("generic", "lut")
+"""Legal values of ``mapping``."""
 
 
 def _signed_bits(magnitude: int) -> int:
@@ -65,7 +66,7 @@ class MacArraySpec:
         check_int("a_bits", self.a_bits, 2, 8)
         check_int("w_bits", self.w_bits, 2, 8)
         check_int("max_terms", self.max_terms, 1, 1 << 24)
-        check_choice("mapping", self.mapping, _MAPPINGS)
+        check_choice("mapping", self.mapping, MAPPINGS)
         if self.acc_bits is None:
             terms = max(self.max_terms, self.depth)
             object.__setattr__(self, "acc_bits", _signed_bits(terms * self.a_max * self.w_max))

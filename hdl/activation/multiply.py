@@ -1,19 +1,24 @@
 """Pipelined multipliers: one hardware multiplier with its registers, and wide products made of several."""
 
-from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Shape, Value
+from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Shape, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.check import check_choice, check_int
 
+from ..fabric.excess import excess_product, low_part
 from .pipeline import delay
 
 __all__ = ["MAPPINGS", "PART_BITS", "PipelinedMultiplier", "RegisteredProduct"]
 
-MAPPINGS = ("generic", "ecp5")
-"""``generic`` is plain ``*`` between registers; ``ecp5`` is a MULT18X18D with its own registers switched on."""
+MAPPINGS = ("generic", "ecp5", "ice40")
+"""``generic`` is plain ``*`` between registers; ``ecp5`` is a MULT18X18D with its own registers switched on, ``ice40``
+an SB_MAC16 likewise, with logic for the operand bits beyond 16."""
 
 PART_BITS = 18
 """Operand width of one hardware multiplier."""
+
+_MAC16_BITS = 16
+"""Operand width of an SB_MAC16."""
 
 
 def _product_shape(a: Shape, b: Shape) -> Shape:
@@ -32,8 +37,8 @@ class RegisteredProduct(wiring.Component):
     ----------
     a_shape, b_shape : shape-like
         Operands of 1 to 18 bits each, signed or unsigned.
-    mapping : {"generic", "ecp5"}
-        See :data:`MAPPINGS`. ``ecp5`` is an Instance and cannot be simulated by Amaranth.
+    mapping : {"generic", "ecp5", "ice40"}
+        See :data:`MAPPINGS`. All but ``generic`` hold an Instance and cannot be simulated by Amaranth.
 
     Members
     -------
@@ -63,8 +68,10 @@ class RegisteredProduct(wiring.Component):
             a = delay(m, self.a, self.en, 1, name="a")
             b = delay(m, self.b, self.en, 1, name="b")
             m.d.comb += self.p.eq(delay(m, a * b, self.en, 1, name="p"))
-        else:
+        elif self.mapping == "ecp5":
             m.submodules.multiplier = self._mult18x18d()
+        else:
+            self._sb_mac16(m)
         return m
 
     def _mult18x18d(self) -> Instance:
@@ -81,6 +88,24 @@ class RegisteredProduct(wiring.Component):
             i_SIGNEDA=Const(self.a_shape.signed, 1), i_SIGNEDB=Const(self.b_shape.signed, 1),
             i_SOURCEA=padding, i_SOURCEB=padding, i_CLK0=ClockSignal(), i_CE0=self.en, i_RST0=padding,
         )
+
+    def _sb_mac16(self, m: Module) -> None:
+        low_a, low_b = low_part(self.a, _MAC16_BITS), low_part(self.b, _MAC16_BITS)
+        low = Signal(Shape(2 * _MAC16_BITS, signed=low_a.shape().signed or low_b.shape().signed))
+        m.submodules.multiplier = Instance(
+            "SB_MAC16", p_A_REG=Const(1, 1), p_B_REG=Const(1, 1), p_PIPELINE_16x16_MULT_REG2=Const(1, 1),
+            p_TOPOUTPUT_SELECT=Const(3, 2), p_BOTOUTPUT_SELECT=Const(3, 2),
+            p_A_SIGNED=Const(low_a.shape().signed, 1), p_B_SIGNED=Const(low_b.shape().signed, 1),
+            i_CLK=ClockSignal(), i_CE=self.en, i_A=_extended(low_a), i_B=_extended(low_b), o_O=low,
+        )
+        excess = excess_product(m, self.a, self.b, self.en, _MAC16_BITS)
+        m.d.comb += self.p.eq(low + (excess << _MAC16_BITS))
+
+
+def _extended(value: Value) -> Value:
+    """Return ``value`` in the width of the SB_MAC16's operand, extended by its sign if it has one."""
+    sign = value[-1] if value.shape().signed else Const(0, 1)
+    return Cat(value, sign.replicate(_MAC16_BITS - len(value)))
 
 
 class PipelinedMultiplier(wiring.Component):
@@ -99,7 +124,7 @@ class PipelinedMultiplier(wiring.Component):
         Wide operand, 1 to 72 bits, signed or unsigned.
     b_shape : shape-like
         Narrow operand, 1 to 18 bits, signed or unsigned.
-    mapping : {"generic", "ecp5"}
+    mapping : {"generic", "ecp5", "ice40"}
         See :data:`MAPPINGS`.
 
     Members

@@ -58,7 +58,7 @@ class Requantize(wiring.Component):
         Lanes and widths.
     tag_bits : int
         Width of the field ``tag`` that passes through unchanged with its beat, 0 to 64.
-    mapping : {"generic", "ecp5"}
+    mapping : {"generic", "ecp5", "ice40"}
         How multipliers are built: :data:`vitric.hdl.activation.multiply.MAPPINGS`.
 
     Members

@@ -37,7 +37,7 @@ class LayerNorm(wiring.Component):
     Parameters
     ----------
     spec : LayerNormSpec
-    mapping : {"generic", "ecp5"}
+    mapping : {"generic", "ecp5", "ice40"}
         Multiplier mapping, see :class:`vitric.hdl.activation.multiply.RegisteredProduct`.
 
     Members

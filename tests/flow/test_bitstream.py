@@ -81,7 +81,8 @@ def test_report_and_products(tools, tmp_path):
     folder = tmp_path / "build" / "tiny" / "ulx3s"
     assert (folder / "top.bit").read_bytes() == b"bits"
     assert json.loads((folder / "report.json").read_text()) == report
-    assert tools.pnr == ["--85k", "--package", "CABGA381", "--speed", "6", "--seed", "7"]
+    assert tools.pnr == ["--85k", "--package", "CABGA381", "--speed", "6", "--lpf", "top.lpf",
+                         "--textcfg", "top.config", "--seed", "7"]
     compiled = compile_model(random_model("tiny"), configuration("tiny").spec)
     cycles = predict(compiled.stream.commands(), compiled.spec).cycles
     expected = {

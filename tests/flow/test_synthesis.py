@@ -70,7 +70,7 @@ def test_breakdown_by_submodule(tmp_path):
 
 
 def test_place_and_route_tells_how_far_it_is(tool, tmp_path):
-    tool("arguments = sys.argv[1:]\nassert arguments[:2] == ['--85k', '--seed'], arguments\n"
+    tool("arguments = sys.argv[1:]\nassert arguments[:3] == ['--85k', '--seed', '1'], arguments\n"
          "assert '--timing-allow-fail' in arguments\n"
          "open('report.json', 'w').write(json.dumps({'fmax': {}}))\n"
          f"for line in {PACKING + PLACING + ROUTING!r}: print(line)")

@@ -33,6 +33,8 @@ NEW = {
     "verilator": ("Verilator 5.040 2025-08-30 rev v5.040", "5.040"),
     "yosys": ("Yosys 0.60+12 (git sha1 1234567, g++ 12.2.0)", "0.60+12"),
     "nextpnr-ecp5": ('"nextpnr-ecp5" -- Next Generation Place and Route (Version nextpnr-0.9-13-gabc)', "0.9"),
+    "nextpnr-ice40": ('"nextpnr-ice40" -- Next Generation Place and Route (Version nextpnr-0.9-13-gabc)', "0.9"),
+    "nextpnr-himbaechel": ('"nextpnr-himbaechel" -- Next Generation Place and Route (Version 0.10)', "0.10"),
     "ecppack": ("Project Trellis ecppack Version 1.4-82-gabc", "1.4"),
     "openFPGALoader": ("openFPGALoader v0.13.1", "0.13.1"),
 }

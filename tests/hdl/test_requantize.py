@@ -131,7 +131,7 @@ def test_rejected_parameters():
     spec = RequantizeSpec(lanes=1, acc_bits=8)
     with pytest.raises(ValueError, match="tag_bits"):
         Requantize(spec, tag_bits=65)
-    with pytest.raises(ValueError, match="mapping must be one of 'generic', 'ecp5'"):
+    with pytest.raises(ValueError, match="mapping must be one of 'generic', 'ecp5', 'ice40'"):
         Requantize(spec, mapping="other")
     with pytest.raises(ValueError, match="width of b_shape"):
         PipelinedMultiplier(20, 19)

@@ -8,6 +8,8 @@ from vitric.golden.spec.layernorm import LayerNormSpec
 from vitric.hdl.layernorm.unit import LayerNorm
 from vitric.sim.runner import BenchFailure, run_bench
 
+from .cell_models import with_ice40_models
+
 MULTIPLIER = Path(vitric.sim.__file__).with_name("mult18x18d.v")
 TESTS = 26
 
@@ -27,6 +29,13 @@ def test_layernorm_on_hard_multipliers(tmp_path):
     spec = LayerNormSpec(lanes=2, max_length=40, in_bits=12, out_bits=4, gamma_fraction=9)
     result = bench(spec, tmp_path, LayerNorm(spec, mapping="ecp5"), extra_sources=[MULTIPLIER])
     assert len(result.tests) == TESTS
+
+
+def test_layernorm_on_multipliers_of_16_bits(tmp_path):
+    spec = LayerNormSpec(lanes=1, max_length=40)
+    unit = LayerNorm(spec, mapping="ice40")
+    ports = ["clk", "rst", *("__".join(map(str, path)) for path, _, _ in unit.signature.flatten(unit))]
+    assert len(bench(spec, tmp_path, with_ice40_models(unit, tmp_path), public=ports).tests) == TESTS
 
 
 class WrongInput(LayerNorm):

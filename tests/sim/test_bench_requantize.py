@@ -8,15 +8,22 @@ from vitric.golden.spec.requantize import RequantizeSpec
 from vitric.hdl.activation.requantize import Requantize
 from vitric.sim.runner import BenchFailure, run_bench
 
+from .cell_models import with_ice40_models
+
 MULTIPLIER_MODEL = Path(vitric.sim.__path__[0]) / "mult18x18d.v"
+PORTS = ["clk", "rst", *(f"{stream}__{part}" for stream in "io" for part in ("payload", "valid", "ready"))]
 
 
 def bench(spec, folder, *, mapping="generic", tag_bits=6, told=None, **options):
     sources = [MULTIPLIER_MODEL] if mapping == "ecp5" else []
     environment = {"VITRIC_SPEC": json.dumps(asdict(told or spec)), "VITRIC_TAG_BITS": str(tag_bits)}
+    unit = Requantize(spec, tag_bits=tag_bits, mapping=mapping)
+    if mapping == "ice40":
+        options["public"] = PORTS
+        unit = with_ice40_models(unit, folder)
     return run_bench(
-        Requantize(spec, tag_bits=tag_bits, mapping=mapping), test_module="vitric.sim.bench_requantize",
-        build_dir=folder, extra_sources=sources, extra_env=environment, **options)
+        unit, test_module="vitric.sim.bench_requantize", build_dir=folder, extra_sources=sources,
+        extra_env=environment, **options)
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +45,11 @@ def test_bench_can_fail(folder):
 def test_ecp5_multipliers(tmp_path):
     spec = RequantizeSpec(lanes=2, acc_bits=40, bias_bits=20, shifts=(9, 30), out_bits=8)  # three parts
     assert len(bench(spec, tmp_path, mapping="ecp5").tests) == 26
+
+
+def test_ice40_multipliers(tmp_path):
+    spec = RequantizeSpec(lanes=1, acc_bits=24, bias_bits=20, shifts=(9, 30), out_bits=8)  # 18 x 16 and 7 x 16 bits
+    assert len(bench(spec, tmp_path, mapping="ice40").tests) == 26
 
 
 def test_power_of_two(tmp_path):
