@@ -102,7 +102,8 @@ def _attention(program: Program, name: str, attn: IntegerAttention, a: Activatio
         return program.scores(
             f"{name}.softmax", head, q, k, rows[head % len(rows)], head_words=head_words, head_dim=head_dim,
             key_zero=attn.q.requantizer.zero_point, multiplier=int(attn.score_multiplier[head]),
-            shift=attn.score_shift[head:head + 1], offset=attn.softmax_offset, table=attn.softmax_table)
+            scaling=(int(attn.score_pre_shift[head]), int(attn.score_shift[head])), offset=attn.softmax_offset,
+            table=attn.softmax_table)
 
     ahead = len(rows) - 1
     pending = [scores(head) for head in range(ahead)]

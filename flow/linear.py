@@ -62,7 +62,8 @@ def channel_words(requantizer: Requantizer, out_map: np.ndarray, tiles: int, spe
     words = np.zeros(tiles * spec.cols, dtype=[("bias", "<i4"), ("multiplier", "<u2"), ("shift", "u1"), ("zero", "u1")])
     words["bias"][out_map] = requantizer.bias.numpy()
     words["multiplier"][out_map] = requantizer.multiplier.numpy()
-    words["shift"][out_map] = [spec.requantize.shifts.index(shift) for shift in requantizer.shift.tolist()]
+    pairs = zip(requantizer.pre_shift.tolist(), requantizer.shift.tolist(), strict=True)
+    words["shift"][out_map] = [spec.requantize.scalings.index(pair) for pair in pairs]
     return _pad_channels(words, spec).reshape(tiles, -1)
 
 

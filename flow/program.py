@@ -76,15 +76,19 @@ class Program:
         spec = self.spec.requantize
         limit = (1 << spec.multiplier_bits) - 1
         self.need("multiplier up to", int(requantizer.multiplier.max()), limit, where)
-        self._check_shifts(requantizer.shift, where)
+        self._check_scalings(set(zip(requantizer.pre_shift.tolist(), requantizer.shift.tolist(), strict=True)), where)
         low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
         if not low <= requantizer.low <= requantizer.high <= high:
             self.misfits.append(Misfit("codes", f"{requantizer.low}..{requantizer.high}", f"{low}..{high}", where))
         self.need("zero_point up to", abs(requantizer.zero_point), 0x7FFF, where)
 
-    def _check_shifts(self, shifts: torch.Tensor, where: str) -> None:
-        for shift in sorted(set(shifts.tolist()) - set(self.spec.requantize.shifts)):
-            self.misfits.append(Misfit("shift", shift, f"one of {self.spec.requantize.shifts}", where))
+    def _check_scalings(self, pairs: set[tuple[int, int]], where: str) -> None:
+        spec = self.spec.requantize
+        for pre, post in sorted(pairs - set(spec.scalings)):
+            if post not in spec.shifts:
+                self.misfits.append(Misfit("shift", post, f"one of {spec.shifts}", where))
+            else:
+                self.misfits.append(Misfit("pre_shift", pre, f"0 or {spec.narrow_shift}", where))
 
     def _use_table(self, table: torch.Tensor | None, index_bits: int, bits: int, where: str) -> tuple[int, bytes]:
         """Return the flags of a step that uses ``table``, and its operand unless the table is the present one."""
@@ -228,17 +232,18 @@ class Program:
         return y
 
     def scores(self, name: str, head: int, q: Activation, k: Activation, y: Activation, *, head_words: int,
-               head_dim: int, key_zero: int, multiplier: int, shift: torch.Tensor, offset: int,
+               head_dim: int, key_zero: int, multiplier: int, scaling: tuple[int, int], offset: int,
                table: torch.Tensor | None = None) -> Activation:
         """Multiply the queries of a head with its keys, through the softmax unit, into ``y``."""
         spec = self.spec
         self.need("multiplier up to", multiplier, (1 << spec.requantize.multiplier_bits) - 1, name)
-        self._check_shifts(shift, name)
+        self._check_scalings({scaling}, name)
         bound = head_dim * ((1 << q.bits) - 1) * signed_code_range(k.bits, spec.w_bits)
         operand = replace(q, words=head_words)
         fields = self._product(operand, k.planes, self.groups, self.groups, (-bound, bound), name)
         half = 1 << spec.softmax.score_bits - 1
-        shift_index = spec.requantize.shifts.index(int(shift)) if int(shift) in spec.requantize.shifts else 0
+        scalings = spec.requantize.scalings
+        shift_index = scalings.index(scaling) if scaling in scalings else 0
         flags, table_operand = self._use_table(table, spec.softmax.out_bits, y.bits, name)
         index = self._add(
             {**fields, "opcode": fields["opcode"] | Target.SOFTMAX << 8,
@@ -263,7 +268,7 @@ class Program:
         self._check_requantizer(requantizer, y.bits, False, name)
         channels = slice(head * head_dim, (head + 1) * head_dim)
         part = replace(requantizer, bias=requantizer.bias[channels], multiplier=requantizer.multiplier[channels],
-                       shift=requantizer.shift[channels])
+                       pre_shift=requantizer.pre_shift[channels], shift=requantizer.shift[channels])
         bound = self.tokens * ((1 << p.bits) - 1) * signed_code_range(v.bits, spec.w_bits)
         tile_words = v.planes * p.words
         fits = [n for n in range(1, tiles + 1) if tiles % n == 0 and 2 * n * tile_words <= spec.weight_words]

@@ -57,17 +57,25 @@ def saturate(x: torch.Tensor, low: int, high: int) -> torch.Tensor:
 
 def requantize(
     acc: torch.Tensor, bias: torch.Tensor, multiplier: torch.Tensor, shift: torch.Tensor,
-    *, zero_point: int, low: int, high: int,
+    *, zero_point: int, low: int, high: int, pre_shift: int | torch.Tensor = 0, operand_bits: int | None = None,
 ) -> torch.Tensor:
-    """Bring accumulators to output codes: ``clamp(round_shift((acc + bias) * multiplier, shift) + zero_point)``.
+    """Bring accumulators to output codes.
 
-    ``bias``, ``multiplier`` (unsigned, at most 16 bits) and ``shift`` broadcast against ``acc``, normally one
-    of each per output channel (the last axis). Arithmetic is int64 and cannot wrap for accumulators of up to
-    32 bits; the widths of the hardware are in :class:`vitric.golden.spec.requantize.RequantizeSpec`.
+    ``clamp(round_shift(((acc >> pre_shift) + bias) * multiplier, shift) + zero_point, low, high)``; with
+    ``operand_bits``, a sum ``(acc >> pre_shift) + bias`` that does not fit so many signed bits, those of one hardware
+    multiplier, counts as infinite and gives ``high`` or ``low`` by its sign.
+
+    ``bias``, ``multiplier`` (unsigned, at most 16 bits), ``pre_shift`` and ``shift`` broadcast against ``acc``,
+    normally one of each per output channel (the last axis). Arithmetic is int64 and cannot wrap for accumulators of
+    up to 40 bits; the widths of the hardware are in :class:`vitric.golden.spec.requantize.RequantizeSpec`.
     """
     assert_integer(acc=acc, bias=bias, multiplier=multiplier, shift=shift)
-    product = (acc.to(torch.int64) + bias) * multiplier
-    return saturate(round_shift(product, shift) + zero_point, low, high)
+    total = (acc.to(torch.int64) >> pre_shift) + bias
+    y = saturate(round_shift(total * multiplier, shift) + zero_point, low, high)
+    if operand_bits is None:
+        return y
+    half = 1 << operand_bits - 1
+    return torch.where(total >= half, high, torch.where(total < -half, low, y))
 
 
 def integer_matmul(a: torch.Tensor, b: torch.Tensor, *, bound: int) -> torch.Tensor:

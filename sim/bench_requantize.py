@@ -47,9 +47,11 @@ def _input(beat: dict) -> int:
 
 def _output(beat: dict) -> int:
     multiplier = beat["multiplier"] if SPEC.multiplier_bits else 1
+    pre, post = SPEC.scalings[beat["shift"]]
     y = arith.requantize(
-        torch.tensor(beat["acc"]), torch.tensor(beat["bias"]), torch.tensor(multiplier),
-        torch.tensor(SPEC.shifts[beat["shift"]]), zero_point=beat["zero_point"], low=beat["low"], high=beat["high"])
+        torch.tensor(beat["acc"]), torch.tensor(beat["bias"]), torch.tensor(multiplier), torch.tensor(post),
+        pre_shift=pre, operand_bits=SPEC.operand_bits if SPEC.multiplier_bits else None,
+        zero_point=beat["zero_point"], low=beat["low"], high=beat["high"])
     return _word([(y.tolist(), SPEC.code_bits, True), ([beat["tag"]], TAG_BITS, False)])
 
 
@@ -59,13 +61,13 @@ def _number(random: Random, bits: int) -> int:
 
 
 def _random_beat(random: Random) -> dict:
-    low, zero_point, high = sorted(_number(random, SPEC.code_bits) for _ in range(3))
+    low, high = sorted(_number(random, SPEC.code_bits) for _ in range(2))
     return {
         "acc": [_number(random, SPEC.acc_bits) for _ in range(SPEC.lanes)],
         "bias": _number(random, SPEC.bias_bits),
         "multiplier": random.getrandbits(SPEC.multiplier_bits) if SPEC.multiplier_bits else 0,
-        "shift": random.randrange(len(SPEC.shifts)),
-        "zero_point": zero_point, "low": low, "high": high,
+        "shift": random.randrange(len(SPEC.scalings)),
+        "zero_point": _number(random, SPEC.code_bits), "low": low, "high": high,
         "tag": random.getrandbits(TAG_BITS) if TAG_BITS else 0,
     }
 
@@ -78,8 +80,9 @@ def _corner_beats() -> list[dict]:
     low, high = _ends(SPEC.code_bits)
     multipliers = {0, 1, (1 << SPEC.multiplier_bits) - 1} if SPEC.multiplier_bits else {0}
     choices = itertools.product(
-        _ends(SPEC.acc_bits), _ends(SPEC.bias_bits), multipliers, range(len(SPEC.shifts)),
-        [(low, low, high), (low, high, high), (low, 0, high), (0, 0, 0), (low, low, low), (high, high, high)])
+        _ends(SPEC.acc_bits), _ends(SPEC.bias_bits), multipliers, range(len(SPEC.scalings)),
+        [(low, low, high), (low, high, high), (low, 0, high), (0, low, high), (0, 0, 0), (low, low, low),
+         (high, high, high)])
     return [
         {"acc": [acc - (acc > 0) * lane + (acc < 0) * lane for lane in range(SPEC.lanes)], "bias": bias,
          "multiplier": multiplier, "shift": shift, "low": codes[0], "zero_point": codes[1], "high": codes[2], "tag": 0}

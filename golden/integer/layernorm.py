@@ -65,8 +65,8 @@ def normalise(x: torch.Tensor, spec: LayerNormSpec) -> torch.Tensor:
     assert_fits("mean", mean, spec.mean_bits)
     multiplier, shift = row_scale(variance, length, spec)
     offset = round_shift(mean * multiplier, spec.mean_fraction)
-    product = assert_fits("product", x * multiplier[..., None] - offset[..., None], spec.product_bits)
-    return assert_fits("y", round_shift(product, shift[..., None]), spec.y_bits)
+    shift = shift[..., None]
+    return assert_fits("y", (x * multiplier[..., None] >> shift) - (offset[..., None] >> shift), spec.y_bits)
 
 
 def layernorm(x: torch.Tensor, gamma: torch.Tensor, beta: torch.Tensor, spec: LayerNormSpec) -> torch.Tensor:

@@ -19,42 +19,46 @@ from ..arith import (
     signed_code_range,
 )
 from ..spec.layernorm import LayerNormSpec
+from ..spec.requantize import OPERAND_BITS
 from ..spec.softmax import SoftmaxSpec
 from .layernorm import layernorm
 from .softmax import softmax
 
-__all__ = ["IntegerAttention", "IntegerBlock", "IntegerLayerNorm", "IntegerLinear", "IntegerMlp", "Requantizer"]
+__all__ = ["IntegerAttention", "IntegerBlock", "IntegerLayerNorm", "IntegerLinear", "IntegerMlp", "Requantizer",
+           "requantize_scores"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Requantizer:
-    """Accumulators to codes: ``clamp(round_shift((acc + bias) * multiplier, shift) + zero_point, low, high)``.
+    """Accumulators to codes: :func:`vitric.golden.arith.requantize` with a multiplier's operand of 18 bits.
 
     Parameters
     ----------
-    bias, multiplier, shift : int64 tensors, shape (N,)
-        Per output channel. The zero point of the layer's input is folded into ``bias`` (signed 32 bits);
-        ``multiplier`` is unsigned, at most 16 bits; ``shift`` is one of the allowed shifts of the requantize unit.
+    bias, multiplier, pre_shift, shift : int64 tensors, shape (N,)
+        Per output channel. The zero point of the layer's input is folded into ``bias`` (signed 32 bits, in steps of
+        ``2**pre_shift`` of the accumulator); ``multiplier`` is unsigned, at most 16 bits; ``(pre_shift, shift)`` is
+        one of the scalings of the requantize unit.
     zero_point, low, high : int
         Of the output code.
     """
 
     bias: torch.Tensor
     multiplier: torch.Tensor
+    pre_shift: torch.Tensor
     shift: torch.Tensor
     zero_point: int
     low: int
     high: int
 
     def __post_init__(self):
-        assert_integer(bias=self.bias, multiplier=self.multiplier, shift=self.shift)
+        assert_integer(bias=self.bias, multiplier=self.multiplier, pre_shift=self.pre_shift, shift=self.shift)
         assert_fits("bias", self.bias, 32)
         assert_fits("multiplier", self.multiplier, 16, signed=False)
 
     def __call__(self, acc: torch.Tensor) -> torch.Tensor:
         """Return the codes, int64, of accumulators of shape (..., N)."""
-        return requantize(acc, self.bias, self.multiplier, self.shift,
-                          zero_point=self.zero_point, low=self.low, high=self.high)
+        return requantize(acc, self.bias, self.multiplier, self.shift, pre_shift=self.pre_shift,
+                          operand_bits=OPERAND_BITS, zero_point=self.zero_point, low=self.low, high=self.high)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,8 +136,9 @@ class IntegerAttention:
     ----------
     q, k, v : IntegerLinear
         (E → E). ``q`` gives unsigned codes with ``q.requantizer.zero_point``; ``k`` and ``v`` signed narrow codes.
-    score_multiplier, score_shift : int64 tensors, shape (H,)
-        Bring ``sum((q - zero_point) * k)`` to the softmax unit's octaves, one pair per head.
+    score_multiplier, score_pre_shift, score_shift : int64 tensors, shape (H,)
+        Bring ``sum((q - zero_point) * k)`` to the softmax unit's octaves, one of each per head: ``sum(q * k)`` is the
+        accumulator and ``-zero_point * sum(k) >> score_pre_shift`` the bias.
     softmax_offset : int
         Step of the probability code, see :func:`vitric.golden.integer.softmax.softmax`.
     softmax_spec : SoftmaxSpec
@@ -153,6 +158,7 @@ class IntegerAttention:
     k: IntegerLinear
     v: IntegerLinear
     score_multiplier: torch.Tensor
+    score_pre_shift: torch.Tensor
     score_shift: torch.Tensor
     softmax_offset: int
     softmax_spec: SoftmaxSpec
@@ -182,12 +188,10 @@ class IntegerAttention:
         heads = [x.reshape(B, T, H, E // H).transpose(1, 2) for x in (q, k, v)]  # (B, H, T, hd)
         k_limit = signed_code_range(self.k.out_bits, self.k.w_plane_bits)
         bound = (E // H) * (1 << self.q.out_bits) * k_limit
-        centred = heads[0] - self.q.requantizer.zero_point
-        scores = integer_matmul(centred, heads[1].transpose(-2, -1), bound=bound)  # (B, H, T, T)
-        half = 1 << self.softmax_spec.score_bits - 1
-        zero = torch.zeros((), dtype=torch.int64)
-        x = requantize(scores, zero, self.score_multiplier[:, None, None], self.score_shift[:, None, None],
-                       zero_point=0, low=-half, high=half - 1)
+        x = requantize_scores(
+            integer_matmul(heads[0], heads[1].transpose(-2, -1), bound=bound),  # (B, H, T, T)
+            -self.q.requantizer.zero_point * heads[1].sum(-1), self.score_multiplier, self.score_pre_shift,
+            self.score_shift, self.softmax_spec)
         p_high = (1 << self.softmax_bits) - 1
         p = softmax(x, self.softmax_spec, offset=self.softmax_offset)  # (B, H, T, T)
         p = saturate(p, 0, p_high) if self.softmax_table is None else self.softmax_table[p]
@@ -246,3 +250,24 @@ def add_residual(x: torch.Tensor, increment: torch.Tensor, bits: int) -> torch.T
     """Return ``x + increment`` saturated to signed ``bits`` bits."""
     half = 1 << bits - 1
     return saturate(x + increment, -half, half - 1)
+
+
+def requantize_scores(
+    acc: torch.Tensor, key_bias: torch.Tensor, multiplier: torch.Tensor, pre_shift: torch.Tensor, shift: torch.Tensor,
+    spec: SoftmaxSpec,
+) -> torch.Tensor:
+    """Bring products of query codes and keys to the scores of the softmax unit.
+
+    Parameters
+    ----------
+    acc : int64 tensor (B, H, T, T)
+        Sums of query code times key.
+    key_bias : int64 tensor (B, H, T)
+        What the zero point of the queries adds to them, by key.
+    multiplier, pre_shift, shift : int64 tensors (H,)
+    spec : SoftmaxSpec
+    """
+    multiplier, pre_shift, shift = (x[:, None, None] for x in (multiplier, pre_shift, shift))
+    half = 1 << spec.score_bits - 1
+    return requantize(acc, key_bias[:, :, None] >> pre_shift, multiplier, shift, pre_shift=pre_shift,
+                      operand_bits=OPERAND_BITS, zero_point=0, low=-half, high=half - 1)

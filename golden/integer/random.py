@@ -20,6 +20,7 @@ __all__ = ["random_integer_vit"]
 
 _SPREAD = 5.0  # unsigned codes have 2**bits / 5 as deviation: 1 % of a normal distribution saturates
 _SCORE_OCTAVES = 1.5  # deviation of the scores
+_NARROW_DEVIATION = 2**11  # of accumulators; from here on some of their low bits can go
 _INDEX_BITS = 8  # of the GELU table
 _INDEX_DEVIATION = 40.0  # index steps per unit of GELU's argument
 
@@ -27,11 +28,10 @@ _INDEX_DEVIATION = 40.0  # index steps per unit of GELU's argument
 class _Maker:
     """Random parts of one model; all randomness comes from one seeded generator."""
 
-    def __init__(self, seed: int, w_plane_bits: int, shifts: tuple[int, ...], multiplier_bits: int):
+    def __init__(self, seed: int, w_plane_bits: int, requantize: RequantizeSpec):
         self.generator = torch.Generator().manual_seed(seed)
         self.w_plane_bits = w_plane_bits
-        self.shifts = shifts
-        self.multiplier_max = (1 << multiplier_bits) - 1
+        self.requantize = requantize
 
     def integers(self, shape: tuple[int, ...], low: int, high: int) -> torch.Tensor:
         """Return uniform integers ``low .. high``."""
@@ -42,13 +42,20 @@ class _Maker:
         values = torch.randn(shape, generator=self.generator, dtype=torch.float64) * deviation
         return saturate(torch.floor(values + 0.5).to(torch.int64), -limit, limit)
 
-    def scale(self, factor: float, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return ``count`` multipliers and shifts for about ``factor``, 0.7 to 1.3 times it."""
+    def scaling(self, target: float, deviation: float, count: int) -> dict[str, torch.Tensor]:
+        """Return multipliers and shifts that bring ``count`` channels to 0.7 to 1.3 times ``target``.
+
+        Accumulators whose deviation leaves them many steps after the shift are narrowed, fitting or not.
+        """
+        spec = self.requantize
+        pre = spec.narrow_shift if deviation > _NARROW_DEVIATION else 0
+        factor = target / deviation * 2**pre
         factors = factor * (0.7 + 0.6 * torch.rand(count, generator=self.generator, dtype=torch.float64))
-        shift = max((s for s in self.shifts if float(factors.max()) * 2**s <= self.multiplier_max),
-                    default=self.shifts[0])
-        multiplier = torch.floor(factors * 2.0**shift + 0.5).to(torch.int64).clamp(1, self.multiplier_max)
-        return multiplier, torch.full_like(multiplier, shift)
+        top = (1 << spec.multiplier_bits) - 1
+        shift = max((s for s in spec.shifts if float(factors.max()) * 2**s <= top), default=spec.shifts[0])
+        multiplier = torch.floor(factors * 2.0**shift + 0.5).to(torch.int64).clamp(1, top)
+        return {"multiplier": multiplier, "pre_shift": torch.full_like(multiplier, pre),
+                "shift": torch.full_like(multiplier, shift)}
 
     def linear(self, inputs: int, outputs: int, *, w_bits: int, a_bits: int, a_zero: int, a_deviation: float,
                deviation: float, out_bits: int, out: str) -> IntegerLinear:
@@ -57,14 +64,14 @@ class _Maker:
         planes = 1 if w_bits <= self.w_plane_bits else 2
         weight = nearest_signed_code(self.integers((outputs, inputs), -limit, limit), self.w_plane_bits, planes)
         acc = math.sqrt(inputs) * limit / math.sqrt(3) * a_deviation
-        multiplier, shift = self.scale(deviation / acc, outputs)
-        bias = self.normal((outputs,), acc / 8, 1 << 30) - a_zero * weight.sum(1)
+        scaling = self.scaling(deviation, acc, outputs)
+        bias = self.normal((outputs,), acc / 8, 1 << 30) - a_zero * weight.sum(1) >> scaling["pre_shift"]
         half = 1 << out_bits - 1
         code_limit = signed_code_range(out_bits, self.w_plane_bits)
         zero, low, high = {
             "unsigned": (half, 0, 2 * half - 1), "digits": (0, -code_limit, code_limit), "signed": (0, -half, half - 1),
         }[out]
-        requantizer = Requantizer(bias=bias, multiplier=multiplier, shift=shift, zero_point=zero, low=low, high=high)
+        requantizer = Requantizer(bias=bias, **scaling, zero_point=zero, low=low, high=high)
         return IntegerLinear(weight=weight, w_bits=w_bits, a_bits=a_bits, w_plane_bits=self.w_plane_bits,
                              requantizer=requantizer, out_bits=out_bits, signed_codes=out == "digits")
 
@@ -124,7 +131,7 @@ def random_integer_vit(
     if spec is not None:
         requantize, softmax_spec, norm_spec = spec.requantize, spec.softmax, spec.layernorm
         a_plane_bits, w_plane_bits = spec.a_bits, spec.w_bits
-    make = _Maker(seed, w_plane_bits, requantize.shifts, requantize.multiplier_bits)
+    make = _Maker(seed, w_plane_bits, requantize)
 
     centred = {"a_zero": 1 << a_bits - 1, "a_deviation": (1 << a_bits) / _SPREAD}  # codes of LayerNorm and context
     codes = {"w_bits": w_bits, "a_bits": a_bits, "deviation": (1 << a_bits) / _SPREAD, "out_bits": a_bits,
@@ -138,15 +145,15 @@ def random_integer_vit(
         q = make.linear(E, E, **centred, **codes)
         k, v = (make.linear(E, E, **centred, **digits) for _ in "kv")
         scores = math.sqrt(E // H) * codes["deviation"] * key_deviation
-        multiplier, shift = make.scale(_SCORE_OCTAVES * (1 << softmax_spec.frac_bits) / scores, H)
+        scaling = make.scaling(_SCORE_OCTAVES * (1 << softmax_spec.frac_bits), scores, H)
         top = min(1.0, 8 / T)  # the probability that gets the largest code
         steps = ((1 << softmax_bits) - 1) / top
         sums = steps * math.sqrt(3 / T) * key_deviation  # mean square of p is 3 times the squared mean at 1.5 octaves
-        context_multiplier, context_shift = make.scale((1 << a_bits) / _SPREAD / sums, E)
-        context = Requantizer(bias=make.normal((E,), sums / 8, 1 << 30), multiplier=context_multiplier,
-                              shift=context_shift, zero_point=1 << a_bits - 1, low=0, high=(1 << a_bits) - 1)
+        to_context = make.scaling((1 << a_bits) / _SPREAD, sums, E)
+        context = Requantizer(bias=make.normal((E,), sums / 8, 1 << 30) >> to_context["pre_shift"], **to_context,
+                              zero_point=1 << a_bits - 1, low=0, high=(1 << a_bits) - 1)
         return IntegerAttention(
-            q=q, k=k, v=v, score_multiplier=multiplier, score_shift=shift,
+            q=q, k=k, v=v, **{f"score_{key}": value for key, value in scaling.items()},
             softmax_offset=uniform_offset(1 / steps, softmax_spec), softmax_spec=softmax_spec,
             softmax_bits=softmax_bits, context=context, proj=make.linear(E, E, **centred, **increments),
             softmax_table=None if probability_values is None else nearest_table(probability_values))

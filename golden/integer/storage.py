@@ -30,7 +30,7 @@ TYPES = {
 """The dataclasses that a file may hold."""
 
 _KEY = "vitric_integer"
-_FORMAT = 1
+_FORMAT = 2
 _DTYPES = (torch.int8, torch.int16, torch.int32, torch.int64)
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import torch
 
-from ..arith import integer_matmul, requantize
+from ..arith import integer_matmul
 from ..integer.code_table import nearest_table
-from ..integer.layers import Requantizer
+from ..integer.layers import Requantizer, requantize_scores
 from ..integer.softmax import softmax, uniform_offset
 from ..spec.softmax import SoftmaxSpec
 from .books import PROBABILITIES, fit_book
@@ -21,7 +21,7 @@ from .channels import CHANNELS
 from .codes import CentredCodes, UnsignedCodes
 from .linear import check_accumulator, lower_requantizer
 from .quantity import CONSTANT, ENOUGH_SAMPLES, Quantity, check_scale, observe
-from .scales import fit_multiplier
+from .scales import Scaling, fit_scaling
 from .settings import Settings
 
 __all__ = ["Probabilities", "Scores", "context", "lower_scores", "probabilities"]
@@ -34,12 +34,11 @@ _STEP_SHARES = 64  # candidates for the step of the probability code
 class Scores:
     """Queries, keys and the scale of their products.
 
-    ``quantities`` has ``q``, ``k`` and ``v``; ``multiplier`` and ``shift`` (H,) bring products to the softmax unit.
+    ``quantities`` has ``q``, ``k`` and ``v``; ``scaling`` (H,) brings products to the softmax unit.
     """
 
     quantities: dict[str, Quantity]
-    multiplier: torch.Tensor
-    shift: torch.Tensor
+    scaling: Scaling
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -113,8 +112,10 @@ def lower_scores(
     factor = (q_scale * k_scale).reshape(heads, head_dim)[:, 0] * unit
     bound = head_dim * q.codes.high * k.codes.high
     check_accumulator(f"{name}.scores", -bound, bound, settings)
-    multiplier, shift = fit_multiplier(f"{name}.scores", factor, settings.requantize)
-    return Scores(quantities={"q": q, "k": k, "v": v}, multiplier=multiplier, shift=shift)
+    zero, half = torch.zeros(heads, dtype=torch.int64), 1 << spec.score_bits - 1
+    scaling = fit_scaling(f"{name}.scores", factor, zero.to(torch.float64), zero, (zero - bound, zero + bound), half,
+                          half - 1, settings.requantize)
+    return Scores(quantities={"q": q, "k": k, "v": v}, scaling=scaling)
 
 
 def probabilities(
@@ -125,14 +126,13 @@ def probabilities(
     ``q`` and ``k`` are codes (B, T, E). The step is the one of least squared error, at most the largest
     probability divided by the largest code.
     """
-    heads = len(scores.multiplier)
-    left = _heads(q - scores.quantities["q"].zero_point, heads)
-    right = _heads(k, heads).transpose(-2, -1)
+    scaling = scores.scaling
+    heads = len(scaling.multiplier)
+    left, right = _heads(q, heads), _heads(k, heads)
     bound = left.shape[-1] * scores.quantities["q"].codes.high * scores.quantities["k"].codes.high
-    products = integer_matmul(left, right, bound=bound)
-    half = 1 << spec.score_bits - 1
-    x = requantize(products, torch.zeros((), dtype=torch.int64), scores.multiplier[:, None, None],
-                   scores.shift[:, None, None], zero_point=0, low=-half, high=half - 1)
+    products = integer_matmul(left, right.transpose(-2, -1), bound=bound)
+    x = requantize_scores(products, -scores.quantities["q"].zero_point * right.sum(-1), scaling.multiplier,
+                          scaling.pre_shift, scaling.shift, spec)
     real = torch.softmax(x.to(torch.float64) * (2.0 ** -spec.frac_bits / _LOG2_E), dim=-1)
     candidates = PROBABILITIES[settings.recipe.probabilities](settings.softmax_bits)
     grid = 1 << spec.frac_bits if settings.recipe.power_of_two else 1
@@ -200,5 +200,6 @@ def context(
         bias = error.flatten(0, 1).sum(0) / importance.flatten(0, 1).sum(0)
     out = observe(name, real + bias, UnsignedCodes(settings.a_bits), settings.recipe.observer, settings.generator,
                   channels=CHANNELS[settings.recipe.channels], importance=importance)
-    requantizer = lower_requantizer(name, unit, bias, torch.zeros(v.shape[-1], dtype=torch.int64), out, settings)
+    zero = torch.zeros(v.shape[-1], dtype=torch.int64)
+    requantizer = lower_requantizer(name, unit, bias, zero, (zero - bound, zero + bound), out, settings)
     return out, requantizer, requantizer(acc)

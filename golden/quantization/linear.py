@@ -8,19 +8,19 @@ from ..arith import integer_matmul
 from ..integer.layers import IntegerLinear, Requantizer
 from .codes import NarrowCodes
 from .quantity import ENOUGH_SAMPLES, Quantity, check_scale
-from .scales import fit_multiplier
+from .scales import fit_scaling
 from .settings import Settings
 from .weights import ROUNDINGS, weight_scales
 
 __all__ = ["LinearDraft", "check_accumulator", "draft_linear", "lower_requantizer"]
 
-_DEAD_FACTOR = 2.0**-8  # of a channel without weights, whose output is its bias
-_BIAS_BITS = 32
+_DEAD_FACTOR = 1.0  # of a channel without weights, whose output is its bias
 _RIDGE = 0.1  # of the regression, relative to the mean square of the inputs
 
 
 def lower_requantizer(
-    name: str, unit: torch.Tensor, bias: torch.Tensor, zero_sum: torch.Tensor, out: Quantity, settings: Settings,
+    name: str, unit: torch.Tensor, bias: torch.Tensor, zero_sum: torch.Tensor,
+    reach: tuple[torch.Tensor, torch.Tensor], out: Quantity, settings: Settings,
 ) -> Requantizer:
     """Return what brings accumulators to the codes of ``out``.
 
@@ -34,6 +34,8 @@ def lower_requantizer(
         Real value to add.
     zero_sum : int64 tensor (N,)
         What the input's zero point adds to the accumulator.
+    reach : pair of int64 tensors (N,)
+        Least and largest accumulator.
     out : Quantity
         Of the output; its offset is taken off the bias.
     settings : Settings
@@ -44,15 +46,10 @@ def lower_requantizer(
         A scale has no multiplier and shift, or a bias does not fit 32 bits.
     """
     scale = out.scale.expand(len(unit))
-    multiplier, shift = fit_multiplier(name, unit / scale, settings.requantize)
-    realised = multiplier.to(torch.float64) * torch.exp2(-shift.to(torch.float64)) * scale
-    steps = torch.floor((bias - out.offset) / realised + 0.5) - zero_sum
-    limit = 1 << _BIAS_BITS - 1
-    if not bool((steps.abs() < limit).all()):
-        raise ValueError(f"{name}: a bias must fit signed {_BIAS_BITS} bits in accumulator steps, "
-                         f"not {float(steps.abs().max()):.3g}")
-    return Requantizer(bias=steps.to(torch.int64), multiplier=multiplier, shift=shift, zero_point=out.zero_point,
-                       low=out.codes.low, high=out.codes.high)
+    scaling = fit_scaling(name, unit / scale, (bias - out.offset) / scale, zero_sum, reach,
+                          out.zero_point - out.codes.low, out.codes.high - out.zero_point, settings.requantize)
+    return Requantizer(bias=scaling.bias, multiplier=scaling.multiplier, pre_shift=scaling.pre_shift,
+                       shift=scaling.shift, zero_point=out.zero_point, low=out.codes.low, high=out.codes.high)
 
 
 def check_accumulator(name: str, low: int, high: int, settings: Settings) -> None:
@@ -105,12 +102,12 @@ class LinearDraft:
             Accumulator, bias or scale do not fit; the message names the layer.
         """
         top = self.source.codes.high
-        check_accumulator(self.name, top * int(self.weight.clamp(max=0).sum(1).min()),
-                          top * int(self.weight.clamp(min=0).sum(1).max()), self.settings)
+        reach = top * self.weight.clamp(max=0).sum(1), top * self.weight.clamp(min=0).sum(1)
+        check_accumulator(self.name, int(reach[0].min()), int(reach[1].max()), self.settings)
         dead = self.weight.abs().amax(1) == 0
         unit = torch.where(dead, out.scale * _DEAD_FACTOR, self.unit)
-        requantizer = lower_requantizer(self.name, unit, self.bias, self.source.zero_point * self.weight.sum(1), out,
-                                        self.settings)
+        requantizer = lower_requantizer(self.name, unit, self.bias, self.source.zero_point * self.weight.sum(1), reach,
+                                        out, self.settings)
         return IntegerLinear(
             weight=self.weight, w_bits=self.w_bits, a_bits=self.source.codes.bits,
             w_plane_bits=self.settings.w_plane_bits, requantizer=requantizer, out_bits=out.codes.bits,

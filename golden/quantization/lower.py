@@ -188,7 +188,8 @@ class _Lowering:
         self.quantities |= {f"{name}.softmax": p.quantity, f"{name}.context": out}
         proj = self.draft(f"{name}.proj", attn.proj.weight, attn.proj.bias, mixed, out, target, settings.w_bits)
         return IntegerAttention(
-            **layers, score_multiplier=scores.multiplier, score_shift=scores.shift, softmax_offset=p.offset,
+            **layers, score_multiplier=scores.scaling.multiplier, score_pre_shift=scores.scaling.pre_shift,
+            score_shift=scores.scaling.shift, softmax_offset=p.offset,
             softmax_spec=spec, softmax_bits=p.quantity.codes.bits, softmax_table=p.table, context=requantizer,
             proj=proj.lower(self.residual)), mixed
 

@@ -50,7 +50,8 @@ class LayerNormSpec:
     3. ``q = norm * r``, which is n/sqrt(V) up to a power of two, doubled if its leading bit is 0. Its exponent
        e = floor(log2(n/sqrt(V))), at most ``y_integer``, splits as ``y_integer - e = shift_step*j + w``.
     4. ``multiplier = round_shift(q, length_exponent + w)``, saturated to ``multiplier_bits``.
-    5. ``y = round_shift(x*multiplier - round_shift(mean*multiplier, mean_fraction), shift_step*j)``.
+    5. ``y = (x*multiplier >> shift_step*j) - (round_shift(mean*multiplier, mean_fraction) >> shift_step*j)``: each
+       part is rounded down, so that the mean error is 0.
 
     V = 0 (a constant row, a row of one element) takes the multiplier 0, so that y = 0 and the code follows from beta.
 
@@ -199,11 +200,6 @@ class LayerNormSpec:
         return -(-(self.y_integer + self.in_bits + 1) // self.shift_positions)
 
     @property
-    def product_bits(self) -> int:
-        """Width of ``x*multiplier - offset``, signed."""
-        return self.in_bits + self.multiplier_bits + 1
-
-    @property
     def out_shift(self) -> int:
         """Shift from ``y*gamma`` to codes."""
         return self.y_fraction + self.gamma_fraction
@@ -224,7 +220,7 @@ class LayerNormSpec:
     @property
     def latency(self) -> int:
         """Cycles from the last beat of a group of rows to its first output beat, if nothing else is under way."""
-        return self.row_interval * self.lanes + 47
+        return self.row_interval * self.lanes + 46
 
     @property
     def min_length_full_rate(self) -> int:

@@ -17,8 +17,9 @@ class ActLoader(wiring.Component):
 
     For each tile, weight plane and step of the set it reads one activation word and appends its elements' low
     ``w_bits`` to the weight ring. With the ``key_bias`` flag it also sums the elements of each channel (a key), and
-    after each tile appends ``cols`` channel words with ``bias = -key_zero * sum`` to the channel ring: the term
-    that the zero point of the activation operand adds to every score of that key.
+    after each tile appends ``cols`` channel words with ``bias = -key_zero * sum >> pre`` to the channel ring: the term
+    that the zero point of the activation operand adds to every score of that key, shifted as ``key_shift`` has the
+    requantize unit shift the accumulator.
 
     *Handshake*: ``start`` for one cycle with ``command`` and ``set_base`` held until ``done``. A read is requested
     with ``read_request`` and happens in the cycle in which ``read_grant`` is 1 as well; data come a cycle later.
@@ -137,7 +138,11 @@ class ActLoader(wiring.Component):
                 m.d.sync += product.eq(sums[0] * command.key_zero[:8])
                 m.next = "BIAS"
             with m.State("BIAS"):
+                narrow = spec.requantize.narrow_shift
                 m.d.sync += bias.eq(-product)
+                if narrow:
+                    with m.If(command.key_shift[spec.requantize.post_bits]):
+                        m.d.sync += bias.eq(-product >> narrow)
                 m.next = "CHANNEL"
             with m.State("CHANNEL"):
                 m.d.comb += self.channels.valid.eq(1)

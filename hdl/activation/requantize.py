@@ -1,13 +1,15 @@
 """Requantization: accumulators to output codes."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.check import check_choice, check_int
 from vitric.golden.spec.requantize import RequantizeSpec
 
-from ..fixed import assign
-from .multiply import MAPPINGS, PipelinedMultiplier
+from ..fabric.select import select
+from ..fabric.select_add import select_add
+from ..fixed import overflows
+from .multiply import MAPPINGS, RegisteredProduct
 from .pipeline import delay
 
 __all__ = ["Requantize", "requantize_input", "requantize_output"]
@@ -36,12 +38,12 @@ def requantize_output(spec: RequantizeSpec, tag_bits: int = 0) -> data.StructLay
 
 
 class Requantize(wiring.Component):
-    """``y = clamp(round_shift((acc + bias) * multiplier, shifts[shift]) + zero_point, low, high)`` in each lane.
+    """``y = clamp(round_shift(((acc >> pre) + bias) * multiplier, post) + zero_point, low, high)`` in each lane.
 
-    Rounding is half up. The result is exact for every input with ``low <= zero_point <= high`` (a real zero has a
-    code, as in any sound quantization; see :meth:`RequantizeSpec.check_codes`) and undefined otherwise. All lanes of
-    a beat share everything but ``acc``, normally because they are different tokens of one output channel. The unit
-    keeps no state: every beat carries its own parameters.
+    Rounding is half up. The result is exact for every input with ``low <= high`` and undefined otherwise; with a
+    multiplier, a sum ``(acc >> pre) + bias`` that does not fit ``spec.operand_bits`` gives ``high`` or ``low`` by its
+    sign (see :class:`RequantizeSpec`). All lanes of a beat share everything but ``acc``, normally because they are
+    different tokens of one output channel. The unit keeps no state: every beat carries its own parameters.
 
     *Handshake*: stream rules 1 to 4 of :mod:`vitric.hdl.streams`. The pipeline advances as a whole while
     ``o.ready | ~o.valid``; that is also ``i.ready``, so a stall passes through in the same cycle. Bubbles inside the
@@ -50,7 +52,8 @@ class Requantize(wiring.Component):
     *Latency* ``spec.latency`` cycles, *interval* 1 cycle.
 
     *Number format*: accumulators, bias, zero point, limits and results are signed integers, the multiplier is
-    unsigned; with ``multiplier_bits`` = 0 the factor is 1. ``shift`` is an index into ``spec.shifts``.
+    unsigned; with ``multiplier_bits`` = 0 the factor is 1. ``shift`` is an index into ``spec.scalings``, the pairs of
+    ``pre`` and ``post``.
 
     Parameters
     ----------
@@ -59,7 +62,7 @@ class Requantize(wiring.Component):
     tag_bits : int
         Width of the field ``tag`` that passes through unchanged with its beat, 0 to 64.
     mapping : {"generic", "ecp5", "ice40"}
-        How multipliers are built: :data:`vitric.hdl.activation.multiply.MAPPINGS`.
+        How multipliers (:data:`vitric.hdl.activation.multiply.MAPPINGS`) and adders that choose an operand are built.
 
     Members
     -------
@@ -106,76 +109,86 @@ class Requantize(wiring.Component):
         ]
         with m.If(en):
             m.d.sync += valid.eq(Cat(self.i.valid, valid))
-        # Stages after the product: shift | add zero point | clamp.
+        # Stages after the product: shift | count from low | compare with span | clamp.
         shift = delay(m, self.i.p.shift, en, spec.product_latency, name="shift")
-        codes = Cat(self.i.p.zero_point, self.i.p.low, self.i.p.high)
-        codes = delay(m, codes, en, spec.product_latency + 1, name="codes")
+        low, high, zero_point = (delay(m, self.i.p[name], en, spec.product_latency, name=name)
+                                 for name in ("low", "high", "zero_point"))
+        start = delay(m, zero_point - low, en, 1, name="start")
+        # Unsigned and one bit short of `counted`; its complement, with a 1 on top, makes the comparison a carry.
+        span = delay(m, (high - low)[:spec.code_bits], en, 1, name="span")
+        not_span = delay(m, Cat(~span, 1), en, 1, name="not_span")
+        span, low = delay(m, span, en, 2, name="span_late"), delay(m, low, en, 3, name="low")
         for lane in range(spec.lanes):
-            floor, outside, half = self._shift(m, self._product(m, lane, en), shift, en, lane)
-            m.d.comb += self.o.p.y[lane].eq(self._clamp(m, floor, outside, half, codes, en, lane))
+            product, negative, infinite = self._product(m, lane, en)
+            floor, half, outside = self._shift(m, product, shift, infinite, en, lane)
+            negative = delay(m, negative, en, 1, name=f"negative_{lane}")
+            m.d.comb += self.o.p.y[lane].eq(self._clamp(
+                m, floor, half, start, outside, negative, not_span, span, low, en, lane))
         return m
 
-    def _product(self, m: Module, lane: int, en: Value) -> Value:
-        """Return ``(acc + bias) * multiplier``, registered, ``spec.product_latency`` cycles after the input."""
+    def _product(self, m: Module, lane: int, en: Value) -> tuple[Value, Value, Value]:
+        """Return product, sign of the sum, and whether the sum counts as infinite: ``product_latency`` cycles late."""
         spec = self.spec
-        total = Signal(signed(spec.sum_bits), name=f"total_{lane}")
-        m.d.comb += assign(total, self.i.p.acc[lane] + self.i.p.bias)
+        acc, bias = self.i.p.acc[lane], self.i.p.bias
+        if spec.narrow_shift:
+            total = select_add(m, bias, self.i.p.shift[spec.post_bits], acc >> spec.narrow_shift, acc, spec.sum_bits,
+                               name=f"sum_{lane}", fabric=self.mapping).as_signed()
+        else:
+            total = acc + bias
         if not spec.multiplier_bits:
-            return delay(m, total, en, 1, name=f"product_{lane}")
-        m.submodules[f"multiplier_{lane}"] = multiplier = PipelinedMultiplier(
-            signed(spec.sum_bits), unsigned(spec.multiplier_bits), mapping=self.mapping)
-        m.d.comb += [multiplier.a.eq(total), multiplier.b.eq(self.i.p.multiplier), multiplier.en.eq(en)]
-        return multiplier.p
+            product = delay(m, total, en, 1, name=f"product_{lane}")
+            return product, product[-1], Const(0, 1)
+        m.submodules[f"multiplier_{lane}"] = multiplier = RegisteredProduct(
+            signed(spec.operand_bits), unsigned(spec.multiplier_bits), mapping=self.mapping)
+        m.d.comb += [
+            multiplier.a.eq(total[:spec.operand_bits]), multiplier.b.eq(self.i.p.multiplier), multiplier.en.eq(en),
+        ]
+        top = delay(m, total[spec.operand_bits - 1:].as_signed(), en, 1, name=f"top_{lane}")
+        infinite = delay(m, overflows(top, 1), en, 1, name=f"infinite_{lane}")
+        return multiplier.p, delay(m, top[-1], en, 1, name=f"sign_{lane}"), infinite
 
-    def _shift(self, m: Module, product: Value, shift: Value, en: Value, lane: int) -> tuple[Value, Value, Value]:
-        """Return ``product >> shift`` in ``floor_bits``, whether it does not fit them, and the bit it rounds by.
+    def _shift(
+        self, m: Module, product: Value, shift: Value, infinite: Value, en: Value, lane: int,
+    ) -> tuple[Value, Value, Value]:
+        """Return ``product >> post`` in ``floor_bits``, the bit it rounds by, and whether it does not fit; registered.
 
-        Where it does not fit, the top bit of the first value is the sign of the product and its other bits mean
-        nothing.
+        Where it does not fit, the first value means nothing.
         """
         spec = self.spec
         sign = product[-1]
         padded = Cat(product, sign.replicate(spec.floor_bits))
-        candidates = []
-        outside = Const(0, 1)
-        end = spec.product_bits - 1
-        for amount in reversed(spec.shifts):
-            # Outside if a bit from the floor's sign up differs from the sign; the larger shifts looked at the top ones.
-            begin = min(amount + spec.floor_bits - 1, end)
-            outside = outside | (product[begin:end] ^ sign.replicate(end - begin)).any()
-            end = begin
+        choices = []
+        for index, amount in enumerate(spec.shifts):
             half = product[amount - 1] if amount else Const(0, 1)
-            candidates.insert(0, Cat(half, padded[amount:amount + spec.floor_bits - 1], outside))
-        # Most significant index bit first: with evenly spaced shifts the multiplexers of one level are the same.
-        for bit in reversed(range(spec.shift_bits)):
-            pairs = len(candidates) // 2
-            candidates = [Mux(shift[bit], candidates[n + pairs], candidates[n]) for n in range(pairs)]
-        result = delay(m, Cat(candidates[0], sign), en, 1, name=f"floor_{lane}")
-        half, floor, outside = result[0], result[1:spec.floor_bits], result[spec.floor_bits]
-        return Cat(floor, result[-1]).as_signed(), outside, half
+            beyond = product[min(amount + spec.floor_bits, spec.product_bits) - 1:].as_signed()
+            value = Cat(half, padded[amount:amount + spec.floor_bits], overflows(beyond, 1))
+            choices.append((shift[:spec.post_bits] == index, value))
+        chosen = select(m, choices, spec.floor_bits + 2, name=f"floor_{lane}", en=en)
+        infinite = delay(m, infinite, en, 1, name=f"infinite_floor_{lane}")
+        return chosen[1:-1].as_signed(), chosen[0], chosen[-1] | infinite
 
-    def _clamp(self, m: Module, floor: Value, outside: Value, half: Value, codes: Value, en: Value, lane: int) -> Value:
-        """Return the registered code, two cycles after ``floor``.
+    def _clamp(
+        self, m: Module, floor: Value, half: Value, start: Value, outside: Value, negative: Value, not_span: Value,
+        span: Value, low: Value, en: Value, lane: int,
+    ) -> Value:
+        """Return the registered code, three cycles after ``floor``.
 
-        Because the zero point lies between the limits, a negative floor can only fall below ``low``, and any other
-        only exceed ``high``: one comparison is enough.
+        Codes are counted from ``low``: a count below 0 becomes 0, one above ``span`` becomes ``span``.
         """
         spec = self.spec
-        zero_point, low, high = (codes[n * spec.code_bits:(n + 1) * spec.code_bits].as_signed() for n in range(3))
-        total = Signal(signed(spec.shifted_bits), name=f"total_{lane}", reset_less=True)
-        not_limit = Signal(signed(spec.code_bits), name=f"not_limit_{lane}", reset_less=True)
+        counted = Signal(signed(spec.floor_bits + 1), name=f"counted_{lane}", reset_less=True)
+        below, above = (Signal(name=f"{name}_{lane}", reset_less=True) for name in ("below", "above"))
+        inside = Signal(spec.code_bits, name=f"inside_{lane}", reset_less=True)
+        beyond = Signal(name=f"beyond_{lane}", reset_less=True)
         code = Signal(signed(spec.code_bits), name=f"code_{lane}", reset_less=True)
-        negative = delay(m, floor[-1], en, 1, name=f"negative_{lane}")
-        outside = delay(m, outside, en, 1, name=f"outside_{lane}")
-        # Both sums take a carry-in: the operands get one more bit at the bottom. The second is `total - limit` for a
-        # negative floor and `total - limit - 1` otherwise; `shifted_bits` hold it unless `outside`.
-        rounded = (Cat(1, floor).as_signed() + Cat(half, zero_point).as_signed())[1:].as_signed()
-        difference = Cat(1, total).as_signed() + Cat(negative, not_limit).as_signed()
-        clamped = outside | (difference[spec.shifted_bits] == negative)
+        # The rounding bit goes in below the lowest bit, so that one carry chain adds all three.
+        count = (Cat(half, floor).as_signed() + Cat(half, start).as_signed())[1:].as_signed()
+        total = select_add(m, low, beyond, span, inside, spec.code_bits, name=f"clamp_{lane}", fabric=self.mapping)
         with m.If(en):
             m.d.sync += [
-                assign(total, rounded),
-                not_limit.eq(~Mux(floor[-1], low, high)),
-                code.eq(Mux(clamped, ~not_limit, total[:spec.code_bits].as_signed())),
+                counted.eq(count), below.eq(outside & negative), above.eq(outside & ~negative),
+                inside.eq(counted), beyond.eq(above | (counted[:-1] + not_span)[-1]), code.eq(total.as_signed()),
             ]
+            with m.If(below | counted[-1] & ~above):
+                m.d.sync += [inside.eq(0), beyond.eq(0)]
         return code

@@ -6,20 +6,20 @@ from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.layernorm import LayerNormSpec
 
 from ..activation.multiply import RegisteredProduct
+from ..fabric.select import select
 from .layouts import lane_scale_layout
-from .select import select
 
 __all__ = ["AFFINE_STAGE", "SCALE_HOLD", "LaneApply"]
 
 AFFINE_STAGE = 3
 """Enabled cycles from ``x`` to the cycle in which ``gamma`` of the same channel is read."""
 
-SCALE_HOLD = 2
+SCALE_HOLD = 3
 """Enabled cycles after ``load`` during which ``scale`` must still hold."""
 
 
 class LaneApply(wiring.Component):
-    """One lane: ``clamp(round_shift(((x*multiplier + offset) >> shift)*gamma + (beta << beta_shift), out_shift))``.
+    """One lane: ``clamp(round_shift(((x*multiplier >> shift) - offset)*gamma + (beta << beta_shift), out_shift))``.
 
     *Latency* 7 enabled cycles from ``x`` to ``code``, *interval* 1. There is no handshake: every register advances
     with ``en``.
@@ -60,18 +60,19 @@ class LaneApply(wiring.Component):
         """Return the module."""
         m = Module()
         spec = self.spec
-        first = Signal(2)
+        first = Signal(3)
         multiplier = Signal(spec.multiplier_bits, reset_less=True)
-        offset = Signal(signed(spec.product_bits), reset_less=True)
+        offset = Signal(signed(spec.y_bits), reset_less=True)
         position = Signal(2, reset_less=True)
         m.submodules.scale = scale = RegisteredProduct(
             signed(spec.in_bits), unsigned(spec.multiplier_bits), mapping=self.mapping)
         m.submodules.affine = affine = RegisteredProduct(
             signed(spec.y_bits), signed(spec.gamma_bits), mapping=self.mapping)
-        product = scale.p + offset
-        y = select(m, (
-            (position == index, product >> index * spec.shift_step) for index in range(spec.shift_positions)
-        ), signed(spec.y_bits), name="y", en=self.en)
+        # The difference fits although its operands need not: both are taken modulo 2**y_bits.
+        product = select(m, (
+            (position == index, scale.p >> index * spec.shift_step) for index in range(spec.shift_positions)
+        ), signed(spec.y_bits), name="product", en=self.en)
+        y = (product - offset)[:spec.y_bits].as_signed()
         m.d.comb += [
             scale.en.eq(self.en), scale.a.eq(self.x), scale.b.eq(multiplier),
             affine.en.eq(self.en), affine.a.eq(y), affine.b.eq(self.gamma),
@@ -86,7 +87,9 @@ class LaneApply(wiring.Component):
             with m.If(self.load):
                 m.d.sync += multiplier.eq(self.scale.multiplier)
             with m.If(first[1]):
-                m.d.sync += [offset.eq(self.scale.offset), position.eq(self.scale.position)]
+                m.d.sync += position.eq(self.scale.position)
+            with m.If(first[2]):
+                m.d.sync += offset.eq(self.scale.offset)
             m.d.sync += [
                 biased.eq(scaled + self.beta),
                 self.code.eq(Mux(negative, 0, code[:spec.out_bits] | above.replicate(spec.out_bits))),

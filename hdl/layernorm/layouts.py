@@ -36,7 +36,7 @@ def constants_layout(spec: LayerNormSpec) -> data.StructLayout:
 
 
 def lane_scale_layout(spec: LayerNormSpec) -> data.StructLayout:
-    """Result of the row arithmetic for one row: ``y = (x*multiplier + offset) >> (shift_step*position)``."""
+    """Result of the row arithmetic for one row: ``y = (x*multiplier >> shift_step*position) - offset``."""
     return data.StructLayout({
-        "multiplier": unsigned(spec.multiplier_bits), "offset": signed(spec.product_bits), "position": unsigned(2),
+        "multiplier": unsigned(spec.multiplier_bits), "offset": signed(spec.y_bits), "position": unsigned(2),
     })

@@ -1,58 +1,57 @@
-"""Sums of x and x*x of every lane, read out in limbs as differences of two readings."""
+"""Sums of x and x*x of every lane, moved out lane after lane and read in limbs."""
 
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.layernorm import LIMB_BITS, LayerNormSpec
 
 from ..activation.multiply import RegisteredProduct
-from .select import select
+from ..fabric.select import select
+from ..fabric.select_add import select_add
 
 __all__ = ["CAPTURE_CYCLES", "LIMB_AT_PHASE", "Moments"]
 
 CAPTURE_CYCLES = 5
-"""Cycles from ``capture`` to the first ``load`` that copies what it captured."""
+"""Cycles from the last ``add`` of a group to the first ``load`` that reads its sums."""
 
-LIMB_AT_PHASE = {0: 0, 1: 2, 2: 3, 3: 1, 5: 4}
+LIMB_AT_PHASE = {0: 0, 1: 2, 2: 3, 3: 1, 4: 1, 5: 4}
 """Limb that is read in each phase of a row: 0 and 1 belong to S1, 2 to 4 to S2, low limb first."""
 
 
 class Moments(wiring.Component):
-    """Running sums per lane, a capture register per lane, and the limbs of one lane's row sums.
+    """Running sums per lane, which move out through the lanes before them, and the limbs of one lane's row sums.
 
-    The accumulators are never cleared, because a clear between two rows that follow each other without a gap would
-    cost a multiplexer per bit: the sum of a row is the difference, modulo 2**width, between the readings after it and
-    before it. The earlier reading is kept in a memory, the difference is taken limb by limb.
+    The adder of an accumulator takes its own sum or, while the sums move, that of the next lane: a choice that costs
+    nothing in the carry cell. After ``lanes`` such cycles every sum has passed lane 0, where a memory takes them, and
+    all accumulators are 0.
 
-    *Timing*: a beat given with ``add`` in cycle t is part of the sums that ``capture`` in the same cycle or later
-    copies. ``load`` in cycle t + CAPTURE_CYCLES or later copies one lane's, if ``next_lane`` named it in the cycle
-    before; in the next cycle ``phase`` 0 may begin. With ``busy`` and ``phase`` running from 0 to 7, the limb that
-    :data:`LIMB_AT_PHASE` selects in phase p stands at ``limb`` in phase p + 3; that of phase 3 stays for two phases.
+    *Timing*: a beat given with ``add`` in cycle t is part of the sums if ``shift`` begins in cycle t + 1 or later.
+    ``shift`` lasts ``lanes`` cycles, in which there must be no ``add``. ``load`` of lane k reads what began to move
+    at least CAPTURE_CYCLES - 1 + k cycles before; in the next cycle ``phase`` 0 may begin. With ``phase`` running from
+    0 to 7, the limb that :data:`LIMB_AT_PHASE` selects in phase p stands at ``limb`` in phase p + 1.
 
     Parameters
     ----------
     spec : LayerNormSpec
     mapping : str
-        Multiplier mapping, see :class:`vitric.hdl.activation.multiply.RegisteredProduct`.
+        Mapping of multipliers, see :class:`vitric.hdl.activation.multiply.RegisteredProduct`, and adders.
 
     Members
     -------
     x : array of ``signed(in_bits)``, in
         One value per lane.
-    add, capture : 1, in
-        Add ``x``; copy the sums to the capture registers.
+    add : 1, in
+        Add ``x``.
+    shift : 1, in
+        Move the sums by one lane.
     load : 1, in
-    next_lane : unsigned(lanes), in
-        One bit per lane: the one that ``load`` copies.
+    next_lane : in
+        The lane that ``load`` reads.
     phase : unsigned(3), in
-    busy : 1, in
-        A row is being read.
-    lane : in
-        Which row.
     limb : signed(17), out
     """
 
@@ -60,101 +59,57 @@ class Moments(wiring.Component):
         self.spec = spec
         self.mapping = mapping
         super().__init__({
-            "x": In(data.ArrayLayout(signed(spec.in_bits), spec.lanes)), "add": In(1), "capture": In(1),
-            "load": In(1), "next_lane": In(spec.lanes), "phase": In(3), "busy": In(1),
-            "lane": In(range(max(spec.lanes, 2))), "limb": Out(signed(LIMB_BITS + 1)),
+            "x": In(data.ArrayLayout(signed(spec.in_bits), spec.lanes)), "add": In(1), "shift": In(1),
+            "load": In(1), "next_lane": In(range(max(spec.lanes, 2))), "phase": In(3),
+            "limb": Out(signed(LIMB_BITS + 1)),
         })
 
     def elaborate(self, platform):
         """Return the module."""
         m = Module()
         spec = self.spec
-        total_bits = spec.sum_bits
-        # The highest limb has at least one bit, also in the smallest spec.
-        squares_bits = max(spec.square_sum_bits, 2 * LIMB_BITS + 1)
-        add = Signal(2)
-        capture = Signal(3)
-        m.d.sync += [add.eq(Cat(self.add, add)), capture.eq(Cat(self.capture, capture))]
-
-        lanes = []
+        total_bits, squares_bits = spec.sum_bits, spec.square_sum_bits
+        shift = Signal(3)   # the squares come two cycles after the sum
+        m.d.sync += shift.eq(Cat(self.shift, shift))
+        totals = [Signal(signed(total_bits), name=f"total_{lane}") for lane in range(spec.lanes)]
+        squares = [Signal(unsigned(squares_bits), name=f"squares_{lane}") for lane in range(spec.lanes)]
         for lane in range(spec.lanes):
             x = Signal(signed(spec.in_bits), reset_less=True, name=f"x_{lane}")
-            total = Signal(signed(total_bits), name=f"total_{lane}")
-            squares = Signal(unsigned(squares_bits), name=f"squares_{lane}")
-            held_total = Signal(total_bits, reset_less=True, name=f"held_total_{lane}")
-            held_squares = Signal(squares_bits, reset_less=True, name=f"held_squares_{lane}")
             m.submodules[f"square_{lane}"] = square = RegisteredProduct(
                 signed(spec.in_bits), signed(spec.in_bits), mapping=self.mapping)
-            m.d.comb += [square.a.eq(self.x[lane]), square.b.eq(self.x[lane]), square.en.eq(1)]
-            m.d.sync += x.eq(self.x[lane])
-            with m.If(add[0]):
-                m.d.sync += total.eq(total + x)
-            with m.If(add[1]):
-                m.d.sync += squares.eq(squares + square.p[:2 * spec.in_bits - 1])
-            with m.If(capture[1]):
-                m.d.sync += held_total.eq(total)
-            with m.If(capture[2]):
-                m.d.sync += held_squares.eq(squares)
-            lanes.append(Cat(
-                held_total, Const(0, 2 * LIMB_BITS - total_bits), held_squares, Const(0, 3 * LIMB_BITS - squares_bits),
-            ))
-        self._read(m, lanes, total_bits - LIMB_BITS, squares_bits - 2 * LIMB_BITS)
+            m.d.comb += [square.a.eq(x), square.b.eq(x), square.en.eq(1)]
+            next_total, next_squares = (sums[lane + 1] if lane + 1 < spec.lanes else 0 for sums in (totals, squares))
+            m.d.sync += [
+                x.eq(Mux(self.add, self.x[lane], 0)),
+                totals[lane].eq(select_add(m, x, shift[0], next_total, totals[lane], total_bits,
+                                           name=f"add_{lane}", fabric=self.mapping)),
+                squares[lane].eq(select_add(m, square.p[:2 * spec.in_bits - 1], shift[2], next_squares, squares[lane],
+                                            squares_bits, name=f"add_square_{lane}", fabric=self.mapping)),
+            ]
+        self._read(m, totals[0], squares[0], shift[2])
         return m
 
-    def _read(self, m: Module, lanes: list, high_bits: int, top_bits: int):
-        """Take one lane's reading, subtract the earlier one limb by limb with borrow, and extend the sign."""
+    def _read(self, m: Module, total, squares, moving):
+        """Keep the sums of all lanes; select one limb of one lane's."""
         spec = self.spec
-        reading = Signal(5 * LIMB_BITS, reset_less=True)
-        chosen = select(m, zip(self.next_lane, lanes, strict=True), len(reading), name="chosen")
-        with m.If(self.load):
-            m.d.sync += reading.eq(chosen)
-        at_limb = {limb: self.phase == phase for phase, limb in LIMB_AT_PHASE.items()}
-        which = Signal(3)
-        m.d.comb += which.eq(_any(Mux(now, limb, 0) for limb, now in at_limb.items()))
-
-        m.submodules.earlier = memory = Memory(
-            shape=LIMB_BITS, depth=8 * spec.lanes, init=[], attrs={"ram_style": "block"})
+        late = [Signal.like(total, name=f"total_late_{k}", reset_less=True) for k in range(2)]
+        m.d.sync += [late[0].eq(total), late[1].eq(late[0])]
+        m.submodules.sums = memory = Memory(
+            shape=len(total) + len(squares), depth=max(spec.lanes, 2), init=[], attrs={"ram_style": "block"})
         read, write = memory.read_port(), memory.write_port()
-        raw = Signal(LIMB_BITS, reset_less=True)
-        which_raw = Signal(3, reset_less=True)
-        taken = Signal()
-        address = Cat(which, self.lane)
-        m.d.sync += [
-            raw.eq(_any(Mux(now, reading.word_select(limb, LIMB_BITS), 0) for limb, now in at_limb.items())),
-            taken.eq(self.busy & _any(at_limb.values())), which_raw.eq(which), write.addr.eq(address),
+        m.d.sync += write.addr.eq(Mux(moving, write.addr + 1, 0))
+        m.d.comb += [
+            write.en.eq(moving), write.data.eq(Cat(late[1], squares)),
+            read.en.eq(self.load), read.addr.eq(self.next_lane),
         ]
-        m.d.comb += [read.addr.eq(address), read.en.eq(1), write.data.eq(raw), write.en.eq(taken)]
-
-        # The memory is too slow to be followed by an addition. The first rows after reset have no earlier reading: the
-        # accumulators started at 0.
-        fresh = Signal(init=1)
-        with m.If(self.busy & (self.phase == 7) & (self.lane == spec.lanes - 1)):
-            m.d.sync += fresh.eq(0)
-        later = Signal(LIMB_BITS, reset_less=True)
-        earlier = Signal(LIMB_BITS, reset_less=True)
-        which_limb = Signal(3, reset_less=True)
-        valid = Signal()
-        m.d.sync += [
-            later.eq(raw), earlier.eq(Mux(fresh, 0, read.data)), which_limb.eq(which_raw), valid.eq(taken),
+        total, squares = read.data[:len(total)].as_signed(), read.data[len(total):]
+        limbs = [
+            total[:LIMB_BITS], total >> LIMB_BITS,
+            squares[:LIMB_BITS], squares[LIMB_BITS:2 * LIMB_BITS], squares[2 * LIMB_BITS:],
         ]
-        borrow_total, borrow_squares = Signal(), Signal()
-        borrow = (borrow_total & (which_limb == 1)) | (borrow_squares & (which_limb >= 3))
-        difference = Signal(signed(LIMB_BITS + 1))
-        # The borrow goes in below the lowest bit, so that one carry chain does both.
-        m.d.comb += difference.eq((Cat(Const(0, 1), later) - Cat(borrow, earlier)) >> 1)
-        with m.If(valid):
-            with m.If(which_limb == 0):
-                m.d.sync += borrow_total.eq(difference < 0)
-            with m.If((which_limb == 2) | (which_limb == 3)):
-                m.d.sync += borrow_squares.eq(difference < 0)
-            with m.Switch(which_limb):
-                with m.Case(1):
-                    m.d.sync += self.limb.eq(difference[:high_bits].as_signed())
-                with m.Case(4):
-                    m.d.sync += self.limb.eq(difference[:top_bits])
-                with m.Default():
-                    m.d.sync += self.limb.eq(difference[:LIMB_BITS])
 
+        def selected(limb):
+            return reduce(or_, (self.phase == phase for phase, at in LIMB_AT_PHASE.items() if at == limb))
 
-def _any(values):
-    return reduce(or_, values)
+        m.d.comb += self.limb.eq(select(
+            m, ((selected(limb), value) for limb, value in enumerate(limbs)), signed(LIMB_BITS + 1), name="limb"))

@@ -10,12 +10,13 @@ from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.layernorm import LIMB_BITS, LayerNormSpec
 
 from ..activation.multiply import RegisteredProduct
+from ..fabric.select import select
+from ..fabric.select_add import select_add
 from .layouts import constants_layout, lane_scale_layout
-from .select import select
 
 __all__ = ["RESULT_CYCLE", "RowScale"]
 
-RESULT_CYCLE = 37
+RESULT_CYCLE = 36
 """Cycle of a row, counted from phase 0 at the port, in which its result stands at ``result``."""
 
 
@@ -27,8 +28,8 @@ class RowScale(wiring.Component):
     S1 * inverse (phases 1 to 6) and mean * multiplier (phases 7 and 0). An accumulator behind each adds a column and
     moves down 16 bits to start the next. There is no handshake and no stall.
 
-    Phases inside run two cycles after those of the port. Schedule in cycles after the inner phase 0 of the row: limbs
-    from 2, V at 10, mantissa at 15, table at 16, r at 20, ``norm * r`` at 26, multiplier at 30, offset at 35.
+    Schedule in cycles after phase 0 of the row: limbs from 1, V at 10, mantissa at 15, table at 16, r at 20,
+    ``norm * r`` at 26, multiplier at 30, mean times multiplier at 35, offset at 36.
 
     Parameters
     ----------
@@ -59,15 +60,13 @@ class RowScale(wiring.Component):
         """Return the module."""
         m = Module()
         spec = self.spec
-        # Operands are selected one cycle before they are multiplied: the selection sees the limbs as they arrive, three
-        # cycles after phase 0 at the port; everything else runs on phases that are two cycles late.
-        phase = _hold(m, 1, _hold(m, 1, self.phase, "phase_early"), "phase")
+        # Operands are selected one cycle before they are multiplied.
         limb = _hold(m, 1, self.limb, "limb_late")
         at = [Signal(name=f"phase_{index}") for index in range(8)]
-        m.d.comb += [at[index].eq(phase == index) for index in range(8)]
+        m.d.comb += [at[index].eq(self.phase == index) for index in range(8)]
 
         # Constants of the rows that started 0, 8, 16 and 24 cycles ago.
-        constants = [_hold(m, 1, _hold(m, 1, self.constants, "constants_early"), "constants_0")]
+        constants = [self.constants]
         for age in (1, 2, 3):
             constants.append(_hold(m, at[7], constants[-1], f"constants_{age}"))
 
@@ -102,9 +101,12 @@ class RowScale(wiring.Component):
         ]
         # The accumulator starts at -1 and takes S1*S1 - n*S2, so that it ends at -V - 1, which is ~V.
         acc = Signal(signed(36), reset_less=True)
-        carried = Mux(at[4], -1, Mux(at[6] | at[0], acc >> LIMB_BITS, acc))
-        with m.If(~at[2] & ~at[3]):
-            m.d.sync += acc.eq(carried + first.p)
+        total = select_add(m, first.p, at[6] | at[0], acc >> LIMB_BITS, acc, len(acc), name="add_first",
+                           fabric=self.mapping)
+        with m.If(at[3]):
+            m.d.sync += acc.eq(-1)
+        with m.Elif(~at[2]):
+            m.d.sync += acc.eq(total)
         low_limb = _hold(m, at[6], acc[:LIMB_BITS], "variance_0")
         middle_limb = _hold(m, at[0], acc[:LIMB_BITS], "variance_1")
         return ~Cat(low_limb, middle_limb, acc)[:spec.variance_bits], first.p
@@ -182,11 +184,11 @@ class RowScale(wiring.Component):
         return _hold(m, at[5], Mux(zero, 0, full), "multiplier"), position
 
     def _offset(self, m, at, inverse, total, multiplier, position):
-        """Second multiplier: the mean from the limbs of S1, then half - mean * multiplier."""
+        """Second multiplier: the mean from the limbs of S1, then mean * multiplier, shifted by the position."""
         spec = self.spec
         m.submodules.second = second = RegisteredProduct(signed(18), unsigned(18), mapping=self.mapping)
         low, high = _hold(m, at[7], total[0], "low_1"), total[1]
-        acc = Signal(signed(37), reset_less=True)
+        acc, total = Signal(signed(37), reset_less=True), Signal(signed(37))
         mean_shift = spec.inverse_fraction - spec.mean_fraction
         limbs = [_hold(m, at[phase], acc[:LIMB_BITS], f"mean_{phase}") for phase in (4, 6, 0)]
         mean = Cat(*limbs, acc)[mean_shift:][:spec.mean_bits]
@@ -200,20 +202,21 @@ class RowScale(wiring.Component):
             second.en.eq(1), second.a.eq(_operand(m, at, a, signed(18), "second_a")),
             second.b.eq(_operand(m, at, b, unsigned(18), "second_b")),
         ]
-        carried = Mux(at[5] | at[7], acc, acc >> LIMB_BITS)
-        carried = Mux(at[3], 1 << mean_shift - 1, Mux(at[1], 1 << spec.mean_fraction - 1, carried))
-        m.d.sync += acc.eq(carried + second.p)
+        # Odd phases add to the sum itself or, 1 and 3, to the rounding half of a new one; even ones to the next column.
+        kept = select(m, [(at[4] | at[6], total)], len(acc), name="kept")
+        half = Signal(len(acc), reset_less=True)
+        m.d.sync += half.eq(Mux(at[2], 1 << mean_shift - 1, Mux(at[0], 1 << spec.mean_fraction - 1, 0)))
+        m.d.comb += total.eq(select_add(m, second.p, ~self.phase[0], acc >> LIMB_BITS, kept | half, len(acc),
+                                        name="add_second", fabric=self.mapping))
+        m.d.sync += acc.eq(total)
 
         low_limb = _hold(m, at[2], acc[:LIMB_BITS], "offset_0")
         offset = Cat(low_limb, acc)[spec.mean_fraction:].as_signed()
-        half = Signal(signed(spec.product_bits))
-        with m.Switch(position):
-            for index in range(1, spec.shift_positions):
-                with m.Case(index):
-                    m.d.comb += half.eq(1 << index * spec.shift_step - 1)
         m.d.comb += [
-            self.result.multiplier.eq(multiplier), self.result.position.eq(position),
-            self.result.offset.eq(half - offset),
+            self.result.multiplier.eq(multiplier), self.result.position.eq(_hold(m, 1, position, "position_late")),
+            self.result.offset.eq(select(
+                m, ((position == index, offset >> index * spec.shift_step) for index in range(spec.shift_positions)),
+                signed(spec.y_bits), name="offset")),
         ]
 
 

@@ -28,19 +28,15 @@ class Scheduler(wiring.Component):
     Members
     -------
     full : 1, in
-        A group stands in the capture registers, ``captured`` are its constants.
+        The sums of a group can be read, ``captured`` are its constants.
     captured : ``constants_layout``, in
     release : 1, out
-        The capture registers have been read and may be written from the next cycle on.
-    load, next_lane : 1 and unsigned(lanes), out
-        Copy the sums of this lane (one bit per lane), the next row to start.
+        The last sums of the group have been read; the next may be written from the next cycle on.
+    load, next_lane : 1 and lane, out
+        Read the sums of this lane, the next row to start.
     phase : unsigned(3), out
-    busy : 1, out
-        A row is in its first 8 cycles.
-    lane : out
-        That row.
     constants : ``constants_layout``, out
-        Of that row.
+        Of the row that is in its first 8 cycles.
     result : ``lane_scale_layout``, in
         From the row arithmetic, sampled in cycle ``RESULT_CYCLE`` of each row.
     scales_full, scales_release : 1, out and in
@@ -53,8 +49,7 @@ class Scheduler(wiring.Component):
         self.spec = spec
         super().__init__({
             "full": In(1), "captured": In(constants_layout(spec)), "release": Out(1),
-            "load": Out(1), "next_lane": Out(spec.lanes, init=1), "phase": Out(3), "busy": Out(1),
-            "lane": Out(range(max(spec.lanes, 2))),
+            "load": Out(1), "next_lane": Out(range(max(spec.lanes, 2))), "phase": Out(3),
             "constants": Out(constants_layout(spec)), "result": In(lane_scale_layout(spec)),
             "scales_full": Out(1), "scales_release": In(1),
             "scales": Out(data.ArrayLayout(lane_scale_layout(spec), spec.lanes)),
@@ -67,7 +62,8 @@ class Scheduler(wiring.Component):
         spec = self.spec
         ages = 1 + RESULT_CYCLE // spec.row_interval
         busy = Signal(ages)   # bit k: there is a row that started between 8*k and 8*k + 7 cycles ago
-        lane = [self.lane, *(Signal.like(self.lane, name=f"lane_{k}", reset_less=True) for k in range(1, ages))]
+        lane = [Signal(range(max(spec.lanes, 2)), name=f"lane_{k}", reset_less=True) for k in range(ages)]
+        last_lane = self.next_lane == spec.lanes - 1
         length = [Signal.like(self.minus_length, name=f"length_{k}", reset_less=True) for k in range(1, ages)]
         step, more, start, done, move = Signal(), Signal(), Signal(), Signal(), Signal()
         queued = Signal(range(3))   # groups that have started and are not yet in `scales`
@@ -77,22 +73,22 @@ class Scheduler(wiring.Component):
 
         may_start = self.full & ((queued == 0) | ((queued == 1) & ~self.scales_full))
         m.d.comb += [
-            self.busy.eq(busy[0]), self.load.eq(step),
+            self.load.eq(step),
             step.eq(~busy.any() | (self.phase == spec.row_interval - 1)),
-            more.eq(busy[0] & (self.lane != spec.lanes - 1)),
+            more.eq(busy[0] & (lane[0] != spec.lanes - 1)),
             start.eq(step & ~more & may_start),
-            self.release.eq(start & self.next_lane[-1] | more & step & self.next_lane[-1]),
+            self.release.eq((start | more & step) & last_lane),
             move.eq(results_full & ~self.scales_full),
         ]
         m.d.sync += [self.phase.eq(Mux(step, 0, self.phase + 1)), queued.eq(queued + start - move)]
         with m.If(step):
-            m.d.sync += [busy.eq(busy << 1 | more | start), self.lane.eq(Mux(more, self.lane + 1, 0))]
+            m.d.sync += [busy.eq(busy << 1 | more | start), lane[0].eq(self.next_lane)]
             m.d.sync += [new.eq(old) for new, old in zip(lane[1:], lane, strict=False)]
             m.d.sync += [new.eq(old) for new, old in zip(length, [self.constants.minus_length, *length], strict=False)]
         with m.If(start):
             m.d.sync += self.constants.eq(self.captured)
         with m.If(start | (more & step)):
-            m.d.sync += self.next_lane.eq(self.next_lane.rotate_left(1))
+            m.d.sync += self.next_lane.eq(Mux(last_lane, 0, self.next_lane + 1))
 
         with m.If(busy[-1] & (self.phase == RESULT_CYCLE % spec.row_interval)):
             for index, result in enumerate(results):

@@ -76,7 +76,7 @@ class LayerNorm(wiring.Component):
         self._accept(m, buffer.write_port(), moments, scheduler, freed)
         m.d.comb += [
             moments.load.eq(scheduler.load), moments.next_lane.eq(scheduler.next_lane),
-            moments.phase.eq(scheduler.phase), moments.busy.eq(scheduler.busy), moments.lane.eq(scheduler.lane),
+            moments.phase.eq(scheduler.phase),
             row_scale.phase.eq(scheduler.phase), row_scale.limb.eq(moments.limb),
             row_scale.constants.eq(scheduler.constants), scheduler.result.eq(row_scale.result),
         ]
@@ -84,20 +84,21 @@ class LayerNorm(wiring.Component):
         return m
 
     def _accept(self, m, write, moments, scheduler, freed):
-        """Store and add up the input; hand complete groups to the capture registers and the scheduler."""
+        """Store and add up the input; hand the sums of complete groups to the scheduler."""
         spec = self.spec
         level = Signal(range(spec.buffer_depth + 1))
         count = Signal(signed(spec.length_bits + 1))   # minus the beats of the group so far
-        waiting = Signal()   # a complete group stands in the accumulators while the capture registers are in use
-        taken = Signal()     # capture registers in use
+        waiting = Signal()   # a complete group stands in the accumulators while the sums before it are still read
+        taken = Signal()     # sums of a group are on their way to the memory or still to be read
+        moving = Signal(range(spec.lanes + 1))   # cycles that they still move
         capture, captured = Signal(), Signal(CAPTURE_CYCLES - 1)
         accept, ends = Signal(), Signal()
         pending = Signal(constants_layout(spec), reset_less=True)
         m.d.comb += [
-            self.i.ready.eq((level != spec.buffer_depth) & ~waiting),
+            self.i.ready.eq((level != spec.buffer_depth) & ~waiting & ~moments.shift),
             accept.eq(self.i.valid & self.i.ready), ends.eq(accept & self.i.p.last),
             write.en.eq(accept), write.data.eq(self.i.p.x),
-            moments.x.eq(self.i.p.x), moments.add.eq(accept), moments.capture.eq(capture),
+            moments.x.eq(self.i.p.x), moments.add.eq(accept), moments.shift.eq(moving != 0),
             capture.eq((ends | waiting) & ~taken),
         ]
         m.d.sync += [
@@ -111,8 +112,10 @@ class LayerNorm(wiring.Component):
             m.d.sync += scheduler.captured.eq(pending)
         with m.If(captured[-1]):
             m.d.sync += scheduler.full.eq(1)
+        with m.If(moments.shift):
+            m.d.sync += moving.eq(moving - 1)
         with m.If(capture):
-            m.d.sync += taken.eq(1)
+            m.d.sync += [taken.eq(1), moving.eq(spec.lanes)]
         with m.If(scheduler.release):
             m.d.sync += [taken.eq(0), scheduler.full.eq(0)]
 

@@ -143,12 +143,14 @@ class Machine:
                 bias = -f["key_zero"] * (weights[number] * scale).sum(axis=(1, 2, 4)).reshape(-1)
                 multiplier = np.full_like(bias, f["key_multiplier"])
                 shift = np.full_like(bias, f["key_shift"])
+                bias = bias >> spec.requantize.scalings[f["key_shift"]][0]
             else:
                 bias, multiplier, shift = command.bias[number], command.multiplier[number], command.shift[number]
+            pre, post = torch.tensor(spec.requantize.scalings)[torch.from_numpy(shift)].unbind(-1)
             y = requantize(
-                acc, torch.from_numpy(bias), torch.from_numpy(multiplier),
-                torch.tensor(spec.requantize.shifts)[torch.from_numpy(shift)],
-                zero_point=f["zero_point"], low=f["low"], high=f["high"]).numpy()
+                acc, torch.from_numpy(bias), torch.from_numpy(multiplier), post, pre_shift=pre,
+                operand_bits=spec.requantize.operand_bits, zero_point=f["zero_point"], low=f["low"],
+                high=f["high"]).numpy()
             assert command.target is Target.SOFTMAX or f["row_tiles"] * spec.cols == f["columns"] == y.shape[1]
             self.store(command, f, number * f["row_tiles"], y)
 

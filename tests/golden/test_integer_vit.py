@@ -106,7 +106,7 @@ def loops(attn, a):
     hd = E // attn.num_heads
 
     def requantized(acc, r, channel, low, high, zero):
-        product = (acc + int(r.bias[channel])) * int(r.multiplier[channel])
+        product = ((acc >> int(r.pre_shift[channel])) + int(r.bias[channel])) * int(r.multiplier[channel])
         shift = int(r.shift[channel])
         return min(max((product + (1 << shift - 1) >> shift) + zero, low), high)
 
@@ -121,16 +121,18 @@ def loops(attn, a):
     q, k, v = ([[project(layer, t, c) for c in range(E)] for t in range(T)] for layer in (attn.q, attn.k, attn.v))
     out = torch.zeros(T, E, dtype=torch.int64)
     for h in range(attn.num_heads):
+        channels = range(h * hd, (h + 1) * hd)
         for t in range(T):
             scores = []
             for s in range(T):
-                acc = sum((q[t][c] - attn.q.requantizer.zero_point) * k[s][c] for c in range(h * hd, (h + 1) * hd))
-                shift = int(attn.score_shift[h])
+                shift, pre = int(attn.score_shift[h]), int(attn.score_pre_shift[h])
+                acc = sum(q[t][c] * k[s][c] for c in channels) >> pre
+                acc += -attn.q.requantizer.zero_point * sum(k[s][c] for c in channels) >> pre
                 score = acc * int(attn.score_multiplier[h]) + (1 << shift - 1) >> shift
                 scores.append(min(max(score, -32768), 32767))
             p = softmax(torch.tensor(scores), attn.softmax_spec, offset=attn.softmax_offset).tolist()
             p = [min(code, (1 << attn.softmax_bits) - 1) for code in p]
-            for c in range(h * hd, (h + 1) * hd):
+            for c in channels:
                 acc = sum(p[s] * v[s][c] for s in range(T))
                 r = attn.context
                 out[t, c] = requantized(acc, r, c, r.low, r.high, r.zero_point)
@@ -209,7 +211,7 @@ def test_storage_rejects(tmp_path):
     tensors = {"x": torch.zeros(1)}
     for metadata, message in [
         (None, "is not an integer model"), ({"vitric_integer": "["}, "not a valid"),
-        ({"vitric_integer": json.dumps({"format": 2})}, "format 2"),
+        ({"vitric_integer": json.dumps({"format": 3})}, "format 3"),
         ({"vitric_integer": json.dumps({"format": 1, "model": {"type": "Popen", "fields": {}}})}, "Popen"),
         ({"vitric_integer": json.dumps({"format": 1, "model": {"tensor": "y"}})}, "not a valid"),
         ({"vitric_integer": json.dumps({"format": 1, "model": 7})}, "but a int"),

@@ -76,8 +76,9 @@ def test_linear_layer_that_does_not_fit():
             check_accumulator("fc", low, high, settings)
     check_accumulator("fc", -(1 << 23), (1 << 23) - 1, settings)
     out = quantity(UnsignedCodes(4), 1.0)
+    zero = torch.zeros(1, dtype=torch.int64)
     with pytest.raises(ValueError, match="fc: a bias must fit signed 32 bits in accumulator steps, not"):
-        lower_requantizer("fc", tensor(1e-3), tensor(1e7), torch.zeros(1, dtype=torch.int64), out, settings)
+        lower_requantizer("fc", tensor(1e-3), tensor(1e7), zero, (zero, zero), out, settings)
     wide = torch.full((2, 300), 1.0, dtype=torch.float64)
     source = quantity(UnsignedCodes(8), 0.1)
     a = torch.randint(0, 256, (40, 300), generator=torch.Generator().manual_seed(0))

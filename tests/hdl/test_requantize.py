@@ -8,7 +8,7 @@ from amaranth.hdl import Module, Signal, signed, unsigned
 from amaranth.sim import Simulator
 from vitric.golden import arith
 from vitric.golden.spec.requantize import RequantizeSpec
-from vitric.hdl.activation.multiply import PipelinedMultiplier, RegisteredProduct
+from vitric.hdl.activation.multiply import RegisteredProduct
 from vitric.hdl.activation.pipeline import delay
 from vitric.hdl.activation.requantize import Requantize
 
@@ -16,7 +16,7 @@ from tests.hdl.stream_kit import STALLS, interval, latency, transform
 
 SPECS = {
     "default": RequantizeSpec(lanes=2, acc_bits=24),
-    "widest": RequantizeSpec(lanes=1, acc_bits=40, bias_bits=40, shifts=(0, 1, 8, 20, 30, 40, 48, 56)),
+    "widest": RequantizeSpec(lanes=1, acc_bits=40, bias_bits=40, shifts=(0, 1, 8, 12, 17, 20, 28, 33)),
     "one part": RequantizeSpec(lanes=3, acc_bits=17, bias_bits=12, multiplier_bits=8, shifts=(4, 20), out_bits=8),
     "power of two": RequantizeSpec(lanes=2, acc_bits=20, bias_bits=16, multiplier_bits=0, shifts=(0, 3, 9, 20),
                                    out_bits=4),
@@ -27,10 +27,11 @@ SPECS = {
 
 def expected(spec, beats):
     column = lambda key: torch.tensor([beat[key] for beat in beats])[:, None]  # noqa: E731
-    shift = torch.tensor(spec.shifts)[column("shift")]
+    pre, post = torch.tensor(spec.scalings)[column("shift")].unbind(-1)
     multiplier = column("multiplier") if spec.multiplier_bits else torch.tensor(1)
     y = arith.requantize(
-        torch.tensor([beat["acc"] for beat in beats]), column("bias"), multiplier, shift,
+        torch.tensor([beat["acc"] for beat in beats]), column("bias"), multiplier, post, pre_shift=pre,
+        operand_bits=spec.operand_bits if spec.multiplier_bits else None,
         zero_point=column("zero_point"), low=column("low"), high=column("high"))
     return [{"y": row, "tag": beat["tag"]} for row, beat in zip(y.tolist(), beats, strict=True)]
 
@@ -45,14 +46,14 @@ def number(rng, bits):
 
 
 def random_beat(rng, spec, tag_bits):
-    low, zero_point, high = sorted(number(rng, spec.code_bits) for _ in range(3))
+    low, high = sorted(number(rng, spec.code_bits) for _ in range(2))
     top = (1 << spec.multiplier_bits) - 1
     return {
         "acc": [number(rng, spec.acc_bits) for _ in range(spec.lanes)],
         "bias": number(rng, spec.bias_bits),
         "multiplier": rng.choice([0, 1, top, rng.randint(0, top), rng.randint(0, top)]) if top else 0,
-        "shift": rng.randrange(len(spec.shifts)),
-        "zero_point": zero_point, "low": low, "high": high,
+        "shift": rng.randrange(len(spec.scalings)),
+        "zero_point": number(rng, spec.code_bits), "low": low, "high": high,
         "tag": rng.getrandbits(tag_bits) if tag_bits else 0,
     }
 
@@ -106,10 +107,15 @@ def test_latency_and_interval(name):
 
 def test_spec_widths():
     spec = RequantizeSpec(lanes=4, acc_bits=24)
-    assert (spec.sum_bits, spec.product_bits, spec.code_bits, spec.multiplier_parts) == (33, 49, 17, 2)
-    assert spec.latency == 6
+    assert (spec.sum_bits, spec.operand_bits, spec.product_bits, spec.code_bits) == (33, 18, 34, 17)
+    assert (spec.narrow_shift, spec.shift_bits, spec.post_bits, spec.latency) == (6, 3, 2, 6)
+    assert spec.scalings == ((0, 8), (0, 13), (0, 18), (0, 23), (6, 8), (6, 13), (6, 18), (6, 23))
+    small = RequantizeSpec(lanes=4, acc_bits=18, bias_bits=18)
+    assert (small.sum_bits, small.operand_bits, small.narrow_shift, small.shift_bits) == (19, 18, 0, 2)
+    plain = RequantizeSpec(lanes=4, acc_bits=24, multiplier_bits=0)
+    assert (plain.operand_bits, plain.product_bits, plain.narrow_shift, plain.latency) == (33, 33, 0, 5)
     spec.check_codes(zero_point=0, low=-(1 << 16), high=(1 << 16) - 1)
-    for codes in ({"zero_point": 5, "low": 6, "high": 9}, {"zero_point": 5, "low": 0, "high": 4},
+    for codes in ({"zero_point": 0, "low": 6, "high": 5}, {"zero_point": 1 << 16, "low": 0, "high": 4},
                   {"zero_point": 0, "low": -(1 << 16) - 1, "high": 0}, {"zero_point": 0, "low": 0, "high": 1 << 16}):
         with pytest.raises(ValueError, match="must be between"):
             spec.check_codes(**codes)
@@ -120,7 +126,7 @@ def test_spec_widths():
     ({"acc_bits": 41}, ValueError), ({"bias_bits": 1}, ValueError), ({"multiplier_bits": 17}, ValueError),
     ({"out_bits": 1}, ValueError), ({"out_bits": 17}, ValueError), ({"lanes": 1.5}, TypeError),
     ({"shifts": (1, 2, 3)}, TypeError), ({"shifts": [8, 13]}, TypeError), ({"shifts": (8, 8)}, ValueError),
-    ({"shifts": (9, 8)}, ValueError), ({"shifts": (-1,)}, ValueError), ({"shifts": (49,)}, ValueError),
+    ({"shifts": (9, 8)}, ValueError), ({"shifts": (-1,)}, ValueError), ({"shifts": (34,)}, ValueError),
 ])
 def test_rejected_spec(change, error):
     with pytest.raises(error, match=next(iter(change))):
@@ -134,7 +140,7 @@ def test_rejected_parameters():
     with pytest.raises(ValueError, match="mapping must be one of 'generic', 'ecp5', 'ice40'"):
         Requantize(spec, mapping="other")
     with pytest.raises(ValueError, match="width of b_shape"):
-        PipelinedMultiplier(20, 19)
+        RegisteredProduct(9, 19)
     with pytest.raises(ValueError, match="width of a_shape"):
         RegisteredProduct(19, 4)
     with pytest.raises(ValueError, match="mapping"):
@@ -174,15 +180,13 @@ def values(shape):
 @pytest.mark.parametrize("b_sign", [signed, unsigned])
 def test_multiplier(a_sign, b_sign):
     small = a_sign(4), b_sign(3)
-    for unit in (RegisteredProduct, PipelinedMultiplier):
-        check_multiplier(unit(*small), list(itertools.product(*map(values, small))), 1)
+    check_multiplier(RegisteredProduct(*small), list(itertools.product(*map(values, small))), 1)
     rng = random.Random(2)
-    for a_bits, b_bits in ((18, 18), (19, 16), (36, 5), (41, 16), (57, 18)):
+    for a_bits, b_bits in ((18, 18), (18, 16), (7, 18)):
         a, b = values(a_sign(a_bits)), values(b_sign(b_bits))
-        corners = [[r[0], r[0] + 1, r[-1], r[-1] - 1, 0, (1 << 18) % len(r) + r[0]] for r in (a, b)]
+        corners = [[r[0], r[0] + 1, r[-1], r[-1] - 1, 0, len(r) // 2 + r[0]] for r in (a, b)]
         pairs = list(itertools.product(*corners)) + [(rng.choice(a), rng.choice(b)) for _ in range(200)]
-        dut = PipelinedMultiplier(a_sign(a_bits), b_sign(b_bits))
-        assert dut.latency == 1 + dut.parts
+        dut = RegisteredProduct(a_sign(a_bits), b_sign(b_bits))
         check_multiplier(dut, pairs, 3)
 
 

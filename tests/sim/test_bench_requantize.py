@@ -10,12 +10,12 @@ from vitric.sim.runner import BenchFailure, run_bench
 
 from .cell_models import with_ice40_models
 
-MULTIPLIER_MODEL = Path(vitric.sim.__path__[0]) / "mult18x18d.v"
+MODELS = [Path(vitric.sim.__path__[0]) / name for name in ("mult18x18d.v", "ccu2c.v")]
 PORTS = ["clk", "rst", *(f"{stream}__{part}" for stream in "io" for part in ("payload", "valid", "ready"))]
 
 
 def bench(spec, folder, *, mapping="generic", tag_bits=6, told=None, **options):
-    sources = [MULTIPLIER_MODEL] if mapping == "ecp5" else []
+    sources = MODELS if mapping == "ecp5" else []
     environment = {"VITRIC_SPEC": json.dumps(asdict(told or spec)), "VITRIC_TAG_BITS": str(tag_bits)}
     unit = Requantize(spec, tag_bits=tag_bits, mapping=mapping)
     if mapping == "ice40":
@@ -38,12 +38,12 @@ def test_default(folder):
 def test_bench_can_fail(folder):
     spec = RequantizeSpec(lanes=4, acc_bits=24)
     with pytest.raises(BenchFailure) as caught:
-        bench(spec, folder, told=replace(spec, shifts=(8, 13, 18, 24)), test_filter="corners|source=random/sink=random")
-    assert len(caught.value.failed) == 2
+        bench(spec, folder, told=replace(spec, shifts=(8, 13, 18, 24)), test_filter="source=random/sink=random")
+    assert len(caught.value.failed) == 1
 
 
-def test_ecp5_multipliers(tmp_path):
-    spec = RequantizeSpec(lanes=2, acc_bits=40, bias_bits=20, shifts=(9, 30), out_bits=8)  # three parts
+def test_ecp5_cells(tmp_path):
+    spec = RequantizeSpec(lanes=2, acc_bits=40, bias_bits=20, shifts=(9, 30), out_bits=8)
     assert len(bench(spec, tmp_path, mapping="ecp5").tests) == 26
 
 

@@ -28,7 +28,8 @@ def expected_of(fields, base, spec, contents):
                 weights.append(digits)
                 sums = [total + (sum(row) << plane * spec.w_bits) for total, row in zip(sums, digits, strict=True)]
         if fields["flags"] & Flag.KEY_BIAS:
-            channels += [{"bias": -fields["key_zero"] * total, "multiplier": fields["key_multiplier"],
+            pre = spec.requantize.scalings[fields["key_shift"]][0]
+            channels += [{"bias": -fields["key_zero"] * total >> pre, "multiplier": fields["key_multiplier"],
                           "shift": fields["key_shift"], "zero": 0} for total in sums]
     return weights, channels
 
@@ -40,7 +41,7 @@ def random_set(rng, key_bias):
         flags=Flag.WEIGHTS_ACT | (Flag.KEY_BIAS if key_bias else 0), k_words=k_words, set_tiles=tiles,
         tile_words=planes * k_words, set_words=tiles * planes * k_words, w_tile_stride=rng.randrange(8),
         w_plane_stride=rng.randrange(8), key_zero=rng.choice([0, 1, 128, 255, rng.randrange(256)]),
-        key_multiplier=rng.randrange(1 << 16), key_shift=rng.randrange(256))
+        key_multiplier=rng.randrange(1 << 16), key_shift=rng.randrange(8))
 
 
 def load(dut, fields, base, contents, received, *, stall="always", refuse=0.0, seed=0):
