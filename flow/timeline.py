@@ -185,11 +185,12 @@ class Timeline:
         """Run a LayerNorm row group by row group; return when its last beat was issued."""
         spec, f = self.spec, command.fields
         start = max(taken[0] + 1, self.done[f["a_wait"]], channels) + 2
-        interval = max(f["columns"], spec.layernorm.min_length_full_rate if f["groups"] > 1 else 0)
+        unit = spec.layernorm
+        interval = max(f["columns"], unit.min_length_full_rate if f["groups"] > 1 else 0) + unit.pause
         lasts = [start + group * interval + f["columns"] for group in range(f["groups"])]
         end = taken[2] + START
         for last in lasts:
-            end = max(end, last + spec.layernorm.latency) + f["row_tiles"] * spec.cols
+            end = max(end, last + unit.latency) + f["row_tiles"] * spec.cols
         self.feeder = lasts[-1] + 2
         self.drain = self.drained = end - 1
         self.channels.release(end, f["columns"])

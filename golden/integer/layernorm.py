@@ -115,10 +115,14 @@ def layernorm(x: torch.Tensor, gamma: torch.Tensor, beta: torch.Tensor, spec: La
 
 def quantize_affine(
     gamma: torch.Tensor, beta: torch.Tensor, scale_out: float, zero_point: int, spec: LayerNormSpec,
+    powers: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Lower the float affine of a LayerNorm to the integers of :func:`layernorm`.
 
-    The float result ``y*gamma + beta`` is represented by codes ``round(value / scale_out) + zero_point``.
+    The float result ``y*gamma + beta`` is represented by codes ``round(value / scale_out) + zero_point``; with
+    ``powers``, by ``round(value / (scale_out * 2**power)) + zero_point``, the power-of-two factors of FQ-ViT (Lin et
+    al., IJCAI 2022, section 3.2): the difference of a code and the zero point, shifted left by the channel's power,
+    counts steps of ``scale_out``. Since gamma and beta come with each channel, such codes cost the unit nothing.
 
     Parameters
     ----------
@@ -129,6 +133,8 @@ def quantize_affine(
     zero_point : int
         Code of the value 0.
     spec : LayerNormSpec
+    powers : int tensor [n], optional
+        One power per channel, 0 to 7.
 
     Returns
     -------
@@ -137,13 +143,19 @@ def quantize_affine(
     Raises
     ------
     ValueError
-        ``scale_out`` is not positive and finite, or a parameter does not fit; the message names the channel, the
+        ``scale_out`` is not positive and finite, ``powers`` are not as above, or a parameter does not fit; the message names the channel, the
         ratio to ``scale_out`` and the legal range.
     """
     if not (math.isfinite(scale_out) and scale_out > 0):
         raise ValueError(f"scale_out must be positive and finite, not {scale_out!r}")
-    ratio = gamma.to(torch.float64) / scale_out
-    offset = beta.to(torch.float64) / scale_out + zero_point
+    steps = torch.tensor(scale_out, dtype=torch.float64)
+    if powers is not None:
+        assert_integer(powers=powers)
+        if powers.shape != gamma.shape or not 0 <= int(powers.min()) <= int(powers.max()) <= 7:
+            raise ValueError(f"powers must be {len(gamma)} integers between 0 and 7, not {powers.tolist()}")
+        steps = steps * torch.exp2(powers.to(torch.float64))
+    ratio = gamma.to(torch.float64) / steps
+    offset = beta.to(torch.float64) / steps + zero_point
     return (
         _fixed_point("gamma / scale_out", ratio, spec.gamma_bits, spec.gamma_fraction),
         _fixed_point("beta / scale_out + zero_point", offset, spec.beta_bits, spec.beta_fraction),

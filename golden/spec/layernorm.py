@@ -85,7 +85,7 @@ class LayerNormSpec:
 
     gamma_bits = 16
     """Width of gamma, signed."""
-    beta_bits = 22
+    beta_bits = 21
     """Width of beta, signed."""
     beta_fraction = 8
     """Fraction bits of beta, which counts output codes."""
@@ -215,7 +215,12 @@ class LayerNormSpec:
     """Cycles between two rows in the arithmetic that the lanes share."""
 
     interval = 1
-    """Cycles between beats, for groups of at least ``min_length_full_rate`` channels."""
+    """Cycles between the beats of a group."""
+
+    @property
+    def pause(self) -> int:
+        """Cycles after the last beat of a group in which no beat is taken: the sums leave the accumulators."""
+        return self.lanes
 
     @property
     def latency(self) -> int:
@@ -224,8 +229,8 @@ class LayerNormSpec:
 
     @property
     def min_length_full_rate(self) -> int:
-        """Channels from which groups of rows follow each other without a pause."""
-        return max(self.row_interval * self.lanes + 4, self.row_interval // 2 * self.lanes + 20)
+        """Channels from which groups of rows follow each other with no more than the pause between them."""
+        return max(self.row_interval * self.lanes + 4, self.row_interval // 2 * self.lanes + 20) - self.pause
 
     @property
     def buffer_depth(self) -> int:

@@ -31,8 +31,9 @@ class LayerNorm(wiring.Component):
     A stall of ``o`` or ``affine`` stops the output pipeline; input goes on until the buffer is full.
 
     *Latency* ``spec.latency`` cycles from the beat with ``last`` to the first output beat, if nothing else is under
-    way. *Interval* 1 cycle per beat for groups of at least ``spec.min_length_full_rate`` channels; shorter groups
-    follow each other every ``min_length_full_rate`` cycles or less, because all lanes share the row arithmetic.
+    way. *Interval* 1 cycle per beat. After the last beat of a group the input rests for ``spec.pause`` cycles, in which
+    the sums leave the accumulators. Groups of less than ``spec.min_length_full_rate`` channels follow each other every
+    ``min_length_full_rate + pause`` cycles or less, because all lanes share the row arithmetic.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ from vitric.sim.runner import BenchFailure, run_bench
 
 from .cell_models import with_ice40_models
 
-MULTIPLIER = Path(vitric.sim.__file__).with_name("mult18x18d.v")
+CELLS = [Path(vitric.sim.__file__).with_name(name) for name in ("mult18x18d.v", "ccu2c.v")]
 TESTS = 26
 
 
@@ -27,7 +27,7 @@ def test_layernorm(tmp_path):
 
 def test_layernorm_on_hard_multipliers(tmp_path):
     spec = LayerNormSpec(lanes=2, max_length=40, in_bits=12, out_bits=4, gamma_fraction=9)
-    result = bench(spec, tmp_path, LayerNorm(spec, mapping="ecp5"), extra_sources=[MULTIPLIER])
+    result = bench(spec, tmp_path, LayerNorm(spec, mapping="ecp5"), extra_sources=CELLS)
     assert len(result.tests) == TESTS
 
 

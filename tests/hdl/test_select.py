@@ -1,0 +1,96 @@
+# amaranth: UnusedElaboratable=no
+"""Selections that cost nothing: in the carry cell of an adder, and by registers that are 0 unless chosen."""
+
+import itertools
+import subprocess
+
+import pytest
+from amaranth.back import verilog
+from amaranth.hdl import Module, Signal, signed, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.sim import Simulator
+from vitric.flow import tools
+from vitric.hdl.fabric.select import select
+from vitric.hdl.fabric.select_add import select_add
+
+SHAPES = signed(3), unsigned(2), signed(4)
+
+
+class Adder(wiring.Component):
+    """``select_add`` between ports."""
+
+    def __init__(self, width, fabric):
+        self.width, self.fabric = width, fabric
+        addend, one, other = SHAPES
+        super().__init__({"addend": In(addend), "which": In(1), "one": In(one), "other": In(other), "y": Out(width)})
+
+    def elaborate(self, platform):
+        m = Module()
+        y = select_add(m, self.addend, self.which, self.one, self.other, self.width, name="sum", fabric=self.fabric)
+        m.d.comb += self.y.eq(y)
+        return m
+
+
+def values(shape):
+    low = -(1 << shape.width - 1) if shape.signed else 0
+    return range(low, low + (1 << shape.width))
+
+
+@pytest.mark.parametrize("width", [2, 4, 7])
+def test_select_add(width):
+    dut = Adder(width, "generic")
+
+    async def bench(ctx):
+        for addend, one, other, which in itertools.product(*map(values, SHAPES), (0, 1)):
+            for port, value in zip((dut.addend, dut.one, dut.other, dut.which), (addend, one, other, which),
+                                   strict=True):
+                ctx.set(port, value)
+            assert ctx.get(dut.y) == (addend + (one if which else other)) % (1 << width)
+
+    sim = Simulator(dut)
+    sim.add_testbench(bench)
+    sim.run()
+
+
+def proof(width, folder, spoil=lambda text: text):
+    (folder / "gold.v").write_text(verilog.convert(Adder(width, "generic"), name="gold"))
+    (folder / "gate.v").write_text(spoil(verilog.convert(Adder(width, "ecp5"), name="gate")))
+    script = (
+        "read_verilog gate.v; read_verilog -DNO_INCLUDES -overwrite +/ecp5/cells_sim.v; hierarchy -top gate; proc; "
+        "flatten; opt_clean; design -stash gate; read_verilog gold.v; hierarchy -top gold; proc; opt_clean; "
+        "design -copy-from gate gate; miter -equiv -flatten -make_assert gold gate miter; "
+        "sat -verify -prove-asserts miter"
+    )
+    return subprocess.run(
+        [tools.require("yosys").path, "-q", "-p", script], cwd=folder, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("width", [2, 7])
+def test_carry_cells_equal_the_plain_adder(width, tmp_path):
+    done = proof(width, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_proof_can_fail(tmp_path):
+    done = proof(7, tmp_path, lambda text: text.replace(".D1(", ".C9(", 1).replace(".C1(", ".D1(", 1).replace(
+        ".C9(", ".C1(", 1))
+    assert done.returncode != 0 and "proof did fail" in done.stdout + done.stderr
+
+
+def test_select():
+    m = Module()
+    index, en = Signal(2), Signal()
+    y = select(m, [(index == k, -k) for k in range(3)], signed(3), name="y", en=en)
+
+    async def bench(ctx):
+        for enable, chosen, wanted in ((1, 1, -1), (0, 2, -1), (1, 2, -2), (1, 3, 0), (1, 0, 0), (1, 1, -1)):
+            ctx.set(en, enable)
+            ctx.set(index, chosen)
+            await ctx.tick()
+            assert ctx.get(y) == wanted
+
+    sim = Simulator(m)
+    sim.add_clock(1e-6)
+    sim.add_testbench(bench)
+    sim.run()
