@@ -70,11 +70,12 @@ class Moments(wiring.Component):
         spec = self.spec
         total_bits, squares_bits = spec.sum_bits, spec.square_sum_bits
         shift = Signal(3)   # the squares come two cycles after the sum
-        m.d.sync += shift.eq(Cat(self.shift, shift))
+        settle = Signal(2, init=3)   # after a reset, products of what came before it leave the multipliers
+        m.d.sync += [shift.eq(Cat(self.shift, shift)), settle.eq(settle >> 1)]
         totals = [Signal(signed(total_bits), name=f"total_{lane}") for lane in range(spec.lanes)]
         squares = [Signal(unsigned(squares_bits), name=f"squares_{lane}") for lane in range(spec.lanes)]
         for lane in range(spec.lanes):
-            x = Signal(signed(spec.in_bits), reset_less=True, name=f"x_{lane}")
+            x = Signal(signed(spec.in_bits), name=f"x_{lane}")
             m.submodules[f"square_{lane}"] = square = RegisteredProduct(
                 signed(spec.in_bits), signed(spec.in_bits), mapping=self.mapping)
             m.d.comb += [square.a.eq(x), square.b.eq(x), square.en.eq(1)]
@@ -86,6 +87,8 @@ class Moments(wiring.Component):
                 squares[lane].eq(select_add(m, square.p[:2 * spec.in_bits - 1], shift[2], next_squares, squares[lane],
                                             squares_bits, name=f"add_square_{lane}", fabric=self.mapping)),
             ]
+            with m.If(settle[0]):
+                m.d.sync += squares[lane].eq(0)
         self._read(m, totals[0], squares[0], shift[2])
         return m
 

@@ -1,6 +1,7 @@
 # amaranth: UnusedElaboratable=no
 import math
 import random
+from decimal import ROUND_FLOOR, Decimal, localcontext
 from fractions import Fraction
 
 import pytest
@@ -105,6 +106,37 @@ def test_gelu_table_is_nearest():
                 assert value >= top - Fraction(1, 2)
             else:
                 assert -Fraction(1, 2) <= value - code < Fraction(1, 2)
+
+
+def precise_gelu(x):
+    """``x * Phi(x)`` of a decimal number to 40 digits: the series of the error function, summed to 80."""
+    with localcontext() as context:
+        context.prec = 80
+        z = x / Decimal(2).sqrt()
+        term = total = z
+        for n in range(1, 700):
+            term = -term * z * z / n
+            total += term / (2 * n + 1)
+            if abs(term) < Decimal(10) ** -60:
+                break
+        pi = Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803")
+        return x / 2 * (1 + total * 2 / pi.sqrt())
+
+
+@pytest.mark.parametrize("index_bits", range(2, 9))
+def test_gelu_codes_are_the_correctly_rounded_ones(index_bits):
+    """Every index of every width, every output width: no float takes part in the expected codes."""
+    rng = random.Random(index_bits)
+    for out_bits in range(2, 9):
+        scale_in, scale_out = 8 / 2**index_bits * rng.uniform(0.6, 1.4), 4.2 / 2**out_bits * rng.uniform(0.8, 1.2)
+        zero_in, zero_out = rng.randrange(1 << index_bits), rng.randrange(3)
+        table = gelu_table(scale_in, zero_in, index_bits, scale_out, zero_out, out_bits)
+        with localcontext() as context:
+            context.prec = 60
+            for index, code in enumerate(table.tolist()):
+                value = precise_gelu((index - zero_in) * Decimal(scale_in)) / Decimal(scale_out)
+                wanted = int((value + Decimal("0.5")).to_integral_value(rounding=ROUND_FLOOR)) + zero_out
+                assert code == min(max(wanted, 0), (1 << out_bits) - 1)
 
 
 def test_gelu_table_hand_vector():

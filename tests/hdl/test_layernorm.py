@@ -191,28 +191,29 @@ def test_reset_forgets_the_sums():
     sim.add_clock(1e-6)
     got = []
 
+    async def feed(ctx, beat):
+        ctx.set(dut.i.valid, 1)
+        ctx.set(dut.i.payload, beat)
+        ready = False
+        while not ready:
+            _, _, ready = await ctx.tick().sample(dut.i.ready)
+
     async def testbench(ctx):
         ctx.set(dut.affine.valid, 1)
         for cut in (0, 5):
             for group in groups:
                 ctx.set(dut.row, group.row)
                 for beat in group.beats:
-                    ctx.set(dut.i.valid, 1)
-                    ctx.set(dut.i.payload, beat)
-                    await ctx.tick()
+                    await feed(ctx, beat)
             for beat in groups[0].beats[:cut]:
-                ctx.set(dut.i.payload, beat)
-                await ctx.tick()
-            ctx.set(dut.i.valid, 0)
-            ctx.set(reset, 1)
+                await feed(ctx, beat)
+            ctx.set(reset, 1)  # with a beat at the input
             await ctx.tick()
             ctx.set(reset, 0)
         for group in groups:
             ctx.set(dut.row, group.row)
             for beat in group.beats:
-                ctx.set(dut.i.valid, 1)
-                ctx.set(dut.i.payload, beat)
-                await ctx.tick()
+                await feed(ctx, beat)
             ctx.set(dut.i.valid, 0)
             ctx.set(dut.o.ready, 1)
             for affine in group.affine:
