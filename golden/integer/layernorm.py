@@ -143,8 +143,8 @@ def quantize_affine(
     Raises
     ------
     ValueError
-        ``scale_out`` is not positive and finite, ``powers`` are not as above, or a parameter does not fit; the message names the channel, the
-        ratio to ``scale_out`` and the legal range.
+        ``scale_out`` is not positive and finite, ``powers`` are not as above, or a parameter does not fit; the message
+        names the channel, the ratio to ``scale_out`` and the legal range.
     """
     if not (math.isfinite(scale_out) and scale_out > 0):
         raise ValueError(f"scale_out must be positive and finite, not {scale_out!r}")

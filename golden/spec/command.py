@@ -19,9 +19,9 @@ Operands start on a model word each:
     Only for a MATMUL with the ``new_table`` flag: the entries of the code table, 8 bits each, entry 0 first.
 for each of ``sets`` weight sets:
     ``channels``
-        ``set_tiles * cols`` *channel words* of 64 bits: bias (signed 32), multiplier (unsigned 16), shift index
-        (unsigned 8), zero (8). Absent with the ``key_bias`` flag. For NORM: one channel word per embedding
-        channel: beta (signed 32), gamma (signed 16), zero (16); no weights follow.
+        ``set_tiles * cols`` *channel words* of 64 bits: bias (signed 32), multiplier (unsigned 16), index into
+        ``RequantizeSpec.scalings`` (unsigned 8), zero (8). Absent with the ``key_bias`` flag. For NORM: one channel
+        word per embedding channel: beta (signed 32), gamma (signed 16), zero (16); no weights follow.
     ``weights``
         ``set_words`` *array words* of ``cols * depth * w_bits`` bits: for each tile of the set, for each weight
         plane (least significant first), for each of ``k_words`` steps: element ``c * depth + d`` is the digit of
@@ -86,7 +86,7 @@ COMMAND_FIELDS = (
     "high",                # clamp of the requantized code (signed)
     "key_zero",            # zero point of A that key_bias removes
     "key_multiplier",      # multiplier of every channel with key_bias
-    "key_shift",           # shift index of every channel with key_bias
+    "key_shift",           # index into RequantizeSpec.scalings of every channel with key_bias
     "offset",              # softmax: step of the code (signed)
     "code_high",           # largest code written: softmax, NORM and INPUT codes are clamped to it
     "inverse0",            # NORM: bits 0..15 of LayerNormSpec.row_constants(columns).inverse
@@ -135,7 +135,7 @@ class Flag(enum.IntFlag):
     WEIGHTS_ACT = 1
     """Weights come from activation memory, not from the stream."""
     KEY_BIAS = 2
-    """The bias of channel j is ``-key_zero * sum(weights of channel j)``; multiplier and shift are the fields'."""
+    """The bias of channel j is ``-key_zero * sum(weights of channel j) >> pre``; multiplier and scaling from fields."""
     TABLE = 4
     """Codes pass through the code table: GELU, or probabilities that are not uniform."""
     TRANSPOSE = 8
