@@ -87,23 +87,27 @@ class LayerNorm(wiring.Component):
     def _accept(self, m, write, moments, scheduler, freed):
         """Store and add up the input; hand the sums of complete groups to the scheduler."""
         spec = self.spec
-        level = Signal(range(spec.buffer_depth + 1))
+        level = Signal(range(spec.buffer_depth))   # beats in the buffer, 0 if it is full
+        is_full = Signal()
         count = Signal(signed(spec.length_bits + 1))   # minus the beats of the group so far
         waiting = Signal()   # a complete group stands in the accumulators while the sums before it are still read
         taken = Signal()     # sums of a group are on their way to the memory or still to be read
-        moving = Signal(range(spec.lanes + 1))   # cycles that they still move
+        moving = Signal()    # the sums move
+        moved = Signal(range(spec.lanes))   # cycles that they have moved
         capture, captured = Signal(), Signal(CAPTURE_CYCLES - 1)
         accept, ends = Signal(), Signal()
         pending = Signal(constants_layout(spec), reset_less=True)
         m.d.comb += [
-            self.i.ready.eq((level != spec.buffer_depth) & ~waiting & ~moments.shift),
+            self.i.ready.eq(~is_full & ~waiting & ~moving),
             accept.eq(self.i.valid & self.i.ready), ends.eq(accept & self.i.p.last),
             write.en.eq(accept), write.data.eq(self.i.p.x),
-            moments.x.eq(self.i.p.x), moments.add.eq(accept), moments.shift.eq(moving != 0),
+            moments.x.eq(self.i.p.x), moments.add.eq(accept), moments.shift.eq(moving),
             capture.eq((ends | waiting) & ~taken),
         ]
         m.d.sync += [
-            level.eq(level + accept - freed), waiting.eq((ends | waiting) & taken), captured.eq(Cat(capture, captured)),
+            level.eq(level + accept - freed),
+            is_full.eq(~freed & (is_full | accept & (level == spec.buffer_depth - 1))),
+            waiting.eq((ends | waiting) & taken), captured.eq(Cat(capture, captured)),
         ]
         with m.If(accept):
             m.d.sync += [write.addr.eq(write.addr + 1), count.eq(Mux(ends, 0, count - 1))]
@@ -113,10 +117,12 @@ class LayerNorm(wiring.Component):
             m.d.sync += scheduler.captured.eq(pending)
         with m.If(captured[-1]):
             m.d.sync += scheduler.full.eq(1)
-        with m.If(moments.shift):
-            m.d.sync += moving.eq(moving - 1)
+        with m.If(moving):
+            m.d.sync += moved.eq(moved + 1)
+            with m.If(moved == spec.lanes - 1):
+                m.d.sync += [moving.eq(0), moved.eq(0)]
         with m.If(capture):
-            m.d.sync += [taken.eq(1), moving.eq(spec.lanes)]
+            m.d.sync += [taken.eq(1), moving.eq(1)]
         with m.If(scheduler.release):
             m.d.sync += [taken.eq(0), scheduler.full.eq(0)]
 
