@@ -159,7 +159,7 @@ def test_widths_come_from_the_specs():
     table = pages.widths(("digits", "deit_tiny"))
     cells = {line.split(" | ")[0].removeprefix("| "): line.rstrip(" |").split(" | ")[2:] for line in table.splitlines()}
     assert cells["activation tile"] == ["64", "256"]  # 4 x 4 and 8 x 8 elements of 4 bits
-    assert cells["product"] == ["49", "49"]  # a sum of 33 bits times 16 bits
+    assert cells["product"] == ["34", "34"]  # an operand of 18 bits times 16 bits
     assert cells["softmax sum"] == ["27", "30"]  # 22 bits, and 5 or 8 more for rows of up to 32 or 200 scores
 
 
