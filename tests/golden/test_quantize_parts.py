@@ -158,6 +158,8 @@ def test_scaling_narrows_only_where_it_must():
     assert scaled(factor, zero, 0, -wide, wide, above=255).pre_shift.tolist() == [0, 6]
     assert scaled(factor, zero, 0, -most, most, above=255).pre_shift.tolist() == [0, 0]
     assert scaled(factor, zero, -10, -most, most, above=255).pre_shift.tolist() == [0, 6]
+    assert scaled(factor, zero, 0, -most - 1, 0, above=255).pre_shift.tolist() == [0, 0]
+    assert scaled(factor, zero, 0, -most - 2, 0, above=255).pre_shift.tolist() == [0, 6]
     plain = scaled(factor, tensor(3.0, 3.0), 20, -most, most)
     assert plain.bias.tolist() == [192 - 20, 3 * 8192 - 20]
     narrow = scaled(tensor(2.0**-13), tensor(3.0), 640, -wide, wide, above=255)
