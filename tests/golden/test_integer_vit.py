@@ -212,9 +212,9 @@ def test_storage_rejects(tmp_path):
     for metadata, message in [
         (None, "is not an integer model"), ({"vitric_integer": "["}, "not a valid"),
         ({"vitric_integer": json.dumps({"format": 3})}, "format 3"),
-        ({"vitric_integer": json.dumps({"format": 1, "model": {"type": "Popen", "fields": {}}})}, "Popen"),
-        ({"vitric_integer": json.dumps({"format": 1, "model": {"tensor": "y"}})}, "not a valid"),
-        ({"vitric_integer": json.dumps({"format": 1, "model": 7})}, "but a int"),
+        ({"vitric_integer": json.dumps({"format": 2, "model": {"type": "Popen", "fields": {}}})}, "Popen"),
+        ({"vitric_integer": json.dumps({"format": 2, "model": {"tensor": "y"}})}, "not a valid"),
+        ({"vitric_integer": json.dumps({"format": 2, "model": 7})}, "but a int"),
     ]:
         save_file(tensors, path, metadata=metadata)
         with pytest.raises(ValueError, match=message):
