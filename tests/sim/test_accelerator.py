@@ -126,7 +126,7 @@ def header_cases():
     word = len(WORDS)
     yield "magic", changed(STREAM, 0, magic_low=0x5455), ErrorCode.BAD_MAGIC, 0
     yield "magic, high half", changed(STREAM, 0, magic_high=0), ErrorCode.BAD_MAGIC, 0
-    yield "version", changed(STREAM, 0, version=2), ErrorCode.BAD_VERSION, 0
+    yield "version", changed(STREAM, 0, version=3), ErrorCode.BAD_VERSION, 0
     yield "spec", changed(STREAM, 0, spec_low=field(0, "spec_low") ^ 1), ErrorCode.BAD_SPEC, 0
     yield "spec, high half", changed(STREAM, 0, spec_high=field(0, "spec_high") ^ 0x8000), ErrorCode.BAD_SPEC, 0
     yield "header check word", check_flip(0), ErrorCode.BAD_CRC, 0
