@@ -63,10 +63,8 @@ def _layernorm(spec: LayerNormSpec, fabric: str, dsp: float) -> float:
 
 
 def _requantize(spec: RequantizeSpec, fabric: str, dsp: float) -> float:
-    """Bias, sum of the partial products, shift, zero point, comparison with the limit, choice of code or limit."""
-    parts = max(spec.multiplier_parts - 1, 0) * (spec.product_bits - 18)
-    shift = (spec.floor_bits + 1) * multiplexer(len(spec.shifts))
-    return spec.sum_bits + parts + shift + 2 * spec.shifted_bits + spec.code_bits
+    """Bias, shift, zero point, comparison with the limit, choice of code or limit."""
+    return spec.sum_bits + spec.floor_bits * (multiplexer(len(spec.shifts)) + 2) + spec.code_bits
 
 
 def _gelu(spec: TableSpec, fabric: str, dsp: float) -> float:

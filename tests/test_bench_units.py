@@ -43,8 +43,8 @@ def test_bounds_by_hand():
     assert [mac_bound(wide, fabric, dsp=1) for fabric in ("ecp5", "gowin")] == [
         (17 + 64 + 24 - wide.dot_bits) / 2, (2 * 17 + 24 - wide.dot_bits) / 2]
     spec = RequantizeSpec(lanes=1, acc_bits=24)
-    assert bound("requantize", spec, "ecp5", 2) == 33 + 31 + 19 * 2 + 2 * 19 + 17
-    assert bound("requantize", RequantizeSpec(lanes=1, acc_bits=24, multiplier_bits=0), "ecp5", 0) == 33 + 38 + 38 + 17
+    assert bound("requantize", spec, "ecp5", 1) == 33 + 18 * 2 + 2 * 18 + 17
+    assert bound("requantize", RequantizeSpec(lanes=1, acc_bits=24, multiplier_bits=0), "ecp5", 0) == 33 + 36 + 36 + 17
 
 
 def figures_of(**changes):

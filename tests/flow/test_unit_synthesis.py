@@ -59,7 +59,7 @@ def sidecar_ports():
 
 def test_multipliers_of_the_ice40(tmp_path):
     report = measure(UNITS["requantize"], {"lanes": 1, "bias_bits": 24, "out_bits": 4}, TARGETS["up5k"], build=tmp_path)
-    assert report["fabric"] == "ice40" and report["dsp"] == 2  # parts of 18 x 16 and 7 x 16 bits
+    assert report["fabric"] == "ice40" and report["dsp"] == 1
     assert report["lanes"] == 1 and report["lut_eq_per_lane"] == report["lut_eq"]
     assert all(name in report for name in COUNTS)
 

