@@ -10,7 +10,7 @@ TESTS  ?= tests
 VITRIC := .venv/bin/vitric
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sim test bitstream program train doctor clean
+.PHONY: help setup sim test formal bitstream program train doctor clean
 
 help:  ## show this
 	@echo "make TARGET [CONFIG=$(CONFIG)] [BOARD=$(BOARD)] [SEED=$(SEED)] [IMAGES=n] [WAVES=1]"
@@ -24,6 +24,9 @@ sim: setup  ## run test images through the generated hardware in Verilator and c
 
 test: setup  ## run the whole test suite; TESTS=path runs a part of it
 	@.venv/bin/python -m pytest $(TESTS)
+
+formal: setup  ## prove properties of the hardware for every input
+	@$(VITRIC) formal
 
 bitstream: setup  ## synthesize, place and route: writes a .bit and a report
 	@$(VITRIC) bitstream --config $(CONFIG) --board $(BOARD) --seed $(SEED)
