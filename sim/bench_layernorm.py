@@ -74,10 +74,14 @@ async def _send(dut, driver: Driver, sent: list[_Group]) -> None:
 @cocotb.test(timeout_time=400, timeout_unit="us")
 @cocotb.parametrize(source=PATTERNS, sink=PATTERNS)
 async def groups(dut, source, sink):
-    """Groups of one channel, of the greatest length, and of random ones in between; affine stalls as the source."""
+    """Groups of one channel, of the greatest length, and of random ones in between; affine stalls as the source.
+
+    Without stalls there are more of them.
+    """
     random = Random(cocotb.RANDOM_SEED)
     longest = SPEC.max_length
-    lengths = [1, 1, longest, 2, longest, *(random.randint(1, longest) for _ in range(3)), 1, longest]
+    more = 30 if source == sink == "always" else 3
+    lengths = [1, 1, longest, 2, longest, *(random.randint(1, longest) for _ in range(more)), 1, longest]
     sent = [_group(random, length) for length in lengths]
     expected = [word for group in sent for word in group.expected]
     driver = Driver(dut, "i", pattern=source)
@@ -85,7 +89,7 @@ async def groups(dut, source, sink):
     scoreboard = Scoreboard(expected)
     monitor = Monitor(dut, "o", pattern=sink, scoreboard=scoreboard)
     check_stream_rules(dut, "o")
-    await start_clock(dut)
+    await start_clock(dut, noise=["i", "affine"])
     cocotb.start_soon(affine.send([word for group in sent for word in group.affine]))
     await _send(dut, driver, sent)
     await monitor.receive(len(expected))
@@ -105,7 +109,7 @@ async def flows(dut):
     driver, affine = Driver(dut, "i"), Driver(dut, "affine")
     scoreboard = Scoreboard(expected)
     Monitor(dut, "o", scoreboard=scoreboard)
-    await start_clock(dut)
+    await start_clock(dut, noise=["i", "affine"])
     cocotb.start_soon(affine.send([word for group in sent for word in group.affine]))
     cocotb.start_soon(_send(dut, driver, sent))
     edge = RisingEdge(dut.clk)

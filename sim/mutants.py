@@ -1,0 +1,177 @@
+"""Faults planted in a unit's netlist, all in one simulator behind a selector, and which of them the unit's bench sees."""
+
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from time import sleep
+
+from amaranth.back import rtlil
+
+from ..flow import tools
+from .runner import BenchFailure, run_bench
+from .units import BenchUnit, port_names
+
+__all__ = ["Fault", "hunt", "plant"]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A change to one bit at one port of one cell of the netlist.
+
+    Attributes
+    ----------
+    number : int
+        Value of the selector that turns it on, from 1.
+    mode : str
+        What happens to the bit: ``inv``, ``const0``, ``const1``, or ``cnot0`` and ``cnot1``, which invert it while
+        another bit of the port, ``control``, is 0 or 1.
+    kind : str
+        Type of the cell.
+    port : str
+    bit, control : int
+        ``control`` is -1 where there is none.
+    wire : str
+        Name of the signal at that port, with the bit in it; empty for what has no name.
+    sources : tuple of str
+        Places in the sources that the cell comes from, ``file:line`` below the repository, first one first.
+    """
+
+    number: int
+    mode: str
+    kind: str
+    port: str
+    bit: int
+    control: int
+    wire: str
+    sources: tuple[str, ...]
+
+
+_PREPARE = """hierarchy -top top
+proc
+flatten
+opt -full
+memory -nomap
+wreduce
+peepopt
+opt -full
+opt_clean -purge
+"""
+
+_ROOT = str(Path(__file__).resolve().parents[1]) + "/"
+
+
+def _yosys(folder: Path, name: str, script: str) -> None:
+    (folder / name).write_text(script)
+    done = subprocess.run([tools.require("yosys").path, "-q", "-s", name], cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"yosys {name} failed in {folder}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+
+def plant(design, folder: Path, *, count: int, seed: int) -> tuple[Path, list[Fault]]:
+    """Plant ``count`` faults in a netlist; return the Verilog file and the faults.
+
+    The module ``top`` has one more input, ``fault``: 0 for none, else the number of the fault that is there. Which
+    places are chosen is the even sampling of Yosys's ``mutate -list``, by ``seed``.
+
+    Parameters
+    ----------
+    design : amaranth.lib.wiring.Component or pathlib.Path
+        A component, or Verilog with one module ``top``.
+    folder : pathlib.Path
+        Where files are written; created.
+    count, seed : int
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if isinstance(design, Path):
+        (folder / "design.v").write_text(design.read_text())
+        read = "read_verilog design.v\n"
+    else:
+        (folder / "design.il").write_text(rtlil.convert(design, name="top"))
+        read = "read_rtlil design.il\n"
+    _yosys(folder, "mutate.ys", read + _PREPARE + (
+        f"mutate -list {count} -seed {seed} -ctrl fault {count.bit_length()} 1 -o faults.ys\n"
+        "write_rtlil before.il\nscript faults.ys\nwrite_verilog -noattr mutants.v\n"))
+    kinds = _cells(folder / "before.il")
+    faults = [_fault(line, kinds) for line in (folder / "faults.ys").read_text().splitlines()]
+    return folder / "mutants.v", faults
+
+
+def _cells(path: Path) -> dict[str, str]:
+    """Return the type of each cell of a netlist by its name."""
+    return {name.lstrip("\\"): kind for kind, name in re.findall(r"^\s*cell (\S+) (\S+)$", path.read_text(), re.M)}
+
+
+def _fault(line: str, kinds: dict[str, str]) -> Fault:
+    words = line.split()
+    values: dict[str, list[str]] = {}
+    for option, value in zip(words, words[1:], strict=False):
+        if option.startswith("-"):
+            values.setdefault(option[1:], []).append(value)
+    wire = f"{values['wire'][0]}[{values['wirebit'][0]}]" if "wire" in values else ""
+    number = words[words.index("-ctrl") + 3]
+    sources = tuple(source.removeprefix(_ROOT) for source in values.get("src", ()))
+    return Fault(
+        int(number), values["mode"][0], kinds[values["cell"][0].lstrip("\\")].lstrip("$"), values["port"][0],
+        int(values["portbit"][0]), int(values.get("ctrlbit", ["-1"])[0]), wire, sources)
+
+
+def hunt(
+    unit: BenchUnit, netlist: Path, count: int, folder: Path, *, seed: int = 1, tests: str = "",
+    tell: Callable[[int], None] = lambda done: None,
+) -> dict[int, str]:
+    """Run the bench of ``unit`` on every fault of ``netlist``; return the test that caught it by the fault's number.
+
+    A fault that is not in the answer survived every test; ``tests`` is a regular expression for the names of tests that
+    are run at all, ``seed`` that of the run. ``tell`` is called now and then with the number of faults
+    that are done.
+
+    Raises
+    ------
+    BenchFailure
+        The netlist without a fault fails a test, or the simulation stopped early.
+    """
+    verdicts = folder / "verdicts.jsonl"
+    folder.mkdir(parents=True, exist_ok=True)
+    verdicts.unlink(missing_ok=True)
+    environment = {
+        **unit.environment, "VITRIC_BENCH": unit.test_module, "VITRIC_FAULTS": str(count),
+        "VITRIC_VERDICTS": str(verdicts.resolve()), "VITRIC_TESTS": tests,
+    }
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(
+            run_bench, netlist, test_module="vitric.sim.bench_mutants", build_dir=folder, seed=seed,
+            public=[*port_names(unit.plain()), "fault"], extra_env=environment)
+        while not running.done():
+            sleep(0.2)
+            if verdicts.exists():
+                tell(_read(verdicts)[1])
+        failure = running.exception()
+    if failure is not None and not isinstance(failure, BenchFailure):
+        raise failure
+    begun, last = _read(verdicts) if verdicts.exists() else ({}, 0)
+    log = folder / "test.log"
+    if failure is not None and not failure.failed:
+        raise failure
+    if 0 in begun:
+        raise BenchFailure(f"{unit.test_module} fails without a fault, in {begun[0]}", log)
+    if last != count:
+        raise BenchFailure(f"the simulation ended at fault {last} of {count}", log)
+    return begun
+
+
+def _read(path: Path) -> tuple[dict[int, str], int]:
+    """Return the test that each fault was caught by, and the last fault that was begun."""
+    open_tests: dict[int, str] = {}
+    last = 0
+    for line in path.read_text().splitlines():
+        verdict = json.loads(line)
+        last = verdict["fault"]
+        if verdict["verdict"] == "begun":
+            open_tests[last] = verdict["test"]
+        else:
+            open_tests.pop(last, None)
+    return open_tests, last
