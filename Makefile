@@ -7,10 +7,11 @@ SEED   ?= 1
 IMAGES ?=
 WAVES  ?=
 TESTS  ?= tests
+UNIT   ?= mac
 VITRIC := .venv/bin/vitric
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sim test formal bitstream program train doctor clean
+.PHONY: help setup sim test formal mutate bitstream program train doctor clean
 
 help:  ## show this
 	@echo "make TARGET [CONFIG=$(CONFIG)] [BOARD=$(BOARD)] [SEED=$(SEED)] [IMAGES=n] [WAVES=1]"
@@ -27,6 +28,9 @@ test: setup  ## run the whole test suite; TESTS=path runs a part of it
 
 formal: setup  ## prove properties of the hardware for every input
 	@$(VITRIC) formal
+
+mutate: setup  ## for developers of units: plant faults in UNIT, count those that its bench catches
+	@$(VITRIC) mutate $(UNIT)
 
 bitstream: setup  ## synthesize, place and route: writes a .bit and a report
 	@$(VITRIC) bitstream --config $(CONFIG) --board $(BOARD) --seed $(SEED)

@@ -14,7 +14,7 @@ from time import perf_counter
 from amaranth.back import rtlil
 from vitric.flow import tools
 
-__all__ = ["Method", "Outcome", "Pdr", "Unrolled", "prove"]
+__all__ = ["Method", "Outcome", "Pdr", "Unrolled", "prove", "run_abc"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Pdr:
 
     def command(self, seconds: int) -> str:
         """Return the command of ABC."""
-        return f"pdr -T {seconds}"
+        return f"write_aiger final.aig\npdr -T {seconds}"
 
     def reached(self, frame: int) -> bool:
         """Return whether a search that was decided up to ``frame`` and found nothing is a proof: never."""
@@ -41,7 +41,7 @@ class Unrolled:
 
     def command(self, seconds: int) -> str:
         """Return the command of ABC."""
-        return f"bmc3 -F {self.cycles} -T {seconds}"
+        return f"write_aiger final.aig\nbmc3 -F {self.cycles} -T {seconds}"
 
     def reached(self, frame: int) -> bool:
         """Return whether a search that was decided up to ``frame`` and found nothing is a proof."""
@@ -100,7 +100,9 @@ delete -output
 aigmap
 opt_clean
 write_aiger -I -zinit -map design.map design.aig
-design -reset
+"""
+
+_START_ABC = """design -reset
 read_verilog empty.v
 abc9_exe -cwd . -box boxes.txt -lut 4 -script prove.abc
 """
@@ -109,7 +111,6 @@ _PROVE = """read_aiger design.aig
 fold
 orpos
 strash
-write_aiger final.aig
 {command}
 write_status status.txt
 write_cex -n cex.txt
@@ -146,8 +147,6 @@ def prove(component, method: Method, folder: Path, *, sources: tuple[str, ...] =
     """
     started = perf_counter()
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in ("design.aig", "final.aig", "status.txt", "cex.txt"):
-        (folder / stale).unlink(missing_ok=True)
     (folder / "design.il").write_text(rtlil.convert(component, name="top", emit_src=False))
     reads = []
     for number, source in enumerate(sources):
@@ -155,26 +154,55 @@ def prove(component, method: Method, folder: Path, *, sources: tuple[str, ...] =
             (folder / f"model_{number}.v").write_text(Path(source).read_text())
             source = f"model_{number}.v"
         reads.append(f"read_verilog -DNO_INCLUDES -overwrite {source}\n")
-    files = {
-        "design.ys": _SCRIPT.format(sources="".join(reads)),
-        "prove.abc": _PROVE.format(command=method.command(seconds)),
-    }
-    for name, text in (_PROPS | files).items():
-        (folder / name).write_text(text)
-    done = subprocess.run(
-        [tools.require("yosys").path, "-q", "-s", "design.ys"], cwd=folder, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"yosys design.ys failed in {folder}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    status, is_never = run_abc(folder, _SCRIPT.format(sources="".join(reads)), method.command(seconds))
     latches, bad, gates = _header(folder / "design.aig")
     if not bad:
         raise RuntimeError(f"nothing is asserted in {component!r}")
-    status = (folder / "status.txt").read_text().splitlines()[0].split()
     verdict, trace = {"snl_UNSAT": "proved", "snl_SAT": "failed"}.get(status[0], "undecided"), ()
-    if verdict == "undecided" and (_is_never(folder / "final.aig") or method.reached(int(status[1]))):
+    if verdict == "undecided" and (is_never or method.reached(int(status[1]))):
         verdict = "proved"
     if verdict == "failed":
         trace = _trace(folder / "cex.txt", folder / "design.map")
     return Outcome(verdict, str(method), round(perf_counter() - started, 2), gates, latches, trace)
+
+
+def run_abc(folder: Path, script: str, commands: str, *, seconds: int | None = None) -> tuple[list[str], bool]:
+    """Make ``design.aig`` with Yosys's ``script`` and check that its one bad state is never reached.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Working directory.
+    script, commands : str
+        For Yosys, up to ``write_aiger``, and for ABC, which must write ``final.aig`` before it decides.
+    seconds : int, optional
+        Wall time after which both are stopped; the status is then ``snl_UNK``.
+
+    Returns
+    -------
+    status : list of str
+        What ABC's ``write_status`` says: ``snl_UNSAT``, ``snl_SAT`` or ``snl_UNK``, then the frames that were decided.
+    is_never : bool
+        Whether ``final.aig`` has the constant 0 for its bad state: what is trivial, ABC does not decide.
+
+    Raises
+    ------
+    RuntimeError
+        Yosys failed.
+    """
+    for stale in ("design.aig", "final.aig", "status.txt", "cex.txt"):
+        (folder / stale).unlink(missing_ok=True)
+    files = {"design.ys": script + _START_ABC, "prove.abc": _PROVE.format(command=commands)}
+    for name, text in (_PROPS | files).items():
+        (folder / name).write_text(text)
+    command = [tools.require("yosys").path, "-q", "-s", "design.ys"]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return ["snl_UNK", "-1"], False
+    if done.returncode:
+        raise RuntimeError(f"yosys design.ys failed in {folder}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return (folder / "status.txt").read_text().splitlines()[0].split(), _is_never(folder / "final.aig")
 
 
 def _header(path: Path) -> tuple[int, int, int]:
@@ -186,7 +214,7 @@ def _header(path: Path) -> tuple[int, int, int]:
 
 
 def _is_never(path: Path) -> bool:
-    """Return whether the one output of an AIGER file is the constant 0: what is trivial, ABC does not decide."""
+    """Return whether the one output of an AIGER file is the constant 0."""
     with open(path, "rb") as file:
         latches = int(file.readline().split()[3])
         return [file.readline() for _ in range(latches + 1)][-1].strip() == b"0"

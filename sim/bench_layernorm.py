@@ -80,8 +80,8 @@ async def groups(dut, source, sink):
     """
     random = Random(cocotb.RANDOM_SEED)
     longest = SPEC.max_length
-    more = 30 if source == sink == "always" else 3
-    lengths = [1, 1, longest, 2, longest, *(random.randint(1, longest) for _ in range(more)), 1, longest]
+    more = 150 if source == sink == "always" else 3
+    lengths = [1, 1, *[longest] * 5, 2, longest, *(random.randint(1, longest) for _ in range(more)), 1, longest]
     sent = [_group(random, length) for length in lengths]
     expected = [word for group in sent for word in group.expected]
     driver = Driver(dut, "i", pattern=source)

@@ -1,9 +1,11 @@
 """Every test of another bench, once for each fault of a netlist with a selector, in one simulation.
 
 ``VITRIC_BENCH`` names the other module, ``VITRIC_FAULTS`` the number of faults and ``VITRIC_VERDICTS`` the file that
-gets one line of JSON per test; ``VITRIC_TESTS`` is a regular expression that chooses tests by name. A fault that one test has caught is left out of the tests after it. Fault 0 is none: its
-tests must pass. A test that begins is entered as *caught*; only its good end takes that back, so that an error in any
-task of the bench, and a timeout, count.
+gets one line of JSON per test; ``VITRIC_TESTS`` is a regular expression that chooses tests by name.
+
+A fault that one test has caught is left out of the tests after it. Fault 0 is none: its tests must pass. A test that
+begins counts as having caught its fault; only its good end takes that back, so that an error in any task of the bench,
+and a timeout, count.
 """
 
 import json

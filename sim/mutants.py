@@ -1,4 +1,4 @@
-"""Faults planted in a unit's netlist, all in one simulator behind a selector, and which of them the unit's bench sees."""
+"""Faults planted in a unit's netlist, all in one simulator behind a selector, and which of them its bench sees."""
 
 import json
 import re
@@ -24,6 +24,8 @@ class Fault:
 
     Attributes
     ----------
+    change : str
+        The command of Yosys that plants it for good.
     number : int
         Value of the selector that turns it on, from 1.
     mode : str
@@ -40,6 +42,7 @@ class Fault:
         Places in the sources that the cell comes from, ``file:line`` below the repository, first one first.
     """
 
+    change: str
     number: int
     mode: str
     kind: str
@@ -57,6 +60,8 @@ opt -full
 memory -nomap
 wreduce
 peepopt
+splitcells
+setundef -init -undriven -zero
 opt -full
 opt_clean -purge
 """
@@ -75,7 +80,8 @@ def plant(design, folder: Path, *, count: int, seed: int) -> tuple[Path, list[Fa
     """Plant ``count`` faults in a netlist; return the Verilog file and the faults.
 
     The module ``top`` has one more input, ``fault``: 0 for none, else the number of the fault that is there. Which
-    places are chosen is the even sampling of Yosys's ``mutate -list``, by ``seed``.
+    places are chosen is the even sampling of Yosys's ``mutate -list``, by ``seed``, without those that change nothing by
+    their looks.
 
     Parameters
     ----------
@@ -92,31 +98,57 @@ def plant(design, folder: Path, *, count: int, seed: int) -> tuple[Path, list[Fa
     else:
         (folder / "design.il").write_text(rtlil.convert(design, name="top"))
         read = "read_rtlil design.il\n"
-    _yosys(folder, "mutate.ys", read + _PREPARE + (
-        f"mutate -list {count} -seed {seed} -ctrl fault {count.bit_length()} 1 -o faults.ys\n"
-        "write_rtlil before.il\nscript faults.ys\nwrite_verilog -noattr mutants.v\n"))
-    kinds = _cells(folder / "before.il")
-    faults = [_fault(line, kinds) for line in (folder / "faults.ys").read_text().splitlines()]
+    _yosys(folder, "list.ys", read + _PREPARE + (
+        f"write_rtlil before.il\nmutate -list {2 * count} -seed {seed} -o candidates.txt\n"))
+    cells = _cells(folder / "before.il")
+    changes = [line for line in (folder / "candidates.txt").read_text().splitlines() if _changes(line, cells)][:count]
+    faults = [_fault(number, change, cells) for number, change in enumerate(changes, start=1)]
+    width = count.bit_length()
+    selected = (f"{fault.change} -ctrl fault {width} {fault.number}\n" for fault in faults)
+    _yosys(folder, "mutate.ys", f"read_rtlil before.il\n{''.join(selected)}write_verilog -noattr mutants.v\n")
     return folder / "mutants.v", faults
 
 
-def _cells(path: Path) -> dict[str, str]:
-    """Return the type of each cell of a netlist by its name."""
-    return {name.lstrip("\\"): kind for kind, name in re.findall(r"^\s*cell (\S+) (\S+)$", path.read_text(), re.M)}
+def _cells(path: Path) -> dict[str, tuple[str, dict[str, str]]]:
+    """Return the type of each cell of a netlist, and what is connected to its ports, by the cell's name."""
+    cells = {}
+    for kind, name, body in re.findall(r"^  cell (\S+) (\S+)\n(.*?)^  end$", path.read_text(), re.M | re.S):
+        ports = dict(re.findall(r"^    connect \\(\S+) (.+)$", body, re.M))
+        cells[name.lstrip("\\")] = kind.lstrip("$"), ports
+    return cells
 
 
-def _fault(line: str, kinds: dict[str, str]) -> Fault:
-    words = line.split()
-    values: dict[str, list[str]] = {}
+def _options(change: str) -> dict[str, list[str]]:
+    words = change.split()
+    options: dict[str, list[str]] = {}
     for option, value in zip(words, words[1:], strict=False):
         if option.startswith("-"):
-            values.setdefault(option[1:], []).append(value)
+            options.setdefault(option[1:], []).append(value)
+    return options
+
+
+def _changes(change: str, cells: dict) -> bool:
+    """Return whether it is worth planting: no clock, and no constant put in the place of the same constant.
+
+    Both are frequent in Yosys's list. A clock that is stopped or inverted is no mistake that anybody makes in a design
+    with one clock.
+    """
+    options = _options(change)
+    port, bit, mode = options["port"][0], int(options["portbit"][0]), options["mode"][0]
+    connected = cells[options["cell"][0].lstrip("\\")][1].get(port, "")
+    constant = re.fullmatch(r"\d+'([01x]+)", connected)
+    same = constant and constant[1][-1 - bit] == mode.removeprefix("const")
+    return not (port.endswith("CLK") or same)
+
+
+def _fault(number: int, change: str, cells: dict) -> Fault:
+    values = _options(change)
     wire = f"{values['wire'][0]}[{values['wirebit'][0]}]" if "wire" in values else ""
-    number = words[words.index("-ctrl") + 3]
     sources = tuple(source.removeprefix(_ROOT) for source in values.get("src", ()))
+    kind = cells[values["cell"][0].lstrip("\\")][0]
     return Fault(
-        int(number), values["mode"][0], kinds[values["cell"][0].lstrip("\\")].lstrip("$"), values["port"][0],
-        int(values["portbit"][0]), int(values.get("ctrlbit", ["-1"])[0]), wire, sources)
+        change, number, values["mode"][0], kind, values["port"][0], int(values["portbit"][0]),
+        int(values.get("ctrlbit", ["-1"])[0]), wire, sources)
 
 
 def hunt(
