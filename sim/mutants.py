@@ -80,8 +80,8 @@ def plant(design, folder: Path, *, count: int, seed: int) -> tuple[Path, list[Fa
     """Plant ``count`` faults in a netlist; return the Verilog file and the faults.
 
     The module ``top`` has one more input, ``fault``: 0 for none, else the number of the fault that is there. Which
-    places are chosen is the even sampling of Yosys's ``mutate -list``, by ``seed``, without those that change nothing by
-    their looks.
+    places are chosen is the even sampling of Yosys's ``mutate -list``, by ``seed``, without clocks and without
+    constants that stay what they are.
 
     Parameters
     ----------
