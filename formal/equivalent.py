@@ -45,7 +45,7 @@ def is_equivalent(netlist: Path, change: str, folder: Path, *, seconds: int = 20
     folder : pathlib.Path
         Where files are written; created.
     seconds : int
-        Time limit of the search; making the graph and merging may take twice as long besides.
+        Time limit of the search; making the graph and merging may take as long again.
 
     Returns
     -------
@@ -55,5 +55,5 @@ def is_equivalent(netlist: Path, change: str, folder: Path, *, seconds: int = 20
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "netlist.il").write_text(netlist.read_text())
     script = _SCRIPT.format(netlist="netlist.il", change=change)
-    status, is_never = run_abc(folder, script, _COMMANDS.format(seconds=seconds), seconds=3 * seconds)
+    status, is_never = run_abc(folder, script, _COMMANDS.format(seconds=seconds), seconds=2 * seconds)
     return is_never or status[0] == "snl_UNSAT"

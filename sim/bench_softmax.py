@@ -64,7 +64,7 @@ async def rows(dut, source, sink):
     """Rows of length 1, of the greatest length, and of random ones in between; more of them without stalls."""
     random = Random(cocotb.RANDOM_SEED)
     longest = SPEC.max_length
-    more = 150 if source == sink == "always" else 4
+    more = 100 if source == sink == "always" else 4
     lengths = [1, 1, *[longest] * 5, 2, *(random.randint(1, longest) for _ in range(more)), longest, 1]
     sent, expected = _stimulus(random, lengths)
     driver = Driver(dut, "i", pattern=source)

@@ -12,8 +12,8 @@ from time import sleep
 from amaranth.back import rtlil
 
 from ..flow import tools
-from .runner import BenchFailure, run_bench
-from .units import BenchUnit, port_names
+from .runner import BenchFailure, port_names, run_bench
+from .units import BenchUnit
 
 __all__ = ["Fault", "hunt", "plant"]
 
@@ -66,6 +66,10 @@ opt -full
 opt_clean -purge
 """
 
+_HIDDEN = {
+    *((kind, "cnot1") for kind in ("reduce_or", "reduce_bool", "logic_not")), ("reduce_and", "cnot0"),
+}
+
 _ROOT = str(Path(__file__).resolve().parents[1]) + "/"
 
 
@@ -81,7 +85,7 @@ def plant(design, folder: Path, *, count: int, seed: int) -> tuple[Path, list[Fa
 
     The module ``top`` has one more input, ``fault``: 0 for none, else the number of the fault that is there. Which
     places are chosen is the even sampling of Yosys's ``mutate -list``, by ``seed``, without clocks and without
-    constants that stay what they are.
+    changes that a look at the cell shows to be none.
 
     Parameters
     ----------
@@ -128,17 +132,19 @@ def _options(change: str) -> dict[str, list[str]]:
 
 
 def _changes(change: str, cells: dict) -> bool:
-    """Return whether it is worth planting: no clock, and no constant put in the place of the same constant.
+    """Return whether it is worth planting: no clock, and nothing that leaves the cell's output what it was.
 
     Both are frequent in Yosys's list. A clock that is stopped or inverted is no mistake that anybody makes in a design
-    with one clock.
+    with one clock. A constant may take the place of the same constant; and an input of an OR that changes only while
+    another one is 1, or of an AND while another one is 0, is never seen.
     """
     options = _options(change)
+    kind, ports = cells[options["cell"][0].lstrip("\\")]
     port, bit, mode = options["port"][0], int(options["portbit"][0]), options["mode"][0]
-    connected = cells[options["cell"][0].lstrip("\\")][1].get(port, "")
-    constant = re.fullmatch(r"\d+'([01x]+)", connected)
+    constant = re.fullmatch(r"\d+'([01x]+)", ports.get(port, ""))
     same = constant and constant[1][-1 - bit] == mode.removeprefix("const")
-    return not (port.endswith("CLK") or same)
+    hidden = port == "A" and (kind, mode) in _HIDDEN
+    return not (port.endswith("CLK") or same or hidden)
 
 
 def _fault(number: int, change: str, cells: dict) -> Fault:
@@ -176,7 +182,7 @@ def hunt(
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(
             run_bench, netlist, test_module="vitric.sim.bench_mutants", build_dir=folder, seed=seed,
-            public=[*port_names(unit.plain()), "fault"], extra_env=environment)
+            public=port_names(netlist, "top"), extra_env=environment)
         while not running.done():
             sleep(0.2)
             if verdicts.exists():

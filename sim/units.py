@@ -16,7 +16,7 @@ from ..hdl.layernorm import LayerNorm
 from ..hdl.mac.array import MacArray
 from ..hdl.softmax import Softmax
 
-__all__ = ["MULTIPLIER_MODEL", "SMALL_UNITS", "UNITS", "BenchUnit", "port_names"]
+__all__ = ["MULTIPLIER_MODEL", "SMALL_UNITS", "UNITS", "BenchUnit"]
 
 MULTIPLIER_MODEL = Path(__file__).with_name("mult18x18d.v")
 """Behaviour of the ECP5 multiplier, which Yosys has no model of."""
@@ -42,11 +42,6 @@ class BenchUnit:
     fabric: Callable
     test_module: str
     environment: Mapping[str, str] = field(default_factory=dict)
-
-
-def port_names(component) -> list[str]:
-    """Return the names that the ports of ``component``, clock and reset have in Verilog."""
-    return ["clk", "rst", *("__".join(map(str, path)) for path, _, _ in component.signature.flatten(component))]
 
 
 def _parameters(spec) -> str:

@@ -28,7 +28,7 @@ def test_faults_are_planted_and_named(tmp_path):
     assert [fault.number for fault in faults] == list(range(1, 13))
     assert {fault.mode for fault in faults} <= {"inv", "const0", "const1", "cnot0", "cnot1"}
     assert all(fault.kind and fault.port for fault in faults)
-    assert {source.rpartition(":")[0] for fault in faults for source in fault.sources} == {"tests/sim/test_mutants.py"}
+    assert "tests/sim/test_mutants.py" in {source.rpartition(":")[0] for fault in faults for source in fault.sources}
     assert "input [3:0] fault;" in netlist.read_text()
     assert plant(AddsOne(), tmp_path / "again", count=12, seed=3)[1] == faults
     assert plant(AddsOne(), tmp_path / "other", count=12, seed=4)[1] != faults
