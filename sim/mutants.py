@@ -205,7 +205,7 @@ def _read(path: Path) -> tuple[dict[int, str], int]:
     """Return the test that each fault was caught by, and the last fault that was begun."""
     open_tests: dict[int, str] = {}
     last = 0
-    for line in path.read_text().splitlines():
+    for line in path.read_text().rpartition("\n")[0].splitlines():  # the last line may not be whole yet
         verdict = json.loads(line)
         last = verdict["fault"]
         if verdict["verdict"] == "begun":
