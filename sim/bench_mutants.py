@@ -11,6 +11,7 @@ and a timeout, count.
 import json
 import os
 import re
+from copy import copy
 from importlib import import_module
 
 from cocotb.regression import Test, TestGenerator
@@ -45,9 +46,16 @@ def _tests() -> list[Test]:
     return sorted(found, key=lambda test: -sum(value == "random" for value in test.kwargs.values()))
 
 
-for _fault in range(_FAULTS + 1):
-    for _inner in _tests():
-        _name = f"fault_{_fault}/{_inner.name}"
-        globals()[_name] = Test(
-            func=_run, args=(), kwargs={"fault": _fault, "inner": _inner}, name=_name, module=__name__, doc=None,
-            timeout=_inner.timeout, expect_fail=False, expect_error=(), skip=False, stage=0)
+def _every() -> dict[str, Test]:
+    """Return a test for each fault and test of the bench; cocotb finds them by their names in this module."""
+    made = {}
+    for fault in range(_FAULTS + 1):
+        for inner in _tests():
+            test = copy(inner)  # keeps its time limit
+            test.func, test.args, test.kwargs = _run, (), {"fault": fault, "inner": inner}
+            test.name, test.module = f"fault_{fault}/{inner.name}", __name__
+            made[test.name] = test
+    return made
+
+
+globals().update(_every())
