@@ -7,10 +7,11 @@ SEED   ?=
 IMAGES ?=
 WAVES  ?=
 TESTS  ?= tests
+UNIT   ?= mac
 VITRIC := .venv/bin/vitric
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sim test bitstream program train doctor bench-units clean
+.PHONY: help setup sim test formal mutate bitstream program train doctor bench-units clean
 
 help:  ## show this
 	@echo "make TARGET [CONFIG=$(CONFIG)] [BOARD=$(BOARD)] [SEED=n] [IMAGES=n] [WAVES=1]"
@@ -24,6 +25,12 @@ sim: setup  ## run test images through the generated hardware in Verilator and c
 
 test: setup  ## run the whole test suite; TESTS=path runs a part of it
 	@.venv/bin/python -m pytest $(TESTS)
+
+formal: setup  ## prove properties of the hardware for every input
+	@$(VITRIC) formal
+
+mutate: setup  ## for developers of units: plant faults in UNIT, count those that its bench catches
+	@$(VITRIC) mutate $(UNIT)
 
 bitstream: setup  ## synthesize, place and route: writes a .bit and a report
 	@$(VITRIC) bitstream --config $(CONFIG) --board $(BOARD) $(if $(SEED),--seed $(SEED))

@@ -16,6 +16,8 @@ COMMANDS = {
     "generate": ("vitric.flow.generate:generate_command", "Write the accelerator or a unit as Verilog, ports as JSON."),
     "synth": ("vitric.flow.unit_synthesis:synth_command", "Measure area and clock of one unit on a device."),
     "sim": ("vitric.flow.simulate:sim_command", "Run test images through the generated hardware, compare with golden."),
+    "formal": ("vitric.flow.formal:formal_command", "Prove properties of the hardware for every input."),
+    "mutate": ("vitric.flow.mutate:mutate_command", "Plant faults in a unit and count those that its bench catches."),
     "train": ("vitric.flow.train:train_command", "Train a float ViT on the digits."),
     "quantize": ("vitric.flow.quantize:quantize_command", "Quantize a float ViT and report its accuracy."),
     "compile": ("vitric.flow.inspect:compile_command", "Compile an integer model to a model stream."),

@@ -45,7 +45,7 @@ async def loads_and_looks_up(dut, source, sink):
     scoreboard = Scoreboard([])
     monitor = Monitor(dut, "o", pattern=sink, scoreboard=scoreboard)
     check_stream_rules(dut, "o")
-    await start_clock(dut)
+    await start_clock(dut, noise=["i", "table"])
     for number, table in enumerate(_tables(random), start=1):
         entries = apply_table(torch.tensor(beats), table).tolist()
         scoreboard.expected += [_word(beat, SPEC.out_bits, tag) for tag, beat in enumerate(entries)]

@@ -34,19 +34,22 @@ class _Group:
 
 
 def _row(random: Random, length: int) -> list[int]:
-    """Around any centre with a narrow or wide spread, or all equal, or the two extremes."""
-    kind = random.choice(("spread", "spread", "equal", "extreme"))
+    """Around any centre with a narrow or wide spread, or all equal, or all but one, or the two extremes."""
+    kind = random.choice(("spread", "spread", "equal", "step", "extreme"))
     if kind == "extreme":
         return [random.choice((-HALF, HALF - 1)) for _ in range(length)]
     centre, spread = random.randrange(-HALF, HALF), int(2 ** random.uniform(0, SPEC.in_bits))
     spread *= kind == "spread"
+    if kind == "step":   # a standard deviation far below 1
+        odd = random.randrange(length)
+        return [min(centre + (column == odd), HALF - 1) for column in range(length)]
     return [max(-HALF, min(HALF - 1, centre + random.randint(-spread, spread))) for _ in range(length)]
 
 
 def _group(random: Random, length: int) -> _Group:
     x = torch.tensor([_row(random, length) for _ in range(SPEC.lanes)])
-    quarter = 1 << SPEC.out_bits - 2   # of the code range: most codes do not saturate
-    gamma_max = min(quarter << SPEC.gamma_fraction, 32767)
+    quarter = 1 << SPEC.out_bits - 2   # of the code range: most codes do not saturate, or, when steep, show low bits
+    gamma_max = min(random.choice((quarter, 4 * quarter)) << SPEC.gamma_fraction, 32767)
     gamma = torch.tensor([random.randint(-gamma_max, gamma_max) for _ in range(length)])
     beta = torch.tensor([random.randint(-quarter << SPEC.beta_fraction, 5 * quarter << SPEC.beta_fraction)
                          for _ in range(length)])
@@ -74,10 +77,14 @@ async def _send(dut, driver: Driver, sent: list[_Group]) -> None:
 @cocotb.test(timeout_time=400, timeout_unit="us")
 @cocotb.parametrize(source=PATTERNS, sink=PATTERNS)
 async def groups(dut, source, sink):
-    """Groups of one channel, of the greatest length, and of random ones in between; affine stalls as the source."""
+    """Groups of one channel, of the greatest length, and of random ones in between; affine stalls as the source.
+
+    Without stalls there are more of them.
+    """
     random = Random(cocotb.RANDOM_SEED)
     longest = SPEC.max_length
-    lengths = [1, 1, longest, 2, longest, *(random.randint(1, longest) for _ in range(3)), 1, longest]
+    more = 100 if source == sink == "always" else 3
+    lengths = [1, 1, *[longest] * 5, 2, longest, *(random.randint(1, longest) for _ in range(more)), 1, longest]
     sent = [_group(random, length) for length in lengths]
     expected = [word for group in sent for word in group.expected]
     driver = Driver(dut, "i", pattern=source)
@@ -85,7 +92,7 @@ async def groups(dut, source, sink):
     scoreboard = Scoreboard(expected)
     monitor = Monitor(dut, "o", pattern=sink, scoreboard=scoreboard)
     check_stream_rules(dut, "o")
-    await start_clock(dut)
+    await start_clock(dut, noise=["i", "affine"])
     cocotb.start_soon(affine.send([word for group in sent for word in group.affine]))
     await _send(dut, driver, sent)
     await monitor.receive(len(expected))
@@ -105,7 +112,7 @@ async def flows(dut):
     driver, affine = Driver(dut, "i"), Driver(dut, "affine")
     scoreboard = Scoreboard(expected)
     Monitor(dut, "o", scoreboard=scoreboard)
-    await start_clock(dut)
+    await start_clock(dut, noise=["i", "affine"])
     cocotb.start_soon(affine.send([word for group in sent for word in group.affine]))
     cocotb.start_soon(_send(dut, driver, sent))
     edge = RisingEdge(dut.clk)

@@ -61,7 +61,7 @@ async def accumulates(dut, source, sink):
     Monitor(
         dut, "o", bits=spec.acc_bits, signed=True, count=spec.rows * spec.cols, pattern=sink, scoreboard=scoreboard)
     check_stream_rules(dut, "o")
-    await start_clock(dut)
+    await start_clock(dut, noise=["i"])
     await driver.send(_word(spec, *beat) for beat in zip(*(column.tolist() for column in operands), strict=True))
     await scoreboard.complete()
     await ClockCycles(dut.clk, 2 * spec.latency)

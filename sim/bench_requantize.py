@@ -95,7 +95,7 @@ async def _check(dut, beats: list[dict], source: str, sink: str) -> None:
     driver = Driver(dut, "i", pattern=source)
     Monitor(dut, "o", pattern=sink, scoreboard=scoreboard)
     check_stream_rules(dut, "o")
-    await start_clock(dut)
+    await start_clock(dut, noise=["i"])
     await driver.send([_input(beat) for beat in beats])
     await scoreboard.complete()
 

@@ -61,16 +61,17 @@ def _stimulus(random: Random, lengths: list[int]) -> tuple[list[int], list[int]]
 @cocotb.test(timeout_time=400, timeout_unit="us")
 @cocotb.parametrize(source=PATTERNS, sink=PATTERNS)
 async def rows(dut, source, sink):
-    """Rows of length 1, of the greatest length, and of random ones in between."""
+    """Rows of length 1, of the greatest length, and of random ones in between; more of them without stalls."""
     random = Random(cocotb.RANDOM_SEED)
     longest = SPEC.max_length
-    lengths = [1, 1, longest, longest, 2, *(random.randint(1, longest) for _ in range(4)), longest, 1]
+    more = 100 if source == sink == "always" else 4
+    lengths = [1, 1, *[longest] * 5, 2, *(random.randint(1, longest) for _ in range(more)), longest, 1]
     sent, expected = _stimulus(random, lengths)
     driver = Driver(dut, "i", pattern=source)
     scoreboard = Scoreboard(expected)
     monitor = Monitor(dut, "o", pattern=sink, scoreboard=scoreboard)
     check_stream_rules(dut, "o")
-    await start_clock(dut)
+    await start_clock(dut, noise=["i"])
     await driver.send(sent)
     await monitor.receive(len(expected))
     for _ in range(SPEC.latency + SPEC.max_length):
@@ -87,7 +88,7 @@ async def flows(dut):
     driver = Driver(dut, "i")
     scoreboard = Scoreboard(expected)
     Monitor(dut, "o", scoreboard=scoreboard)
-    await start_clock(dut)
+    await start_clock(dut, noise=["i"])
     cocotb.start_soon(driver.send(sent))
     edge = RisingEdge(dut.clk)
     taken, given = [], []

@@ -18,7 +18,7 @@ from time import perf_counter
 from ..flow import tools
 from .verilator import FLAGS, Verilator
 
-__all__ = ["BenchFailure", "BenchResult", "build_model", "locked", "run_bench", "to_verilog"]
+__all__ = ["BenchFailure", "BenchResult", "build_model", "locked", "port_names", "run_bench", "to_verilog"]
 
 
 class BenchFailure(AssertionError):
@@ -124,7 +124,7 @@ def to_verilog(component, path: str | os.PathLike, *, name: str = "top") -> Path
     return path
 
 
-def _ports(source: Path, module: str) -> list[str]:
+def port_names(source: Path, module: str) -> list[str]:
     """Return the port names of ``module`` in Verilog written by Yosys."""
     header = re.search(rf"^module \\?{re.escape(module)} ?\((.*?)\);", source.read_text(), re.DOTALL | re.MULTILINE)
     if header is None:
@@ -167,7 +167,7 @@ def build_model(
         else:
             sources = [to_verilog(dut, folder / f"{name}.v", name=name)]
             if public is None and top == name:
-                public = _ports(sources[0], name)
+                public = port_names(sources[0], name)
         sources += [Path(source) for source in extra_sources]
         control = folder / "public.vlt"
         _write_if_new(control, _control_file(top, ["*"] if public is None else public))

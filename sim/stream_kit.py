@@ -172,6 +172,9 @@ class Driver:
 class Monitor:
     """Sink of a stream: receives beats in the background, ready where the pattern says yes.
 
+    With the pattern ``rare`` it is ready only for a beat that it sees, so that a design whose ``valid`` waits for
+    ``ready`` never gets on. What comes before the reset, if the design has one, is not received.
+
     Parameters
     ----------
     dut, name, bits, signed, count, seed
@@ -194,6 +197,7 @@ class Monitor:
         self._port = _Port(dut, name, bits=bits, signed=signed, count=count)
         self._pattern = ReadyRandomizer(pattern, seed)
         self._scoreboard = scoreboard
+        self._reset = getattr(dut, "rst", None)
         self._arrived = Event()
         self.beats: list[Beat] = []
         if self._port.ready is not None:
@@ -201,14 +205,17 @@ class Monitor:
         cocotb.start_soon(self._run())
 
     async def _run(self) -> None:
-        port = self._port
+        port, reset, live = self._port, self._reset, self._reset is None
+        patient = self._pattern.pattern == "rare" and port.valid is not None
         await port.edge
         while True:
-            ready = port.ready is None or next(self._pattern)
+            ready = port.ready is None or (next(self._pattern) and (not patient or bool(port.valid.value)))
             if port.ready is not None:
                 port.ready.value = int(ready)
             await port.edge
-            if ready and (port.valid is None or port.valid.value):
+            if reset is not None and reset.value:
+                live = True
+            elif live and ready and (port.valid is None or port.valid.value):
                 beat = port.to_beat(port.payload.value.to_unsigned())
                 self.beats.append(beat)
                 if self._scoreboard is not None:

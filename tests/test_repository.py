@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = ("golden", "hdl", "flow", "sim", "boards")
+FOLDERS = ("golden", "hdl", "flow", "formal", "sim", "boards")
 IGNORED = {".git", ".venv", "build", "__pycache__", ".pytest_cache", ".hypothesis", ".ruff_cache"}
 
 

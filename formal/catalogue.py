@@ -1,0 +1,170 @@
+"""Every proof of the project: what it says, about which component at which parameters, and how it is done."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import vitric.sim
+from amaranth.hdl import Value, signed, unsigned
+from vitric.golden.spec.layernorm import LayerNormSpec
+from vitric.golden.spec.mac import MacArraySpec
+from vitric.golden.spec.requantize import RequantizeSpec, TableSpec
+from vitric.golden.spec.softmax import SoftmaxSpec
+from vitric.hdl.activation.gelu import Gelu
+from vitric.hdl.activation.multiply import PipelinedMultiplier, RegisteredProduct
+from vitric.hdl.activation.requantize import Requantize
+from vitric.hdl.fabric.carry import CarryChain, Cell
+from vitric.hdl.layernorm import LayerNorm
+from vitric.hdl.mac.array import MacArray
+from vitric.hdl.softmax import Softmax
+from vitric.hdl.softmax.row_norm import RowNorm
+from vitric.hdl.softmax.row_sum import RowSum
+from vitric.hdl.stream_width import Narrow, Widen
+from vitric.hdl.streams import PipelineRegister, Queue, StreamBuffer
+
+from . import ledgers
+from .prover import Method, Pdr, Unrolled
+from .stream_rules import CHECKS, Ledger, StreamRules
+from .twins import Arithmetic, Twins
+
+__all__ = ["PROOFS", "Proof"]
+
+_CELLS = ("+/ecp5/cells_sim.v",)
+_MULTIPLIER = (str(Path(vitric.sim.__file__).with_name("mult18x18d.v")),)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One proof.
+
+    Attributes
+    ----------
+    name : str
+        ``unit.property``.
+    says : str
+        What is proved.
+    build : callable () -> Component
+        The component with its assertions.
+    method : Method
+    sources : tuple of str
+        Models of the instances in it, see :func:`vitric.formal.prover.prove`.
+    """
+
+    name: str
+    says: str
+    build: Callable
+    method: Method
+    sources: tuple[str, ...] = ()
+
+
+def _stream(name: str, unit: Callable, ledger: Ledger, *, methods: dict[str, Method] | None = None,
+            checks=tuple(CHECKS), sources=()) -> Iterator[Proof]:
+    """Return the proofs of a unit's stream rules; unbounded, unless ``methods`` says otherwise of a check."""
+    for check in checks:
+        method = (methods or {}).get(check, Pdr())
+        yield Proof(f"{name}.{check}", CHECKS[check], lambda check=check: StreamRules(unit(), ledger, check), method,
+                    sources)
+
+
+def _plumbing() -> Iterator[Proof]:
+    passes = ledgers.passes()
+    yield from _stream("register", lambda: PipelineRegister(4), Ledger(enter=passes, capacity=1, latency=1))
+    yield from _stream("buffer", lambda: StreamBuffer(4), Ledger(enter=passes, capacity=2, latency=1, refusal=1))
+    for depth, buffered in ((1, False), (3, False), (2, True), (5, True)):
+        latency = 2 if buffered else 1
+        yield from _stream(
+            f"queue_{depth}{'_buffered' * buffered}", lambda d=depth, b=buffered: Queue(3, depth=d, buffered=b),
+            Ledger(enter=passes, capacity=depth, latency=latency, refusal=latency))
+    yield from _stream("widen", lambda: Widen(2, ratio=3), Ledger(enter=ledgers.widens, capacity=1, latency=1))
+    yield from _stream(
+        "narrow", lambda: Narrow(2, ratio=3), Ledger(enter=ledgers.narrows, capacity=3, latency=1, refusal=2))
+
+
+def _observe(field: str) -> Callable:
+    return lambda unit: Value.cast(unit.o.payload[field])
+
+
+def _mac() -> Iterator[Proof]:
+    sizes = dict(rows=1, cols=1, depth=2, a_bits=2, w_bits=2, max_terms=4, shifts=(0, 2))
+    for mapping, fabric in (("generic", None), ("lut", "generic"), ("lut", "ecp5")):
+        spec = MacArraySpec(**sizes, mapping=mapping)
+        ledger = Ledger(enter=ledgers.accumulates, capacity=spec.latency, latency=spec.latency)
+        name = "mac" if mapping == "generic" else f"mac_{mapping}_{fabric}"
+        yield from _stream(
+            name, lambda spec=spec, fabric=fabric: MacArray(spec, fabric), ledger,
+            methods={"order": Unrolled(spec.latency + 5)}, sources=_CELLS if fabric == "ecp5" else ())
+
+
+def _activation() -> Iterator[Proof]:
+    tagged = ledgers.passes("tag")
+    specs = {
+        "requantize": RequantizeSpec(
+            lanes=1, acc_bits=8, bias_bits=8, multiplier_bits=4, shifts=(0, 3), out_bits=3),
+        "requantize_shift": RequantizeSpec(
+            lanes=1, acc_bits=8, bias_bits=6, multiplier_bits=0, shifts=(0, 1, 4, 7), out_bits=4),
+    }
+    for name, spec in specs.items():
+        unit = partial(Requantize, spec, tag_bits=2)
+        timing = dict(capacity=spec.latency, latency=spec.latency)
+        yield from _stream(name, unit, Ledger(enter=tagged, observe=_observe("tag"), **timing))
+        yield Proof(
+            f"{name}.value", "the code is the definition's, for every input with low <= zero_point <= high",
+            lambda unit=unit, timing=timing: StreamRules(
+                unit(), Ledger(enter=ledgers.requantizes, **timing), "order"), Unrolled(spec.latency + 2))
+    table = TableSpec(lanes=2, index_bits=2, out_bits=2)
+    timing = dict(capacity=table.latency, latency=table.latency)
+    gelu = partial(Gelu, table, tag_bits=2)
+    yield from _stream("gelu", gelu, Ledger(enter=tagged, observe=_observe("tag"), **timing))
+    yield Proof("gelu.value", "every index gives the entry that was loaded",
+                lambda: StreamRules(gelu(), Ledger(enter=ledgers.looks_up, **timing), "order"), Pdr())
+
+
+def _rows() -> Iterator[Proof]:
+    softmax = SoftmaxSpec(lanes=1, max_length=2, score_bits=4, frac_bits=2, out_bits=2)
+    yield from _stream("softmax_sum", lambda: RowSum(softmax), Ledger(
+        enter=ledgers.per_row, capacity=2, latency=2, observe=_observe("offset")),
+        methods={"hold": Unrolled(12)})
+    yield from _stream("softmax_norm", lambda: RowNorm(softmax), Ledger(
+        enter=ledgers.passes(), capacity=2, latency=softmax.lanes + 5, refusal=softmax.lanes + 5,
+    ), checks=("hold", "count", "progress"))
+    last = _observe("last")
+    ledger = Ledger(enter=ledgers.rows, capacity=softmax.buffer_depth + 8, latency=softmax.latency, refusal=20,
+                    observe=last)
+    bounded = Unrolled(softmax.latency + 12)
+    yield from _stream("softmax", lambda: Softmax(softmax), ledger,
+                       methods={"count": bounded, "order": bounded, "progress": bounded})
+    norm = LayerNormSpec(lanes=1, max_length=2, in_bits=10, out_bits=2, gamma_fraction=4)
+    ledger = Ledger(enter=ledgers.rows, capacity=norm.buffer_depth + 10, latency=norm.latency, refusal=70, observe=last)
+    bounded = Unrolled(norm.latency + 10)
+    yield from _stream("layernorm", lambda: LayerNorm(norm), ledger,
+                       methods={"count": bounded, "order": bounded, "progress": bounded})
+
+
+def _fabric() -> Iterator[Proof]:
+    links = [cell for cell in Cell if cell.is_link]
+    adders = [cell for cell in Cell if not cell.is_link]
+    every = [one for n, link in enumerate(links) for one in (link, *adders[n:], *adders[:n])] + [Cell.LINK_ZERO]
+    yield Proof("carry_ecp5.twin", "CCU2C cells equal plain adders, every kind behind every other",
+                lambda: Twins(CarryChain(every), CarryChain(every, fabric="ecp5")), Pdr(), _CELLS)
+    for a, b in ((signed(4), signed(4)), (signed(4), unsigned(4)), (unsigned(3), unsigned(4))):
+        yield Proof(
+            f"multiplier_ecp5_{a.signed:d}{b.signed:d}.twin", f"MULT18X18D equals a registered product of {a!r}, {b!r}",
+            lambda a=a, b=b: Twins(RegisteredProduct(a, b), RegisteredProduct(a, b, mapping="ecp5")), Unrolled(5),
+            _MULTIPLIER)
+    yield Proof(
+        "multiplier_wide_ecp5.twin", "a product of two MULT18X18D equals that of plain ones",
+        lambda: Twins(PipelinedMultiplier(signed(20), unsigned(2)), PipelinedMultiplier(
+            signed(20), unsigned(2), mapping="ecp5")),
+        Unrolled(6), _MULTIPLIER)
+
+
+def _arithmetic() -> Iterator[Proof]:
+    for width in (2, 3, 6):
+        yield Proof(f"fixed_{width}.definition", f"rounding, saturation, leading one: every number of {width} bits",
+                    lambda width=width: Arithmetic(width), Pdr())
+
+
+PROOFS: dict[str, Proof] = {
+    proof.name: proof for part in (_arithmetic, _plumbing, _mac, _activation, _rows, _fabric) for proof in part()}
+"""All proofs by name, in the order in which they are done."""

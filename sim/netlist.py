@@ -1,0 +1,59 @@
+"""A unit as Yosys synthesizes it for the ECP5, in plain Verilog: gates and registers of the part, behind its ports."""
+
+import re
+import subprocess
+from pathlib import Path
+
+from ..flow import tools
+from .runner import to_verilog
+from .units import MULTIPLIER_MODEL, BenchUnit
+
+__all__ = ["ecp5_netlist"]
+
+_SCRIPT = """read_verilog rtl.v
+read_verilog -lib model.v
+synth_ecp5 -top top -nobram -nodsp
+write_verilog cells.v
+design -reset
+read_verilog cells.v
+read_verilog -DNO_INCLUDES -overwrite +/ecp5/cells_sim.v
+read_verilog -overwrite model.v
+hierarchy -top top
+proc
+flatten
+opt -purge
+select -assert-none t:*CCU2C t:*TRELLIS_FF t:*LUT4 t:*TRELLIS_DPR16X4 t:*PFUMX t:*L6MUX21 t:*MULT18X18D
+write_verilog -noattr netlist.v
+"""
+
+
+def ecp5_netlist(unit: BenchUnit, folder: Path) -> tuple[Path, dict[str, int]]:
+    """Synthesize a unit for the ECP5 and put Yosys's model in the place of every cell.
+
+    Memories become distributed memory and logic, because Yosys has no model of the block memory; multipliers are the
+    instances that the unit makes itself, with the model of this project.
+
+    Returns
+    -------
+    path : pathlib.Path
+        ``netlist.v`` with one module, ``top``.
+    cells : dict of str to int
+        How many cells of each type there were.
+
+    Raises
+    ------
+    RuntimeError
+        Yosys failed, or a cell is left without a model.
+    """
+    text = to_verilog(unit.fabric(), folder / "unit.v").read_text()
+    (folder / "rtl.v").write_text(re.sub(r'\(\* ram_style = "block" \*\)', "", text))
+    (folder / "model.v").write_text(MULTIPLIER_MODEL.read_text())
+    (folder / "netlist.ys").write_text(_SCRIPT)
+    done = subprocess.run(
+        [tools.require("yosys").path, "-q", "-s", "netlist.ys"], cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"yosys netlist.ys failed in {folder}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    cells: dict[str, int] = {}
+    for kind in re.findall(r"^  ([A-Z]\w+) (?:#\(|\S+ \()", (folder / "cells.v").read_text(), re.M):
+        cells[kind] = cells.get(kind, 0) + 1
+    return folder / "netlist.v", cells
