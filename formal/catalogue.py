@@ -12,7 +12,7 @@ from vitric.golden.spec.mac import MacArraySpec
 from vitric.golden.spec.requantize import RequantizeSpec, TableSpec
 from vitric.golden.spec.softmax import SoftmaxSpec
 from vitric.hdl.activation.gelu import Gelu
-from vitric.hdl.activation.multiply import PipelinedMultiplier, RegisteredProduct
+from vitric.hdl.activation.multiply import RegisteredProduct
 from vitric.hdl.activation.requantize import Requantize
 from vitric.hdl.fabric.carry import CarryChain, Cell
 from vitric.hdl.layernorm import LayerNorm
@@ -103,13 +103,15 @@ def _activation() -> Iterator[Proof]:
             lanes=1, acc_bits=8, bias_bits=8, multiplier_bits=4, shifts=(0, 3), out_bits=3),
         "requantize_shift": RequantizeSpec(
             lanes=1, acc_bits=8, bias_bits=6, multiplier_bits=0, shifts=(0, 1, 4, 7), out_bits=4),
+        "requantize_narrow": RequantizeSpec(  # wider than the multiplier's operand
+            lanes=1, acc_bits=20, bias_bits=19, multiplier_bits=1, shifts=(0, 15), out_bits=2),
     }
     for name, spec in specs.items():
         unit = partial(Requantize, spec, tag_bits=2)
         timing = dict(capacity=spec.latency, latency=spec.latency)
         yield from _stream(name, unit, Ledger(enter=tagged, observe=_observe("tag"), **timing))
         yield Proof(
-            f"{name}.value", "the code is the definition's, for every input with low <= zero_point <= high",
+            f"{name}.value", "the code is the definition's, for every input with low <= high",
             lambda unit=unit, timing=timing: StreamRules(
                 unit(), Ledger(enter=ledgers.requantizes, **timing), "order"), Unrolled(spec.latency + 2))
     table = TableSpec(lanes=2, index_bits=2, out_bits=2)
@@ -152,11 +154,6 @@ def _fabric() -> Iterator[Proof]:
             f"multiplier_ecp5_{a.signed:d}{b.signed:d}.twin", f"MULT18X18D equals a registered product of {a!r}, {b!r}",
             lambda a=a, b=b: Twins(RegisteredProduct(a, b), RegisteredProduct(a, b, mapping="ecp5")), Unrolled(5),
             _MULTIPLIER)
-    yield Proof(
-        "multiplier_wide_ecp5.twin", "a product of two MULT18X18D equals that of plain ones",
-        lambda: Twins(PipelinedMultiplier(signed(20), unsigned(2)), PipelinedMultiplier(
-            signed(20), unsigned(2), mapping="ecp5")),
-        Unrolled(6), _MULTIPLIER)
 
 
 def _arithmetic() -> Iterator[Proof]:

@@ -87,16 +87,20 @@ def accumulates(m, unit):
 def requantizes(m, unit):
     """One beat for each beat, as :func:`vitric.golden.arith.requantize` defines it, with its tag.
 
-    ``clamp(floor(product / 2**shift + 1/2) + zero_point, low, high)``; assumed: ``low <= zero_point <= high``.
+    ``clamp(floor(((acc >> pre) + bias) * multiplier / 2**post + 1/2) + zero_point, low, high)``, and ``high`` or
+    ``low`` for a sum beyond the multiplier's operand; assumed: ``low <= high``.
     """
     spec, p, taken = unit.spec, unit.i.p, _transfer(m, unit.i)
-    m.d.comb += Assume((p.low <= p.zero_point) & (p.zero_point <= p.high))
+    m.d.comb += Assume(p.low <= p.high)
     multiplier = p.multiplier if spec.multiplier_bits else 1
     codes = []
     for lane in range(spec.lanes):
-        product = (p.acc[lane] + p.bias) * multiplier
-        code = Array((product + (1 << shift >> 1)) >> shift for shift in spec.shifts)[p.shift] + p.zero_point
+        total = Array(p.acc[lane] >> pre for pre, _ in spec.scalings)[p.shift] + p.bias
+        product = total * multiplier
+        code = Array((product + (1 << post >> 1)) >> post for _, post in spec.scalings)[p.shift] + p.zero_point
         clamped = Mux(code < p.low, p.low, Mux(code > p.high, p.high, code))
+        limit = 1 << spec.operand_bits - 1
+        clamped = Mux(total >= limit, p.high, Mux(total < -limit, p.low, clamped))
         codes.append(clamped[:spec.code_bits])
     return Entry(beats=taken, payloads=[Cat(codes, p.tag)])
 
