@@ -6,8 +6,7 @@ from .check import check_choice, check_int
 
 __all__ = ["MAPPINGS", "MacArraySpec"]
 
-MAPPINGS = ("generic", "lut")
-"""Legal values of ``mapping``."""
+_MAPPINGS = ("generic", "lut", "dsp", "mixed")
 
 
 def _signed_bits(magnitude: int) -> int:
@@ -40,8 +39,11 @@ class MacArraySpec:
     shifts : tuple of int
         The left shifts a beat can apply to the accumulator before it adds (Horner's rule over code planes):
         ascending, first one 0, each below ``acc_bits``. Normally ``(0, a_bits)``.
-    mapping : {"generic", "lut"}
+    mapping : {"generic", "lut", "dsp", "mixed"}
         How the hardware is built; function, latency and interval do not depend on it.
+    dsp_cols : int, optional
+        With ``mapping="mixed"``, and only then: how many columns (the first ones) are built as with ``"dsp"``, 1 to
+        ``cols - 1``; the others are built as with ``"lut"``.
 
     Raises
     ------
@@ -58,6 +60,7 @@ class MacArraySpec:
     acc_bits: int | None = None
     shifts: tuple[int, ...] = (0, 4)
     mapping: str = "generic"
+    dsp_cols: int | None = None
 
     def __post_init__(self):
         check_int("rows", self.rows, 1, 64)
@@ -66,7 +69,11 @@ class MacArraySpec:
         check_int("a_bits", self.a_bits, 2, 8)
         check_int("w_bits", self.w_bits, 2, 8)
         check_int("max_terms", self.max_terms, 1, 1 << 24)
-        check_choice("mapping", self.mapping, MAPPINGS)
+        check_choice("mapping", self.mapping, _MAPPINGS)
+        if self.mapping == "mixed":
+            check_int("dsp_cols", self.dsp_cols, 1, self.cols - 1)
+        elif self.dsp_cols is not None:
+            raise ValueError(f"dsp_cols must be None unless mapping is 'mixed', not {self.dsp_cols!r}")
         if self.acc_bits is None:
             terms = max(self.max_terms, self.depth)
             object.__setattr__(self, "acc_bits", _signed_bits(terms * self.a_max * self.w_max))
@@ -97,9 +104,10 @@ class MacArraySpec:
     def tree_levels(self) -> int:
         """Register levels between the operand registers and the accumulator.
 
-        One for each halving of the ``depth * w_bits`` rows of partial products, and one more.
+        One for each halving of the ``depth * w_bits`` rows of partial products, and one more. Narrow weights count as
+        4 bits, because a multiplier takes two levels however narrow they are.
         """
-        return (self.depth * self.w_bits - 1).bit_length() + 1
+        return (self.depth * max(self.w_bits, 4) - 1).bit_length() + 1
 
     @property
     def latency(self) -> int:

@@ -1,10 +1,11 @@
 """The multiply-accumulate array: R x C output-stationary dot products of D terms per cycle."""
 
-from amaranth.hdl import Module, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.mac import MacArraySpec
 
+from .dsp import DspTile
 from .generic import GenericAccumulator, GenericDot
 from .lut import LutAccumulator, LutDot
 
@@ -93,16 +94,13 @@ class MacArray(wiring.Component):
             m.d.sync += [a[r].eq(self.i.p.a[r]) for r in range(spec.rows)]
             m.d.sync += [w[c].eq(self.i.p.w[c]) for c in range(spec.cols)]
 
+        dots = self._dots(m, a, w, en)
         for r in range(spec.rows):
             for c in range(spec.cols):
-                dot, acc = self._units()
-                m.submodules[f"dot_{r}_{c}"] = dot
+                acc = self._accumulator()
                 m.submodules[f"acc_{r}_{c}"] = acc
                 m.d.comb += [
-                    dot.a.eq(a[r]),
-                    dot.w.eq(w[c]),
-                    dot.en.eq(en),
-                    acc.dot.eq(dot.dot),
+                    acc.dot.eq(dots[r, c]),
                     acc.shift.eq(shift[-1]),
                     acc.en.eq(en & valid[-1]),
                     # The beat behind the one that is being added starts afresh: clear when it takes its place.
@@ -114,11 +112,29 @@ class MacArray(wiring.Component):
                 m.d.comb += self.o.p.acc[r][c].eq(result)
         return m
 
-    def _units(self):
-        """Return a dot product and an accumulator of the mapping, or what stands for them in simulation."""
-        if self.spec.mapping == "lut" and self.fabric is not None:
-            return LutDot(self.spec, fabric=self.fabric), LutAccumulator(self.spec, fabric=self.fabric)
-        return GenericDot(self.spec), GenericAccumulator(self.spec)
+    def _dots(self, m, a, w, en):
+        """Build the dot products as the mapping says, or what stands for them in simulation; return them by r, c."""
+        spec, fabric = self.spec, self.fabric
+        mapping = "generic" if fabric is None else spec.mapping
+        dsp_cols = {"dsp": spec.cols, "mixed": spec.dsp_cols}.get(mapping, 0)
+        dots = {}
+        if dsp_cols:
+            m.submodules.dsp = tile = DspTile(spec, rows=spec.rows, cols=dsp_cols, fabric=fabric)
+            m.d.comb += [tile.en.eq(en), tile.a.eq(Cat(a)), tile.w.eq(Cat(w[:dsp_cols]))]
+            dots |= {(r, c): tile.dot[r][c] for r in range(spec.rows) for c in range(dsp_cols)}
+        for r in range(spec.rows):
+            for c in range(dsp_cols, spec.cols):
+                dot = GenericDot(spec) if mapping == "generic" else LutDot(spec, fabric=fabric)
+                m.submodules[f"dot_{r}_{c}"] = dot
+                m.d.comb += [dot.a.eq(a[r]), dot.w.eq(w[c]), dot.en.eq(en)]
+                dots[r, c] = dot.dot
+        return dots
+
+    def _accumulator(self):
+        """Return an accumulator of the mapping, or what stands for it in simulation."""
+        if self.fabric is None or self.spec.mapping == "generic":
+            return GenericAccumulator(self.spec)
+        return LutAccumulator(self.spec, fabric=self.fabric)
 
     def _control(self, m, en):
         """Delay the sidebands beside the data: item 0 with the operand registers, item -1 at the accumulator.

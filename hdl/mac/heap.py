@@ -7,6 +7,7 @@ about B cells plus one per chain, whatever the numbers that the bits belong to.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Generic, TypeVar
 
 __all__ = ["EAGER", "Chain", "Patience", "best_patience", "fewest_bits", "next_columns", "plan_cost", "plan_level"]
@@ -117,16 +118,20 @@ def plan_cost(columns: list[list[T]], levels: int, patience: Patience) -> tuple[
     return max(map(len, columns)), cells
 
 
-def best_patience(columns: list[list[T]], levels: int) -> Patience:
+@cache
+def best_patience(heights: tuple[int, ...], levels: int) -> Patience:
     """Return the patience with which ``levels`` levels bring a heap to one row for the fewest cells.
+
+    ``heights`` are the numbers of bits of its columns.
 
     Raises
     ------
     ValueError
         No plan does it in so few levels.
     """
+    columns = [[None] * height for height in heights]
     costs = {patience: plan_cost(columns, levels, patience) for patience in _PATIENCE}
     best = min(costs, key=costs.get)
     if costs[best][0] > 1:
-        raise ValueError(f"a heap of {max(map(len, columns))} rows does not come down to one in {levels} levels")
+        raise ValueError(f"a heap of {max(heights)} rows does not come down to one in {levels} levels")
     return best

@@ -41,7 +41,7 @@ class LutDot(wiring.Component):
         m = Module()
         adder = HeapAdder(m, en=self.en, width=self.spec.dot_bits, fabric=self.fabric)
         columns = self._first_level(adder)
-        m.d.comb += self.dot.eq(adder.total(columns, self.spec.tree_levels - 1))
+        m.d.comb += self.dot.eq(adder.total("level", columns, self.spec.tree_levels - 1))
         return m
 
     def _first_level(self, adder):

@@ -137,19 +137,19 @@ class HeapAdder:
             return bit
         return Bit(self.register(bit.value, name), bit.inverted)
 
-    def total(self, columns: list[list[Bit]], levels: int) -> Value:
-        """Return the sum of a heap, ``levels`` levels later.
+    def total(self, name: str, columns: list[list[Bit]], levels: int) -> Value:
+        """Return the sum of a heap, ``levels`` levels later; rows are named after ``name`` and their level.
 
         Raises
         ------
         ValueError
             It takes more levels.
         """
-        patience = best_patience(columns, levels)
+        patience = best_patience(tuple(map(len, columns)), levels)
         for level in range(1, levels + 1):
             chains, left = plan_level(columns, fewest_bits(columns), patience)
-            columns = self.sums(f"level_{level}", chains)
+            columns = self.sums(f"{name}_{level}", chains)
             for column, bits in zip(columns, left, strict=True):
-                column += [self.delay(bit, f"left_{level}") for bit in bits]
+                column += [self.delay(bit, f"{name}_left_{level}") for bit in bits]
         bits = [column[0] if column else Bit(Const(0), False) for column in columns]
         return Cat(~bit.value if bit.inverted else bit.value for bit in bits)

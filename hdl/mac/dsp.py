@@ -1,0 +1,149 @@
+"""Dot products from packed multipliers, decoded by the carry chains that add them up."""
+
+from amaranth.hdl import Cat, Const, Module, signed, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+from vitric.golden.spec.mac import MacArraySpec
+
+from ..fabric.multiplier import OPERAND_BITS, RegisteredProduct
+from .packing import Packing, best_packing, product_bits
+from .rows import Bit, HeapAdder
+
+__all__ = ["DspTile"]
+
+
+class DspTile(wiring.Component):
+    """Dot products of some rows with some columns, as many products in each multiplier as fit exactly.
+
+    For each term of the dot products, a multiplier takes the activations of some rows packed in one operand and the
+    weights of some columns in the other, see :class:`~vitric.hdl.mac.packing.Packing`. What decoding a product takes
+    is left to the heap of bits of its dot product: the bits of its field, its sign bit complemented, and a one where
+    the fields below it borrowed. Most of these ones are the free carry in of a chain. The first field of a multiplier
+    has no such one; the slots rotate from term to term, so that every dot product gets its share of first fields.
+
+    *Latency* ``spec.tree_levels`` enabled cycles, of which the multiplier's registers are 2.
+
+    Parameters
+    ----------
+    spec : MacArraySpec
+        Depth and widths.
+    rows, cols : int
+        Size of the tile.
+    fabric : {"generic", "ecp5", "ice40", "gowin"}
+        See :class:`~vitric.hdl.fabric.carry.CarryChain` and :class:`~vitric.hdl.fabric.multiplier.RegisteredProduct`.
+
+    Members
+    -------
+    a : In, ``rows`` x ``depth`` unsigned ``a_bits``
+    w : In, ``cols`` x ``depth`` signed ``w_bits``
+        Registered operands.
+    en : In, 1
+        Every register advances.
+    dot : Out, ``rows`` x ``cols`` signed ``dot_bits``
+    """
+
+    def __init__(self, spec: MacArraySpec, *, rows: int, cols: int, fabric: str = "generic"):
+        self.spec = spec
+        self.rows = rows
+        self.cols = cols
+        self.fabric = fabric
+        self.packing = best_packing(spec, rows=rows, cols=cols, operand_bits=OPERAND_BITS[fabric])
+        super().__init__({
+            "a": In(data.ArrayLayout(data.ArrayLayout(unsigned(spec.a_bits), spec.depth), rows)),
+            "w": In(data.ArrayLayout(data.ArrayLayout(signed(spec.w_bits), spec.depth), cols)),
+            "en": In(1),
+            "dot": Out(data.ArrayLayout(data.ArrayLayout(signed(spec.dot_bits), cols), rows)),
+        })
+
+    @property
+    def multipliers(self) -> int:
+        """How many multipliers the tile takes."""
+        packing = self.packing
+        return -(-self.rows // packing.rows) * -(-self.cols // packing.cols) * self.spec.depth
+
+    def elaborate(self, platform):
+        """Build the multipliers of each block of the packing, and one heap of bits for each row and column."""
+        spec, packing = self.spec, self.packing
+        m = Module()
+        adder = HeapAdder(m, en=self.en, width=spec.dot_bits, fabric=self.fabric)
+        constant = -(spec.depth << product_bits(spec) - 1)
+        heaps = {
+            (r, c): [[Bit(Const(1), False)] if constant >> k & 1 else [] for k in range(spec.dot_bits)]
+            for r in range(self.rows) for c in range(self.cols)
+        }
+        low_bits = self._low_bits(adder)
+        for d in range(spec.depth):
+            for row in range(0, self.rows, packing.rows):
+                for col in range(0, self.cols, packing.cols):
+                    rows = range(row, min(row + packing.rows, self.rows))
+                    cols = range(col, min(col + packing.cols, self.cols))
+                    self._multiply(m, d, rows, cols, low_bits, heaps)
+        for (r, c), heap in heaps.items():
+            m.d.comb += self.dot[r][c].eq(adder.total(f"dot_{r}_{c}", heap, spec.tree_levels - 2))
+        return m
+
+    def _low_bits(self, adder):
+        """Return the lowest bits of all activations and of all weights, as late as the products: ``[r][d]``, ``[c][d]``.
+
+        Only packings with narrow fields need them; the synthesizer drops the others.
+        """
+        return tuple(
+            [adder.register(adder.register(Cat(term[0] for term in terms), f"low_{name}_{n}_early"), f"low_{name}_{n}")
+             for n, terms in enumerate(operand)]
+            for name, operand in (("a", self.a), ("w", self.w))
+        )
+
+    def _multiply(self, m, d, rows, cols, low_bits, heaps):
+        """Multiply term ``d`` of ``rows`` with that of ``cols`` and put the bits of the products into the heaps."""
+        spec = self.spec
+        block = Packing(len(rows), len(cols), self.packing.step, self.packing.rows_inside)
+        rows = [rows[(slot + d) % block.rows] for slot in range(block.rows)]
+        cols = [cols[(slot + d // block.rows) % block.cols] for slot in range(block.cols)]
+        a_packed = _pack_activations([self.a[r][d] for r in rows], block)
+        w_packed = _pack_weights([self.w[c][d] for c in cols], block)
+        multiplier = RegisteredProduct(len(a_packed), signed(len(w_packed)), mapping=self.fabric)
+        m.submodules[f"multiplier_{d}_{min(rows)}_{min(cols)}"] = multiplier
+        m.d.comb += [multiplier.a.eq(a_packed), multiplier.b.eq(w_packed), multiplier.en.eq(self.en)]
+
+        low_a, low_w = low_bits
+        width = product_bits(spec)
+        borrow = None
+        for field in range(block.products):
+            r_slot, c_slot = block.slots(field)
+            heap = heaps[rows[r_slot], cols[c_slot]]
+            start = field * block.step
+            last = field == block.products - 1
+            for k in range(width - 1):
+                heap[k].append(Bit(multiplier.p[start + k], False))
+            if borrow is not None:
+                heap[0].append(Bit(borrow, False))
+            negative = multiplier.p[start + width - 1]
+            if block.step < width and not last:
+                r_slot, c_slot = block.slots(field + 1)
+                negative ^= low_a[rows[r_slot]][d] & low_w[cols[c_slot]][d]
+            heap[width - 1].append(Bit(negative, True))
+            borrow = negative
+
+
+def _pack_activations(activations, packing):
+    """Return the unsigned number with each activation at its slot's position."""
+    packed = Cat()
+    for slot, activation in enumerate(activations):
+        packed = Cat(packed, Const(0, packing.a_position(slot) - len(packed)), activation)
+    return packed
+
+
+def _pack_weights(weights, packing):
+    """Return the bits of the signed number that is the sum of the weights shifted to their slots' positions.
+
+    Each weight above a negative one is one less, and its sign fills up to the next.
+    """
+    packed, negative = Cat(), Const(0, 1)
+    for slot, weight in enumerate(weights):
+        packed = Cat(packed, negative.replicate(packing.w_position(slot) - len(packed)))
+        borrow, digit = negative, []
+        for bit in weight:
+            digit.append(bit ^ borrow)
+            borrow = borrow & ~bit
+        packed, negative = Cat(packed, *digit), digit[-1]
+    return packed
