@@ -6,7 +6,7 @@ from .check import check_choice, check_int
 
 __all__ = ["MAPPINGS", "MacArraySpec"]
 
-_MAPPINGS = ("generic", "lut", "dsp", "mixed")
+MAPPINGS = ("generic", "lut", "dsp", "mixed")
 
 
 def _signed_bits(magnitude: int) -> int:
@@ -69,7 +69,7 @@ class MacArraySpec:
         check_int("a_bits", self.a_bits, 2, 8)
         check_int("w_bits", self.w_bits, 2, 8)
         check_int("max_terms", self.max_terms, 1, 1 << 24)
-        check_choice("mapping", self.mapping, _MAPPINGS)
+        check_choice("mapping", self.mapping, MAPPINGS)
         if self.mapping == "mixed":
             check_int("dsp_cols", self.dsp_cols, 1, self.cols - 1)
         elif self.dsp_cols is not None:

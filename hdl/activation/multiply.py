@@ -1,12 +1,12 @@
-"""Wide products made of several hardware multipliers."""
+"""One hardware multiplier with its registers."""
 
-from amaranth.hdl import Cat, Const, Module, Shape, Value
+from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Shape, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.check import check_choice, check_int
 from vitric.golden.spec.requantize import OPERAND_BITS
 
-from ..fabric.multiplier import RegisteredProduct
+from ..fabric.excess import excess_product, low_part
 from .pipeline import delay
 
 __all__ = ["MAPPINGS", "RegisteredProduct"]
@@ -19,24 +19,24 @@ _MAC16_BITS = 16
 """Operand width of an SB_MAC16."""
 
 
-class PipelinedMultiplier(wiring.Component):
-    """Exact product of a wide operand and one of at most 18 bits: ``p = a * b``.
+def _product_shape(a: Shape, b: Shape) -> Shape:
+    return Shape(a.width + b.width, signed=a.signed or b.signed)
 
-    ``a`` is cut into parts of 18 bits, least significant first, of which only the last may be signed. Each part has
-    its own :class:`RegisteredProduct`; then one registered addition per further part. The low 18 bits of a partial
-    sum are final and are not added again.
 
-    *Latency* 1 + number of parts enabled cycles (2 for one part), *interval* 1. There is no handshake: every
-    register advances when ``en`` is 1.
+class RegisteredProduct(wiring.Component):
+    """One product with a register on each operand and one on the result: ``p = a * b``, exact.
+
+    This is the only place that knows how a multiplier is built; a further mapping (fabric, another vendor) is added
+    here.
+
+    *Latency* 2 enabled cycles, *interval* 1. There is no handshake: every register advances when ``en`` is 1.
 
     Parameters
     ----------
-    a_shape : shape-like
-        Wide operand, 1 to 72 bits, signed or unsigned.
-    b_shape : shape-like
-        Narrow operand, 1 to 18 bits, signed or unsigned.
-    mapping : {"generic", "ecp5"}
-        See :data:`MAPPINGS`.
+    a_shape, b_shape : shape-like
+        Operands of 1 to 18 bits each, signed or unsigned.
+    mapping : {"generic", "ecp5", "ice40"}
+        See :data:`MAPPINGS`. All but ``generic`` hold an Instance and cannot be simulated by Amaranth.
 
     Members
     -------
@@ -45,47 +45,63 @@ class PipelinedMultiplier(wiring.Component):
     p : width is the sum of the operand widths, signed if either operand is, out
     """
 
+    latency = 2
     interval = 1
 
     def __init__(self, a_shape, b_shape, *, mapping: str = "generic"):
         self.a_shape, self.b_shape = Shape.cast(a_shape), Shape.cast(b_shape)
-        check_int("width of a_shape", self.a_shape.width, 1, 4 * PART_BITS)
-        check_int("width of b_shape", self.b_shape.width, 1, PART_BITS)
+        check_int("width of a_shape", self.a_shape.width, 1, OPERAND_BITS)
+        check_int("width of b_shape", self.b_shape.width, 1, OPERAND_BITS)
         check_choice("mapping", mapping, MAPPINGS)
         self.mapping = mapping
         super().__init__({
             "a": In(self.a_shape), "b": In(self.b_shape), "en": In(1),
-            "p": Out(Shape(self.a_shape.width + self.b_shape.width, self.a_shape.signed or self.b_shape.signed)),
+            "p": Out(_product_shape(self.a_shape, self.b_shape)),
         })
-
-    @property
-    def parts(self) -> int:
-        """Number of hardware multipliers."""
-        return -(-self.a_shape.width // PART_BITS)
-
-    @property
-    def latency(self) -> int:
-        """Enabled cycles from the operands to the product."""
-        return 1 + self.parts
 
     def elaborate(self, platform):
         """Return the module."""
         m = Module()
-        total, done = self._partial(m, 0), Const(0, 0)
-        for k in range(1, self.parts):
-            # `done` are final bits, `total` is what stands above them.
-            partial = delay(m, self._partial(m, k), self.en, k - 1, name=f"partial_{k}")
-            above = (total.shift_right(PART_BITS) + partial)[:len(partial)]
-            above = above.as_signed() if partial.shape().signed else above
-            done = delay(m, Cat(done, total[:PART_BITS]), self.en, 1, name=f"done_{k}")
-            total = delay(m, above, self.en, 1, name=f"total_{k}")
-        m.d.comb += self.p.eq(Cat(done, total))
+        if self.mapping == "generic":
+            a = delay(m, self.a, self.en, 1, name="a")
+            b = delay(m, self.b, self.en, 1, name="b")
+            m.d.comb += self.p.eq(delay(m, a * b, self.en, 1, name="p"))
+        elif self.mapping == "ecp5":
+            m.submodules.multiplier = self._mult18x18d()
+        else:
+            self._sb_mac16(m)
         return m
 
-    def _partial(self, m: Module, k: int) -> Value:
-        part = self.a[k * PART_BITS:(k + 1) * PART_BITS]
-        if k == self.parts - 1 and self.a_shape.signed:
-            part = part.as_signed()
-        m.submodules[f"part_{k}"] = product = RegisteredProduct(part.shape(), self.b_shape, mapping=self.mapping)
-        m.d.comb += [product.a.eq(part), product.b.eq(self.b), product.en.eq(self.en)]
-        return product.p
+    def _mult18x18d(self) -> Instance:
+        padding = Const(0, 1)
+        bits = range(OPERAND_BITS)
+        a = [self.a[k] if k < len(self.a) else self.a[-1] if self.a_shape.signed else padding for k in bits]
+        b = [self.b[k] if k < len(self.b) else self.b[-1] if self.b_shape.signed else padding for k in bits]
+        ports = {f"i_A{k}": bit for k, bit in enumerate(a)} | {f"i_B{k}": bit for k, bit in enumerate(b)}
+        ports |= {f"i_C{k}": padding for k in bits}
+        ports |= {f"o_P{k}": self.p[k] for k in range(len(self.p))}
+        for register in ("INPUTA", "INPUTB", "OUTPUT"):
+            ports |= {f"p_REG_{register}_CLK": "CLK0", f"p_REG_{register}_CE": "CE0", f"p_REG_{register}_RST": "RST0"}
+        return Instance(
+            "MULT18X18D", **ports,
+            i_SIGNEDA=Const(self.a_shape.signed, 1), i_SIGNEDB=Const(self.b_shape.signed, 1),
+            i_SOURCEA=padding, i_SOURCEB=padding, i_CLK0=ClockSignal(), i_CE0=self.en, i_RST0=padding,
+        )
+
+    def _sb_mac16(self, m: Module) -> None:
+        low_a, low_b = low_part(self.a, _MAC16_BITS), low_part(self.b, _MAC16_BITS)
+        low = Signal(Shape(2 * _MAC16_BITS, signed=low_a.shape().signed or low_b.shape().signed))
+        m.submodules.multiplier = Instance(
+            "SB_MAC16", p_A_REG=Const(1, 1), p_B_REG=Const(1, 1), p_PIPELINE_16x16_MULT_REG2=Const(1, 1),
+            p_TOPOUTPUT_SELECT=Const(3, 2), p_BOTOUTPUT_SELECT=Const(3, 2),
+            p_A_SIGNED=Const(low_a.shape().signed, 1), p_B_SIGNED=Const(low_b.shape().signed, 1),
+            i_CLK=ClockSignal(), i_CE=self.en, i_A=_extended(low_a), i_B=_extended(low_b), o_O=low,
+        )
+        excess = excess_product(m, self.a, self.b, self.en, _MAC16_BITS)
+        m.d.comb += self.p.eq(low + (excess << _MAC16_BITS))
+
+
+def _extended(value: Value) -> Value:
+    """Return ``value`` in the width of the SB_MAC16's operand, extended by its sign if it has one."""
+    sign = value[-1] if value.shape().signed else Const(0, 1)
+    return Cat(value, sign.replicate(_MAC16_BITS - len(value)))

@@ -83,7 +83,7 @@ class DspTile(wiring.Component):
         return m
 
     def _low_bits(self, adder):
-        """Return the lowest bits of all activations and of all weights, as late as the products: ``[r][d]``, ``[c][d]``.
+        """Return the lowest bits of the activations, ``[r][d]``, and of the weights, as late as the products.
 
         Only packings with narrow fields need them; the synthesizer drops the others.
         """
@@ -144,6 +144,6 @@ def _pack_weights(weights, packing):
         borrow, digit = negative, []
         for bit in weight:
             digit.append(bit ^ borrow)
-            borrow = borrow & ~bit
+            borrow = digit[-1] & ~bit
         packed, negative = Cat(packed, *digit), digit[-1]
     return packed
