@@ -3,8 +3,11 @@
 from amaranth.hdl import Cat, Module, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from vitric.golden.spec.check import check_choice
 from vitric.golden.spec.mac import MacArraySpec
 
+from ..fabric.carry import FABRICS
+from .choice import choose_mapping
 from .dsp import DspTile
 from .generic import GenericAccumulator, GenericDot
 from .lut import LutAccumulator, LutDot
@@ -32,9 +35,10 @@ class MacArray(wiring.Component):
     ----------
     spec : MacArraySpec
         Shape, widths and mapping.
-    fabric : {None, "generic", "ecp5"}
+    fabric : {None, "generic", "ecp5", "ice40", "gowin"}
         What to build for. None: simulation; whatever the mapping, plain expressions that simulate fast, with the same
-        function and timing. Otherwise the mapping's structure, made of plain adders or of the cells of a part.
+        function and timing. Otherwise the mapping's structure, made of plain adders and products (``"generic"``) or of
+        the multipliers, and for ECP5 the carry cells, of the part.
 
     Members
     -------
@@ -46,8 +50,7 @@ class MacArray(wiring.Component):
     """
 
     def __init__(self, spec: MacArraySpec, fabric: str | None = None):
-        if fabric not in (None, "generic", "ecp5"):
-            raise ValueError(f"fabric must be one of None, 'generic', 'ecp5', not {fabric!r}")
+        check_choice("fabric", fabric, (None, *FABRICS))
         self.spec = spec
         self.fabric = fabric
         i_layout = data.StructLayout({
@@ -74,7 +77,7 @@ class MacArray(wiring.Component):
 
     def elaborate(self, platform):
         """Build the control pipeline, the operand registers and one dot product and accumulator for each r, c."""
-        spec = self.spec
+        spec = self.spec if self.fabric is None else choose_mapping(self.spec, self.fabric)
         m = Module()
         en = Signal()
         starts, ends, valid, shift = self._control(m, en)
@@ -94,10 +97,10 @@ class MacArray(wiring.Component):
             m.d.sync += [a[r].eq(self.i.p.a[r]) for r in range(spec.rows)]
             m.d.sync += [w[c].eq(self.i.p.w[c]) for c in range(spec.cols)]
 
-        dots = self._dots(m, a, w, en)
+        dots = self._dots(m, spec, a, w, en)
         for r in range(spec.rows):
             for c in range(spec.cols):
-                acc = self._accumulator()
+                acc = self._accumulator(spec)
                 m.submodules[f"acc_{r}_{c}"] = acc
                 m.d.comb += [
                     acc.dot.eq(dots[r, c]),
@@ -112,9 +115,9 @@ class MacArray(wiring.Component):
                 m.d.comb += self.o.p.acc[r][c].eq(result)
         return m
 
-    def _dots(self, m, a, w, en):
+    def _dots(self, m, spec, a, w, en):
         """Build the dot products as the mapping says, or what stands for them in simulation; return them by r, c."""
-        spec, fabric = self.spec, self.fabric
+        fabric = self.fabric
         mapping = "generic" if fabric is None else spec.mapping
         dsp_cols = {"dsp": spec.cols, "mixed": spec.dsp_cols}.get(mapping, 0)
         dots = {}
@@ -130,11 +133,11 @@ class MacArray(wiring.Component):
                 dots[r, c] = dot.dot
         return dots
 
-    def _accumulator(self):
+    def _accumulator(self, spec):
         """Return an accumulator of the mapping, or what stands for it in simulation."""
-        if self.fabric is None or self.spec.mapping == "generic":
-            return GenericAccumulator(self.spec)
-        return LutAccumulator(self.spec, fabric=self.fabric)
+        if self.fabric is None or spec.mapping == "generic":
+            return GenericAccumulator(spec)
+        return LutAccumulator(spec, fabric=self.fabric)
 
     def _control(self, m, en):
         """Delay the sidebands beside the data: item 0 with the operand registers, item -1 at the accumulator.

@@ -9,6 +9,7 @@ from vitric.golden.arith import nearest_signed_code, split_signed, split_unsigne
 from vitric.golden.integer.mac import mac_array
 from vitric.golden.spec.mac import MacArraySpec
 from vitric.hdl.mac.array import MacArray
+from vitric.hdl.mac.choice import choose_mapping
 from vitric.hdl.mac.heap import best_patience, fewest_bits, next_columns, plan_level
 from vitric.hdl.mac.packing import product_bits
 
@@ -193,9 +194,31 @@ def test_multipliers(changes, multipliers):
     assert cells_of(Fragment.get(MacArray(array, fabric="ecp5"), None), "MULT18X18D") == multipliers
 
 
+@pytest.mark.parametrize(("changes", "fabric", "mapping", "dsp_cols"), [
+    ({}, "ecp5", "lut", None),
+    ({"multipliers": 64}, "ecp5", "dsp", None),
+    ({"multipliers": 63}, "ecp5", "mixed", 2),
+    ({"multipliers": 31}, "ecp5", "lut", None),
+    ({"multipliers": 64}, "ice40", "mixed", 2),  # two products in a smaller multiplier
+    ({"multipliers": 64, "a_bits": 2, "w_bits": 2}, "ecp5", "lut", None),  # multipliers hardly save anything
+    ({"mapping": "generic"}, "ecp5", "generic", None),
+])
+def test_automatic_choice(changes, fabric, mapping, dsp_cols):
+    chosen = choose_mapping(spec(**{"rows": 4, "cols": 4, "depth": 16, "mapping": "auto"} | changes), fabric)
+    assert (chosen.mapping, chosen.dsp_cols) == (mapping, dsp_cols)
+
+
+def test_automatic_choice_is_built():
+    array = spec(rows=2, cols=3, depth=4, mapping="auto", multipliers=4)
+    fragment = Fragment.get(MacArray(array, fabric="ecp5"), None)
+    assert cells_of(fragment, "MULT18X18D") == 4
+    names = {name for _, name, _ in fragment.subfragments}
+    assert {"dsp", "dot_0_2", "dot_1_2"} <= names and "dot_0_1" not in names
+
+
 def test_unknown_fabric():
-    with pytest.raises(ValueError, match="fabric must be one of None, 'generic', 'ecp5', not 'gowin'"):
-        MacArray(spec(), fabric="gowin")
+    with pytest.raises(ValueError, match="must be one of None, 'generic', 'ecp5', 'ice40', 'gowin', not 'nexus'"):
+        MacArray(spec(), fabric="nexus")
 
 
 def chain_outputs(chain):
