@@ -5,7 +5,7 @@ from dataclasses import replace
 from vitric.golden.spec.mac import MacArraySpec
 
 from ..fabric.multiplier import OPERAND_BITS
-from .heap import best_patience, next_columns, plan_cost, plan_level
+from .heap import best_patience, levels_suffice, next_columns, plan_cost, plan_level
 from .packing import best_packing, product_bits
 
 __all__ = ["choose_mapping", "dsp_cost", "lut_cost"]
@@ -56,7 +56,9 @@ def dsp_cost(spec: MacArraySpec, fabric: str, cols: int) -> tuple[int, int]:
     products = spec.rows * cols * spec.depth
     narrow = products - multipliers if packing.step < product_bits(spec) else 0
     lowered = (cols - groups) * spec.depth * (spec.w_bits + 1)
-    return spec.rows * cols * _cells(heights, spec.tree_levels - 2) + narrow + lowered, multipliers
+    levels = spec.tree_levels - 2
+    levels -= levels_suffice(tuple(heights), levels - 1)
+    return spec.rows * cols * _cells(heights, levels) + narrow + lowered, multipliers
 
 
 def choose_mapping(spec: MacArraySpec, fabric: str) -> MacArraySpec:

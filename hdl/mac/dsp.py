@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.mac import MacArraySpec
 
 from ..fabric.multiplier import OPERAND_BITS, RegisteredProduct
+from .heap import levels_suffice
 from .packing import Packing, best_packing, product_bits
 from .rows import Bit, HeapAdder
 
@@ -21,7 +22,9 @@ class DspTile(wiring.Component):
     the fields below it borrowed. Most of these ones are the free carry in of a chain. The first field of a multiplier
     has no such one; the slots rotate from term to term, so that every dot product gets its share of first fields.
 
-    *Latency* ``spec.tree_levels`` enabled cycles, of which the multiplier's registers are 2.
+    *Latency* ``spec.tree_levels`` enabled cycles. The multiplier's registers are 2 of them. The wires from the columns
+    of multipliers are long: where the heaps leave a level, it is a register between multiplier and heap, which is
+    always but for depths of 1 to 3 and a few next below 2, 4, 8 … (7, 13, 25 to 30).
 
     Parameters
     ----------
@@ -66,20 +69,31 @@ class DspTile(wiring.Component):
         spec, packing = self.spec, self.packing
         m = Module()
         adder = HeapAdder(m, en=self.en, width=spec.dot_bits, fabric=self.fabric)
+        low_bits = self._low_bits(adder)
+        products = [
+            self._multiply(m, d, range(row, min(row + packing.rows, self.rows)),
+                           range(col, min(col + packing.cols, self.cols)), low_bits)
+            for d in range(spec.depth)
+            for row in range(0, self.rows, packing.rows)
+            for col in range(0, self.cols, packing.cols)
+        ]
         constant = -(spec.depth << product_bits(spec) - 1)
         heaps = {
             (r, c): [[Bit(Const(1), False)] if constant >> k & 1 else [] for k in range(spec.dot_bits)]
             for r in range(self.rows) for c in range(self.cols)
         }
-        low_bits = self._low_bits(adder)
-        for d in range(spec.depth):
-            for row in range(0, self.rows, packing.rows):
-                for col in range(0, self.cols, packing.cols):
-                    rows = range(row, min(row + packing.rows, self.rows))
-                    cols = range(col, min(col + packing.cols, self.cols))
-                    self._multiply(m, d, rows, cols, low_bits, heaps)
+        levels = spec.tree_levels - 2
+        heights = {key: [len(column) for column in heap] for key, heap in heaps.items()}
+        for _, places in products:
+            for key, column, _, _ in places:
+                heights[key][column] += 1
+        spare = all(levels_suffice(tuple(height), levels - 1) for height in heights.values())
+        for n, (bits, places) in enumerate(products):
+            source = adder.register(bits, f"product_{n}") if spare else bits
+            for key, column, index, inverted in places:
+                heaps[key][column].append(Bit(source[index], inverted))
         for (r, c), heap in heaps.items():
-            m.d.comb += self.dot[r][c].eq(adder.total(f"dot_{r}_{c}", heap, spec.tree_levels - 2))
+            m.d.comb += self.dot[r][c].eq(adder.total(f"dot_{r}_{c}", heap, levels - spare))
         return m
 
     def _low_bits(self, adder):
@@ -93,8 +107,12 @@ class DspTile(wiring.Component):
             for name, operand in (("a", self.a), ("w", self.w))
         )
 
-    def _multiply(self, m, d, rows, cols, low_bits, heaps):
-        """Multiply term ``d`` of ``rows`` with that of ``cols`` and put the bits of the products into the heaps."""
+    def _multiply(self, m, d, rows, cols, low_bits):
+        """Multiply term ``d`` of ``rows`` with that of ``cols``.
+
+        Returns the bits of the products and where they count: row and column of the dot product, column of its heap,
+        index of the bit, and whether it counts complemented.
+        """
         spec = self.spec
         block = Packing(len(rows), len(cols), self.packing.step, self.packing.rows_inside)
         rows = [rows[(slot + d) % block.rows] for slot in range(block.rows)]
@@ -106,23 +124,21 @@ class DspTile(wiring.Component):
         m.d.comb += [multiplier.a.eq(a_packed), multiplier.b.eq(w_packed), multiplier.en.eq(self.en)]
 
         low_a, low_w = low_bits
-        width = product_bits(spec)
-        borrow = None
+        sign = product_bits(spec) - 1
+        bits, places = [], []
         for field in range(block.products):
             r_slot, c_slot = block.slots(field)
-            heap = heaps[rows[r_slot], cols[c_slot]]
+            key = rows[r_slot], cols[c_slot]
             start = field * block.step
-            last = field == block.products - 1
-            for k in range(width - 1):
-                heap[k].append(Bit(multiplier.p[start + k], False))
-            if borrow is not None:
-                heap[0].append(Bit(borrow, False))
-            negative = multiplier.p[start + width - 1]
-            if block.step < width and not last:
+            if field:
+                places.append((key, 0, len(bits) - 1, False))  # the field below borrowed
+            places += [(key, k, len(bits) + k, k == sign) for k in range(sign + 1)]
+            negative = multiplier.p[start + sign]
+            if block.step == sign and field < block.products - 1:
                 r_slot, c_slot = block.slots(field + 1)
                 negative ^= low_a[rows[r_slot]][d] & low_w[cols[c_slot]][d]
-            heap[width - 1].append(Bit(negative, True))
-            borrow = negative
+            bits += [*multiplier.p[start:start + sign], negative]
+        return Cat(bits), places
 
 
 def _pack_activations(activations, packing):

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Generic, TypeVar
 
-__all__ = ["EAGER", "Chain", "Patience", "best_patience", "fewest_bits", "next_columns", "plan_cost", "plan_level"]
+__all__ = [
+    "EAGER", "Chain", "Patience", "best_patience", "fewest_bits", "levels_suffice", "next_columns", "plan_cost",
+    "plan_level",
+]
 
 T = TypeVar("T")
 
@@ -32,7 +35,7 @@ class Chain(Generic[T]):
     carry_out: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Patience:
     """When to leave bits for a later level instead of spending a short chain on them.
 
@@ -119,19 +122,24 @@ def plan_cost(columns: list[list[T]], levels: int, patience: Patience) -> tuple[
 
 
 @cache
+def _cheapest(heights: tuple[int, ...], levels: int) -> tuple[int, int, Patience]:
+    columns = [[None] * height for height in heights]
+    return min((*plan_cost(columns, levels, patience), patience) for patience in _PATIENCE)
+
+
+def levels_suffice(heights: tuple[int, ...], levels: int) -> bool:
+    """Return whether a heap whose columns have ``heights`` bits comes down to one row in ``levels`` levels."""
+    return _cheapest(heights, levels)[0] <= 1
+
+
 def best_patience(heights: tuple[int, ...], levels: int) -> Patience:
     """Return the patience with which ``levels`` levels bring a heap to one row for the fewest cells.
-
-    ``heights`` are the numbers of bits of its columns.
 
     Raises
     ------
     ValueError
         No plan does it in so few levels.
     """
-    columns = [[None] * height for height in heights]
-    costs = {patience: plan_cost(columns, levels, patience) for patience in _PATIENCE}
-    best = min(costs, key=costs.get)
-    if costs[best][0] > 1:
+    if not levels_suffice(heights, levels):
         raise ValueError(f"a heap of {max(heights)} rows does not come down to one in {levels} levels")
-    return best
+    return _cheapest(heights, levels)[2]
