@@ -7,6 +7,7 @@ from vitric.golden.spec.check import check_choice
 from vitric.golden.spec.mac import MacArraySpec
 
 from ..fabric.carry import FABRICS
+from ..fabric.replicas import Replicas
 from .choice import choose_mapping
 from .dsp import DspTile
 from .generic import GenericAccumulator, GenericDot
@@ -79,59 +80,79 @@ class MacArray(wiring.Component):
         """Build the control pipeline, the operand registers and one dot product and accumulator for each r, c."""
         spec = self.spec if self.fabric is None else choose_mapping(self.spec, self.fabric)
         m = Module()
-        en = Signal()
-        starts, ends, valid, shift = self._control(m, en)
+        rows = range(spec.rows)
+        dsp_cols = self._dsp_cols(spec)
+        # equal bits: for the sums of each row, its accumulators, the multipliers of each term, and the control
+        en = Signal(2 * spec.rows + spec.depth * bool(dsp_cols) + 1)
+        acc_en = en[spec.rows:2 * spec.rows]
+        starts, ends, valid, shift = self._control(m, en[-1])
 
+        # Whether the next cycle has both a result that waits and one that ends, known a cycle before: so the enable,
+        # which drives every register of the array, comes from one register and `o.ready`.
+        m.submodules.blocked = blocked = Replicas(len(en), fabric=self.fabric or "generic")
+        waits = self.o.valid & ~self.o.ready
         m.d.comb += [
-            en.eq(~(self.o.valid & ~self.o.ready & ends[-1])),
-            self.i.ready.eq(en),
+            blocked.d.eq(~en[-1] | ends[-2] & (ends[-1] | waits)),
+            en.eq(~(blocked.q & ~self.o.ready.replicate(len(en)))),
+            self.i.ready.eq(en[-1]),
         ]
-        with m.If(en & ends[-1]):
-            m.d.sync += self.o.valid.eq(1)
-        with m.Elif(self.o.ready):
-            m.d.sync += self.o.valid.eq(0)
+        m.d.sync += self.o.valid.eq(en[-1] & ends[-1] | waits)
 
-        a = [Signal.like(self.i.p.a[r], name=f"a_{r}", reset_less=True) for r in range(spec.rows)]
+        a = [Signal.like(self.i.p.a[r], name=f"a_{r}", reset_less=True) for r in rows]
         w = [Signal.like(self.i.p.w[c], name=f"w_{c}", reset_less=True) for c in range(spec.cols)]
-        with m.If(en):
-            m.d.sync += [a[r].eq(self.i.p.a[r]) for r in range(spec.rows)]
+        for r in rows:
+            with m.If(en[r]):
+                m.d.sync += a[r].eq(self.i.p.a[r])
+        with m.If(en[0]):
             m.d.sync += [w[c].eq(self.i.p.w[c]) for c in range(spec.cols)]
 
-        dots = self._dots(m, spec, a, w, en)
-        for r in range(spec.rows):
+        dots = self._dots(m, spec, dsp_cols, a, w, en)
+        for r in rows:
             for c in range(spec.cols):
                 acc = self._accumulator(spec)
                 m.submodules[f"acc_{r}_{c}"] = acc
                 m.d.comb += [
                     acc.dot.eq(dots[r, c]),
                     acc.shift.eq(shift[-1]),
-                    acc.en.eq(en & valid[-1]),
+                    acc.en.eq(acc_en[r] & valid[-1]),
                     # The beat behind the one that is being added starts afresh: clear when it takes its place.
-                    acc.clear.eq(en & starts[-2]),
+                    acc.clear.eq(acc_en[r] & starts[-2]),
                 ]
                 result = Signal(signed(spec.acc_bits), name=f"result_{r}_{c}", reset_less=True)
-                with m.If(en & ends[-1]):
+                with m.If(acc_en[r] & ends[-1]):
                     m.d.sync += result.eq(acc.sum)
                 m.d.comb += self.o.p.acc[r][c].eq(result)
         return m
 
-    def _dots(self, m, spec, a, w, en):
+    def _dsp_cols(self, spec):
+        """Return how many columns are built from multipliers."""
+        mapping = "generic" if self.fabric is None else spec.mapping
+        return {"dsp": spec.cols, "mixed": spec.dsp_cols}.get(mapping, 0)
+
+    def _dots(self, m, spec, dsp_cols, a, w, en):
         """Build the dot products as the mapping says, or what stands for them in simulation; return them by r, c."""
-        fabric = self.fabric
-        mapping = "generic" if fabric is None else spec.mapping
-        dsp_cols = {"dsp": spec.cols, "mixed": spec.dsp_cols}.get(mapping, 0)
         dots = {}
         if dsp_cols:
-            m.submodules.dsp = tile = DspTile(spec, rows=spec.rows, cols=dsp_cols, fabric=fabric)
-            m.d.comb += [tile.en.eq(en), tile.a.eq(Cat(a)), tile.w.eq(Cat(w[:dsp_cols]))]
+            m.submodules.dsp = tile = DspTile(spec, rows=spec.rows, cols=dsp_cols, fabric=self.fabric)
+            m.d.comb += [
+                tile.en.eq(Cat(en[:spec.rows], en[2 * spec.rows:-1])),
+                tile.a.eq(Cat(a)),
+                tile.w.eq(Cat(w[:dsp_cols])),
+            ]
             dots |= {(r, c): tile.dot[r][c] for r in range(spec.rows) for c in range(dsp_cols)}
         for r in range(spec.rows):
             for c in range(dsp_cols, spec.cols):
-                dot = GenericDot(spec) if mapping == "generic" else LutDot(spec, fabric=fabric)
+                dot = self._dot(spec)
                 m.submodules[f"dot_{r}_{c}"] = dot
-                m.d.comb += [dot.a.eq(a[r]), dot.w.eq(w[c]), dot.en.eq(en)]
+                m.d.comb += [dot.a.eq(a[r]), dot.w.eq(w[c]), dot.en.eq(en[r])]
                 dots[r, c] = dot.dot
         return dots
+
+    def _dot(self, spec):
+        """Return a dot product of the mapping, or what stands for it in simulation."""
+        if self.fabric is None or spec.mapping == "generic":
+            return GenericDot(spec)
+        return LutDot(spec, fabric=self.fabric)
 
     def _accumulator(self, spec):
         """Return an accumulator of the mapping, or what stands for it in simulation."""

@@ -40,8 +40,8 @@ class DspTile(wiring.Component):
     a : In, ``rows`` x ``depth`` unsigned ``a_bits``
     w : In, ``cols`` x ``depth`` signed ``w_bits``
         Registered operands.
-    en : In, 1
-        Every register advances.
+    en : In, 1 for each row and then 1 for each term
+        Every register advances; all bits must be equal. Each drives the sums of a row or the multipliers of a term.
     dot : Out, ``rows`` x ``cols`` signed ``dot_bits``
     """
 
@@ -54,7 +54,7 @@ class DspTile(wiring.Component):
         super().__init__({
             "a": In(data.ArrayLayout(data.ArrayLayout(unsigned(spec.a_bits), spec.depth), rows)),
             "w": In(data.ArrayLayout(data.ArrayLayout(signed(spec.w_bits), spec.depth), cols)),
-            "en": In(1),
+            "en": In(rows + spec.depth),
             "dot": Out(data.ArrayLayout(data.ArrayLayout(signed(spec.dot_bits), cols), rows)),
         })
 
@@ -68,8 +68,9 @@ class DspTile(wiring.Component):
         """Build the multipliers of each block of the packing, and one heap of bits for each row and column."""
         spec, packing = self.spec, self.packing
         m = Module()
-        adder = HeapAdder(m, en=self.en, width=spec.dot_bits, fabric=self.fabric)
-        low_bits = self._low_bits(adder)
+        adders = [HeapAdder(m, en=en, width=spec.dot_bits, fabric=self.fabric) for en in self.en]
+        adders, terms = adders[:self.rows], adders[self.rows:]
+        low_bits = self._low_bits(adders)
         products = [
             self._multiply(m, d, range(row, min(row + packing.rows, self.rows)),
                            range(col, min(col + packing.cols, self.cols)), low_bits)
@@ -89,22 +90,24 @@ class DspTile(wiring.Component):
                 heights[key][column] += 1
         spare = all(levels_suffice(tuple(height), levels - 1) for height in heights.values())
         for n, (bits, places) in enumerate(products):
-            source = adder.register(bits, f"product_{n}") if spare else bits
+            source = terms[n * spec.depth // len(products)].register(bits, f"product_{n}") if spare else bits
             for key, column, index, inverted in places:
                 heaps[key][column].append(Bit(source[index], inverted))
         for (r, c), heap in heaps.items():
-            m.d.comb += self.dot[r][c].eq(adder.total(f"dot_{r}_{c}", heap, levels - spare))
+            m.d.comb += self.dot[r][c].eq(adders[r].total(f"dot_{r}_{c}", heap, levels - spare))
         return m
 
-    def _low_bits(self, adder):
+    def _low_bits(self, adders):
         """Return the lowest bits of the activations, ``[r][d]``, and of the weights, as late as the products.
 
         Only packings with narrow fields need them; the synthesizer drops the others.
         """
-        return tuple(
-            [adder.register(adder.register(Cat(term[0] for term in terms), f"low_{name}_{n}_early"), f"low_{name}_{n}")
-             for n, terms in enumerate(operand)]
-            for name, operand in (("a", self.a), ("w", self.w))
+        def late(adder, terms, name):
+            return adder.register(adder.register(Cat(term[0] for term in terms), f"low_{name}_early"), f"low_{name}")
+
+        return (
+            [late(adder, terms, f"a_{r}") for r, (adder, terms) in enumerate(zip(adders, self.a, strict=True))],
+            [late(adders[0], terms, f"w_{c}") for c, terms in enumerate(self.w)],
         )
 
     def _multiply(self, m, d, rows, cols, low_bits):
@@ -121,7 +124,7 @@ class DspTile(wiring.Component):
         w_packed = _pack_weights([self.w[c][d] for c in cols], block)
         multiplier = RegisteredProduct(len(a_packed), signed(len(w_packed)), mapping=self.fabric)
         m.submodules[f"multiplier_{d}_{min(rows)}_{min(cols)}"] = multiplier
-        m.d.comb += [multiplier.a.eq(a_packed), multiplier.b.eq(w_packed), multiplier.en.eq(self.en)]
+        m.d.comb += [multiplier.a.eq(a_packed), multiplier.b.eq(w_packed), multiplier.en.eq(self.en[self.rows + d])]
 
         low_a, low_w = low_bits
         sign = product_bits(spec) - 1
