@@ -4,9 +4,8 @@ from dataclasses import replace
 
 from vitric.golden.spec.mac import MacArraySpec
 
-from ..fabric.multiplier import OPERAND_BITS
 from .heap import best_patience, levels_suffice, next_columns, plan_cost, plan_level
-from .packing import best_packing, product_bits
+from .packing import OPERAND_BITS, best_packing, product_bits
 
 __all__ = ["choose_mapping", "dsp_cost", "lut_cost"]
 
@@ -72,7 +71,7 @@ def choose_mapping(spec: MacArraySpec, fabric: str) -> MacArraySpec:
         return spec
     lut = spec.rows * lut_cost(spec, fabric)
     options = [(spec.cols * lut, 0)]
-    for cols in range(1, spec.cols + 1):
+    for cols in range(1, spec.cols + 1) if fabric in OPERAND_BITS else ():
         dsp, multipliers = dsp_cost(spec, fabric, cols)
         if multipliers <= spec.multipliers:
             options.append((dsp + _WORTH * multipliers + (spec.cols - cols) * lut, cols))

@@ -3,11 +3,12 @@
 from amaranth.hdl import Cat, Const, Module, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
+from vitric.golden.spec.check import check_choice
 from vitric.golden.spec.mac import MacArraySpec
 
-from ..fabric.multiplier import OPERAND_BITS, RegisteredProduct
+from ..activation.multiply import RegisteredProduct
 from .heap import levels_suffice
-from .packing import Packing, best_packing, product_bits
+from .packing import OPERAND_BITS, Packing, best_packing, product_bits
 from .rows import Bit, HeapAdder
 
 __all__ = ["DspTile"]
@@ -32,8 +33,9 @@ class DspTile(wiring.Component):
         Depth and widths.
     rows, cols : int
         Size of the tile.
-    fabric : {"generic", "ecp5", "ice40", "gowin"}
-        See :class:`~vitric.hdl.fabric.carry.CarryChain` and :class:`~vitric.hdl.fabric.multiplier.RegisteredProduct`.
+    fabric : one of ``OPERAND_BITS``
+        See :class:`~vitric.hdl.fabric.carry.CarryChain` and
+        :class:`~vitric.hdl.activation.multiply.RegisteredProduct`.
 
     Members
     -------
@@ -43,9 +45,15 @@ class DspTile(wiring.Component):
     en : In, 1 for each row and then 1 for each term
         Every register advances; all bits must be equal. Each drives the sums of a row or the multipliers of a term.
     dot : Out, ``rows`` x ``cols`` signed ``dot_bits``
+
+    Raises
+    ------
+    ValueError
+        The multipliers of the fabric cannot be used.
     """
 
     def __init__(self, spec: MacArraySpec, *, rows: int, cols: int, fabric: str = "generic"):
+        check_choice("fabric of the dsp mapping", fabric, tuple(OPERAND_BITS))
         self.spec = spec
         self.rows = rows
         self.cols = cols

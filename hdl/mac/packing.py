@@ -4,7 +4,12 @@ from dataclasses import dataclass
 
 from vitric.golden.spec.mac import MacArraySpec
 
-__all__ = ["Packing", "best_packing", "product_bits"]
+from ..activation.multiply import MAPPINGS
+
+__all__ = ["OPERAND_BITS", "Packing", "best_packing", "product_bits"]
+
+OPERAND_BITS = {fabric: 16 if fabric == "ice40" else 18 for fabric in MAPPINGS}
+"""Width of an operand of one multiplier, for each fabric whose multipliers can be used."""
 
 
 def product_bits(spec: MacArraySpec) -> int:

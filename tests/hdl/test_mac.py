@@ -10,7 +10,7 @@ from vitric.golden.integer.mac import mac_array
 from vitric.golden.spec.mac import MacArraySpec
 from vitric.hdl.mac.array import MacArray
 from vitric.hdl.mac.choice import choose_mapping
-from vitric.hdl.mac.heap import best_patience, fewest_bits, next_columns, plan_level
+from vitric.hdl.mac.heap import best_patience, fewest_bits, levels_suffice, next_columns, plan_level
 from vitric.hdl.mac.packing import product_bits
 
 from tests.hdl.stream_kit import STALLS, interval, latency, run, send, transform
@@ -199,7 +199,7 @@ def test_multipliers(changes, multipliers):
     ({"multipliers": 64}, "ecp5", "dsp", None),
     ({"multipliers": 63}, "ecp5", "mixed", 2),
     ({"multipliers": 31}, "ecp5", "lut", None),
-    ({"multipliers": 64}, "ice40", "mixed", 2),  # two products in a smaller multiplier
+    ({"multipliers": 64}, "gowin", "lut", None),  # no way to use its multipliers
     ({"multipliers": 64, "a_bits": 2, "w_bits": 2}, "ecp5", "lut", None),  # multipliers hardly save anything
     ({"mapping": "generic"}, "ecp5", "generic", None),
 ])
@@ -214,6 +214,11 @@ def test_automatic_choice_is_built():
     assert cells_of(fragment, "MULT18X18D") == 4
     names = {name for _, name, _ in fragment.subfragments}
     assert {"dsp", "dot_0_2", "dot_1_2"} <= names and "dot_0_1" not in names
+
+
+def test_fabric_without_multipliers():
+    with pytest.raises(ValueError, match="fabric of the dsp mapping must be one of 'generic', 'ecp5'.*, not 'gowin'"):
+        Fragment.get(MacArray(spec(mapping="dsp"), fabric="gowin"), None)
 
 
 def test_unknown_fabric():
@@ -273,7 +278,7 @@ def test_latency_suffices_for_every_heap(depth):
     for a_bits, w_bits in itertools.product(range(2, 9), range(2, 9)):
         array = spec(depth=depth, a_bits=a_bits, w_bits=w_bits)
         for columns, levels in (lut_heap(array), array.tree_levels - 1), (dsp_heap(array), array.tree_levels - 2):
-            best_patience(tuple(map(len, columns)), levels)
+            assert levels_suffice(tuple(map(len, columns)), levels), (a_bits, w_bits)
 
 
 def test_heap_that_needs_more_levels():
