@@ -82,9 +82,10 @@ class MacArray(wiring.Component):
         m = Module()
         rows = range(spec.rows)
         dsp_cols = self._dsp_cols(spec)
-        # equal bits: for the sums of each row, its accumulators, the multipliers of each term, and the control
-        en = Signal(2 * spec.rows + spec.depth * bool(dsp_cols) + 1)
-        acc_en = en[spec.rows:2 * spec.rows]
+        tile = DspTile(spec, rows=spec.rows, cols=dsp_cols, fabric=self.fabric) if dsp_cols else None
+        # equal bits: for the accumulators of each row, the sums of each row, some multipliers each, and the control
+        en = Signal(spec.rows + (len(tile.en) if tile else spec.rows) + 1)
+        acc_en, dot_en = en[:spec.rows], en[spec.rows:-1]
         starts, ends, valid, shift = self._control(m, en[-1])
 
         # Whether the next cycle has both a result that waits and one that ends, known a cycle before: so the enable,
@@ -101,12 +102,12 @@ class MacArray(wiring.Component):
         a = [Signal.like(self.i.p.a[r], name=f"a_{r}", reset_less=True) for r in rows]
         w = [Signal.like(self.i.p.w[c], name=f"w_{c}", reset_less=True) for c in range(spec.cols)]
         for r in rows:
-            with m.If(en[r]):
+            with m.If(dot_en[r]):
                 m.d.sync += a[r].eq(self.i.p.a[r])
-        with m.If(en[0]):
+        with m.If(dot_en[0]):
             m.d.sync += [w[c].eq(self.i.p.w[c]) for c in range(spec.cols)]
 
-        dots = self._dots(m, spec, dsp_cols, a, w, en)
+        dots = self._dots(m, spec, tile, a, w, dot_en)
         for r in rows:
             for c in range(spec.cols):
                 acc = self._accumulator(spec)
@@ -129,19 +130,15 @@ class MacArray(wiring.Component):
         mapping = "generic" if self.fabric is None else spec.mapping
         return {"dsp": spec.cols, "mixed": spec.dsp_cols}.get(mapping, 0)
 
-    def _dots(self, m, spec, dsp_cols, a, w, en):
+    def _dots(self, m, spec, tile, a, w, en):
         """Build the dot products as the mapping says, or what stands for them in simulation; return them by r, c."""
         dots = {}
-        if dsp_cols:
-            m.submodules.dsp = tile = DspTile(spec, rows=spec.rows, cols=dsp_cols, fabric=self.fabric)
-            m.d.comb += [
-                tile.en.eq(Cat(en[:spec.rows], en[2 * spec.rows:-1])),
-                tile.a.eq(Cat(a)),
-                tile.w.eq(Cat(w[:dsp_cols])),
-            ]
-            dots |= {(r, c): tile.dot[r][c] for r in range(spec.rows) for c in range(dsp_cols)}
+        if tile:
+            m.submodules.dsp = tile
+            m.d.comb += [tile.en.eq(en), tile.a.eq(Cat(a)), tile.w.eq(Cat(w[:tile.cols]))]
+            dots = {(r, c): tile.dot[r][c] for r in range(tile.rows) for c in range(tile.cols)}
         for r in range(spec.rows):
-            for c in range(dsp_cols, spec.cols):
+            for c in range(tile.cols if tile else 0, spec.cols):
                 dot = self._dot(spec)
                 m.submodules[f"dot_{r}_{c}"] = dot
                 m.d.comb += [dot.a.eq(a[r]), dot.w.eq(w[c]), dot.en.eq(en[r])]

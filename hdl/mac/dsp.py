@@ -13,6 +13,9 @@ from .rows import Bit, HeapAdder
 
 __all__ = ["DspTile"]
 
+_MULTIPLIERS = 8
+"""How many multipliers one copy of the enable drives."""
+
 
 class DspTile(wiring.Component):
     """Dot products of some rows with some columns, as many products in each multiplier as fit exactly.
@@ -25,7 +28,7 @@ class DspTile(wiring.Component):
 
     *Latency* ``spec.tree_levels`` enabled cycles. The multiplier's registers are 2 of them. The wires from the columns
     of multipliers are long: where the heaps leave a level, it is a register between multiplier and heap, which is
-    always but for depths of 1 to 3 and a few next below 2, 4, 8 … (7, 13, 25 to 30).
+    always but for depths 1 to 4 and, by packing, some of 7, 8, 13 to 15 and 25 to 30.
 
     Parameters
     ----------
@@ -42,8 +45,8 @@ class DspTile(wiring.Component):
     a : In, ``rows`` x ``depth`` unsigned ``a_bits``
     w : In, ``cols`` x ``depth`` signed ``w_bits``
         Registered operands.
-    en : In, 1 for each row and then 1 for each term
-        Every register advances; all bits must be equal. Each drives the sums of a row or the multipliers of a term.
+    en : In, 1 for each row and then 1 for each 8 multipliers
+        Every register advances; all bits must be equal. Each drives the sums of a row or some multipliers.
     dot : Out, ``rows`` x ``cols`` signed ``dot_bits``
 
     Raises
@@ -62,7 +65,7 @@ class DspTile(wiring.Component):
         super().__init__({
             "a": In(data.ArrayLayout(data.ArrayLayout(unsigned(spec.a_bits), spec.depth), rows)),
             "w": In(data.ArrayLayout(data.ArrayLayout(signed(spec.w_bits), spec.depth), cols)),
-            "en": In(rows + spec.depth),
+            "en": In(rows + -(-self.multipliers // _MULTIPLIERS)),
             "dot": Out(data.ArrayLayout(data.ArrayLayout(signed(spec.dot_bits), cols), rows)),
         })
 
@@ -77,14 +80,17 @@ class DspTile(wiring.Component):
         spec, packing = self.spec, self.packing
         m = Module()
         adders = [HeapAdder(m, en=en, width=spec.dot_bits, fabric=self.fabric) for en in self.en]
-        adders, terms = adders[:self.rows], adders[self.rows:]
+        adders, behind = adders[:self.rows], adders[self.rows:]
         low_bits = self._low_bits(adders)
-        products = [
-            self._multiply(m, d, range(row, min(row + packing.rows, self.rows)),
-                           range(col, min(col + packing.cols, self.cols)), low_bits)
+        blocks = [
+            (d, range(row, min(row + packing.rows, self.rows)), range(col, min(col + packing.cols, self.cols)))
             for d in range(spec.depth)
             for row in range(0, self.rows, packing.rows)
             for col in range(0, self.cols, packing.cols)
+        ]
+        products = [
+            self._multiply(m, self.en[self.rows + n // _MULTIPLIERS], *block, low_bits)
+            for n, block in enumerate(blocks)
         ]
         constant = -(spec.depth << product_bits(spec) - 1)
         heaps = {
@@ -98,7 +104,7 @@ class DspTile(wiring.Component):
                 heights[key][column] += 1
         spare = all(levels_suffice(tuple(height), levels - 1) for height in heights.values())
         for n, (bits, places) in enumerate(products):
-            source = terms[n * spec.depth // len(products)].register(bits, f"product_{n}") if spare else bits
+            source = behind[n // _MULTIPLIERS].register(bits, f"product_{n}") if spare else bits
             for key, column, index, inverted in places:
                 heaps[key][column].append(Bit(source[index], inverted))
         for (r, c), heap in heaps.items():
@@ -118,7 +124,7 @@ class DspTile(wiring.Component):
             [late(adders[0], terms, f"w_{c}") for c, terms in enumerate(self.w)],
         )
 
-    def _multiply(self, m, d, rows, cols, low_bits):
+    def _multiply(self, m, en, d, rows, cols, low_bits):
         """Multiply term ``d`` of ``rows`` with that of ``cols``.
 
         Returns the bits of the products and where they count: row and column of the dot product, column of its heap,
@@ -132,7 +138,7 @@ class DspTile(wiring.Component):
         w_packed = _pack_weights([self.w[c][d] for c in cols], block)
         multiplier = RegisteredProduct(len(a_packed), signed(len(w_packed)), mapping=self.fabric)
         m.submodules[f"multiplier_{d}_{min(rows)}_{min(cols)}"] = multiplier
-        m.d.comb += [multiplier.a.eq(a_packed), multiplier.b.eq(w_packed), multiplier.en.eq(self.en[self.rows + d])]
+        m.d.comb += [multiplier.a.eq(a_packed), multiplier.b.eq(w_packed), multiplier.en.eq(en)]
 
         low_a, low_w = low_bits
         sign = product_bits(spec) - 1

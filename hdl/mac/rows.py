@@ -9,7 +9,7 @@ from .heap import Chain, best_patience, fewest_bits, plan_level
 
 __all__ = ["Bit", "HeapAdder", "Product"]
 
-_MAX_POSITIONS = 48
+_MAX_POSITIONS = 72
 """Longest row of carry cells; sums share a row, and each row spends a position on its beginning."""
 
 
