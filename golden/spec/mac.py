@@ -6,7 +6,8 @@ from .check import check_choice, check_int
 
 __all__ = ["MAPPINGS", "MacArraySpec"]
 
-_MAPPINGS = ("auto", "generic", "lut", "dsp", "mixed")
+MAPPINGS = ("auto", "generic", "lut", "dsp", "mixed")
+"""Legal values of ``mapping``."""
 
 
 def _signed_bits(magnitude: int) -> int:
@@ -75,7 +76,7 @@ class MacArraySpec:
         check_int("a_bits", self.a_bits, 2, 8)
         check_int("w_bits", self.w_bits, 2, 8)
         check_int("max_terms", self.max_terms, 1, 1 << 24)
-        check_choice("mapping", self.mapping, _MAPPINGS)
+        check_choice("mapping", self.mapping, MAPPINGS)
         check_int("multipliers", self.multipliers, 0, 4096)
         if self.multipliers and self.mapping != "auto":
             raise ValueError(f"multipliers must be 0 unless mapping is 'auto', not {self.multipliers!r}")

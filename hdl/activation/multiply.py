@@ -1,11 +1,12 @@
-"""Pipelined multipliers: one hardware multiplier with its registers, and wide products made of several."""
+"""One hardware multiplier with its registers."""
 
-from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Shape, Value
+from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Shape, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.check import check_choice, check_int
 from vitric.golden.spec.requantize import OPERAND_BITS
 
+from ..fabric.excess import excess_product, low_part
 from .pipeline import delay
 
 __all__ = ["MAPPINGS", "RegisteredProduct"]
@@ -20,73 +21,6 @@ _MAC16_BITS = 16
 
 def _product_shape(a: Shape, b: Shape) -> Shape:
     return Shape(a.width + b.width, signed=a.signed or b.signed)
-
-
-class RegisteredProduct(wiring.Component):
-    """One product with a register on each operand and one on the result: ``p = a * b``, exact.
-
-    This is the only place that knows how a multiplier is built; a further mapping (fabric, another vendor) is added
-    here.
-
-    *Latency* 2 enabled cycles, *interval* 1. There is no handshake: every register advances when ``en`` is 1.
-
-    Parameters
-    ----------
-    a_shape, b_shape : shape-like
-        Operands of 1 to 18 bits each, signed or unsigned.
-    mapping : {"generic", "ecp5"}
-        See :data:`MAPPINGS`. ``ecp5`` is an Instance and cannot be simulated by Amaranth.
-
-    Members
-    -------
-    a, b : ``a_shape``, ``b_shape``, in
-    en : 1, in
-    p : width is the sum of the operand widths, signed if either operand is, out
-    """
-
-    latency = 2
-    interval = 1
-
-    def __init__(self, a_shape, b_shape, *, mapping: str = "generic"):
-        self.a_shape, self.b_shape = Shape.cast(a_shape), Shape.cast(b_shape)
-        check_int("width of a_shape", self.a_shape.width, 1, PART_BITS)
-        check_int("width of b_shape", self.b_shape.width, 1, PART_BITS)
-        check_choice("mapping", mapping, MAPPINGS)
-        self.mapping = mapping
-        super().__init__({
-            "a": In(self.a_shape), "b": In(self.b_shape), "en": In(1),
-            "p": Out(_product_shape(self.a_shape, self.b_shape)),
-        })
-
-    def elaborate(self, platform):
-        """Return the module."""
-        m = Module()
-        if self.mapping == "generic":
-            a = delay(m, self.a, self.en, 1, name="a")
-            b = delay(m, self.b, self.en, 1, name="b")
-            m.d.comb += self.p.eq(delay(m, a * b, self.en, 1, name="p"))
-        else:
-            m.submodules.multiplier = self._mult18x18d()
-        return m
-
-    def _mult18x18d(self) -> Instance:
-        padding = Const(0, 1)
-        a = [self.a[k] if k < len(self.a) else self.a[-1] if self.a_shape.signed else padding for k in range(PART_BITS)]
-        b = [self.b[k] if k < len(self.b) else self.b[-1] if self.b_shape.signed else padding for k in range(PART_BITS)]
-        ports = {f"i_A{k}": bit for k, bit in enumerate(a)} | {f"i_B{k}": bit for k, bit in enumerate(b)}
-        ports |= {f"i_C{k}": padding for k in range(PART_BITS)}
-        ports |= {f"o_P{k}": self.p[k] for k in range(len(self.p))}
-        for register in ("INPUTA", "INPUTB", "OUTPUT"):
-            ports |= {f"p_REG_{register}_CLK": "CLK0", f"p_REG_{register}_CE": "CE0", f"p_REG_{register}_RST": "RST0"}
-        return Instance(
-            "MULT18X18D", **ports,
-            i_SIGNEDA=Const(self.a_shape.signed, 1), i_SIGNEDB=Const(self.b_shape.signed, 1),
-            i_SOURCEA=padding, i_SOURCEB=padding, i_CLK0=ClockSignal(), i_CE0=self.en, i_RST0=padding,
-        )
-
-
-class PipelinedMultiplier(wiring.Component):
-    """Exact product of a wide operand and one of at most 18 bits: ``p = a * b``.
 
 
 class RegisteredProduct(wiring.Component):
