@@ -46,7 +46,9 @@ class AcceleratorSpec:
         Weight and channel buffers (rings that the stream fills ahead of the array): powers of two; the largest
         weight set must fit, and should fit twice.
     mapping : str
-        Of the MAC array: ``"generic"`` or ``"lut"``. Not part of :attr:`hash`.
+        Of the MAC array, see :class:`MacArraySpec`. Not part of :attr:`hash`, nor is ``multipliers``.
+    multipliers : int
+        With ``mapping="auto"``: how many hardware multipliers of the part the array may take.
     """
 
     name: str
@@ -64,7 +66,8 @@ class AcceleratorSpec:
     residual_words: int
     weight_words: int
     channel_words: int
-    mapping: str = "lut"
+    mapping: str = "auto"
+    multipliers: int = 0
 
     residual_bits = 16
     code_bits = 8
@@ -129,7 +132,8 @@ class AcceleratorSpec:
         """The array."""
         shifts = tuple(sorted({0, self.a_bits, self.w_bits, abs(self.a_bits - self.w_bits)}))
         return MacArraySpec(rows=self.rows, cols=self.cols, depth=self.depth, a_bits=self.a_bits,
-                            w_bits=self.w_bits, acc_bits=self.acc_bits, shifts=shifts, mapping=self.mapping)
+                            w_bits=self.w_bits, acc_bits=self.acc_bits, shifts=shifts, mapping=self.mapping,
+                            multipliers=self.multipliers)
 
     @property
     def requantize(self) -> RequantizeSpec:
@@ -161,7 +165,7 @@ class AcceleratorSpec:
     def hash(self) -> int:
         """32-bit number in the header of every model stream compiled for this spec."""
         fields = [value for key, value in zip(self.__dataclass_fields__, astuple(self), strict=True)
-                  if key not in ("name", "mapping")]
+                  if key not in ("name", "mapping", "multipliers")]
         return zlib.crc32(repr((VERSION, fields)).encode())
 
 

@@ -6,7 +6,7 @@ from .check import check_choice, check_int
 
 __all__ = ["MAPPINGS", "MacArraySpec"]
 
-MAPPINGS = ("generic", "lut")
+MAPPINGS = ("auto", "generic", "lut", "dsp", "mixed")
 """Legal values of ``mapping``."""
 
 
@@ -40,8 +40,16 @@ class MacArraySpec:
     shifts : tuple of int
         The left shifts a beat can apply to the accumulator before it adds (Horner's rule over code planes):
         ascending, first one 0, each below ``acc_bits``. Normally ``(0, a_bits)``.
-    mapping : {"generic", "lut"}
-        How the hardware is built; function, latency and interval do not depend on it.
+    mapping : {"auto", "generic", "lut", "dsp", "mixed"}
+        How the hardware is built; function, latency and interval do not depend on it. ``"generic"``: products and
+        sums are left to the synthesizer; ``"lut"``: carry chains; ``"dsp"``: several products in each hardware
+        multiplier; ``"mixed"``: some columns as with ``"dsp"``, the others as with ``"lut"``; ``"auto"``: of the last
+        three, the one that takes the least logic.
+    multipliers : int
+        With ``mapping="auto"``, and only then: how many hardware multipliers the array may take, 0 to 4096.
+    dsp_cols : int, optional
+        With ``mapping="mixed"``, and only then: how many columns (the first ones) are built as with ``"dsp"``, 1 to
+        ``cols - 1``.
 
     Raises
     ------
@@ -57,7 +65,9 @@ class MacArraySpec:
     max_terms: int = 4096
     acc_bits: int | None = None
     shifts: tuple[int, ...] = (0, 4)
-    mapping: str = "generic"
+    mapping: str = "auto"
+    multipliers: int = 0
+    dsp_cols: int | None = None
 
     def __post_init__(self):
         check_int("rows", self.rows, 1, 64)
@@ -67,6 +77,13 @@ class MacArraySpec:
         check_int("w_bits", self.w_bits, 2, 8)
         check_int("max_terms", self.max_terms, 1, 1 << 24)
         check_choice("mapping", self.mapping, MAPPINGS)
+        check_int("multipliers", self.multipliers, 0, 4096)
+        if self.multipliers and self.mapping != "auto":
+            raise ValueError(f"multipliers must be 0 unless mapping is 'auto', not {self.multipliers!r}")
+        if self.mapping == "mixed":
+            check_int("dsp_cols", self.dsp_cols, 1, self.cols - 1)
+        elif self.dsp_cols is not None:
+            raise ValueError(f"dsp_cols must be None unless mapping is 'mixed', not {self.dsp_cols!r}")
         if self.acc_bits is None:
             terms = max(self.max_terms, self.depth)
             object.__setattr__(self, "acc_bits", _signed_bits(terms * self.a_max * self.w_max))
@@ -97,9 +114,10 @@ class MacArraySpec:
     def tree_levels(self) -> int:
         """Register levels between the operand registers and the accumulator.
 
-        One for each halving of the ``depth * w_bits`` rows of partial products, and one more.
+        One for each halving of the ``depth * w_bits`` rows of partial products, and one more. Narrow weights count as
+        4 bits, because a multiplier takes two levels however narrow they are.
         """
-        return (self.depth * self.w_bits - 1).bit_length() + 1
+        return (self.depth * max(self.w_bits, 4) - 1).bit_length() + 1
 
     @property
     def latency(self) -> int:

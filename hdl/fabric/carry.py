@@ -10,8 +10,12 @@ import enum
 from amaranth.hdl import Cat, Const, Instance, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from vitric.golden.spec.check import check_choice
 
-__all__ = ["CarryChain", "Cell", "ecp5_init"]
+__all__ = ["FABRICS", "CarryChain", "Cell", "ecp5_init"]
+
+FABRICS = "generic", "ecp5", "ice40", "gowin"
+"""What the components of this package can be built for."""
 
 
 class Cell(enum.Enum):
@@ -90,8 +94,9 @@ class CarryChain(wiring.Component):
     ----------
     cells : sequence of Cell
         The function of each position.
-    fabric : {"generic", "ecp5"}
-        What to build from: plain Amaranth adders, or CCU2C cells, half of one per position.
+    fabric : {"generic", "ecp5", "ice40", "gowin"}
+        What to build from: CCU2C cells for ECP5, half of one per position; otherwise plain Amaranth adders. (The carry
+        logic of iCE40 and Gowin adds its raw inputs: there is nothing to gain over what the synthesizer makes.)
 
     Members
     -------
@@ -111,8 +116,7 @@ class CarryChain(wiring.Component):
         self.fabric = fabric
         if not self.cells or not self.cells[0].is_link:
             raise ValueError("cells must begin with a link")
-        if fabric not in ("generic", "ecp5"):
-            raise ValueError(f"fabric must be one of 'generic', 'ecp5', not {fabric!r}")
+        check_choice("fabric", fabric, FABRICS)
         n = len(self.cells)
         super().__init__({"a": In(n), "b": In(n), "c": In(n), "d": In(n), "s": Out(n)})
 

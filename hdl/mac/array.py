@@ -1,10 +1,15 @@
 """The multiply-accumulate array: R x C output-stationary dot products of D terms per cycle."""
 
-from amaranth.hdl import Module, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from vitric.golden.spec.check import check_choice
 from vitric.golden.spec.mac import MacArraySpec
 
+from ..fabric.carry import FABRICS
+from ..fabric.replicas import Replicas
+from .choice import choose_mapping
+from .dsp import DspTile
 from .generic import GenericAccumulator, GenericDot
 from .lut import LutAccumulator, LutDot
 
@@ -31,9 +36,10 @@ class MacArray(wiring.Component):
     ----------
     spec : MacArraySpec
         Shape, widths and mapping.
-    fabric : {None, "generic", "ecp5"}
+    fabric : {None, "generic", "ecp5", "ice40", "gowin"}
         What to build for. None: simulation; whatever the mapping, plain expressions that simulate fast, with the same
-        function and timing. Otherwise the mapping's structure, made of plain adders or of the cells of a part.
+        function and timing. Otherwise the mapping's structure, made of plain adders and products (``"generic"``) or of
+        the multipliers, and for ECP5 the carry cells, of the part.
 
     Members
     -------
@@ -45,8 +51,7 @@ class MacArray(wiring.Component):
     """
 
     def __init__(self, spec: MacArraySpec, fabric: str | None = None):
-        if fabric not in (None, "generic", "ecp5"):
-            raise ValueError(f"fabric must be one of None, 'generic', 'ecp5', not {fabric!r}")
+        check_choice("fabric", fabric, (None, *FABRICS))
         self.spec = spec
         self.fabric = fabric
         i_layout = data.StructLayout({
@@ -73,52 +78,84 @@ class MacArray(wiring.Component):
 
     def elaborate(self, platform):
         """Build the control pipeline, the operand registers and one dot product and accumulator for each r, c."""
-        spec = self.spec
+        spec = self.spec if self.fabric is None else choose_mapping(self.spec, self.fabric)
         m = Module()
-        en = Signal()
-        starts, ends, valid, shift = self._control(m, en)
+        rows = range(spec.rows)
+        dsp_cols = self._dsp_cols(spec)
+        tile = DspTile(spec, rows=spec.rows, cols=dsp_cols, fabric=self.fabric) if dsp_cols else None
+        # equal bits: for the accumulators of each row, the sums of each row, some multipliers each, and the control
+        en = Signal(spec.rows + (len(tile.en) if tile else spec.rows) + 1)
+        acc_en, dot_en = en[:spec.rows], en[spec.rows:-1]
+        starts, ends, valid, shift = self._control(m, en[-1])
 
+        # Whether the next cycle has both a result that waits and one that ends, known a cycle before: so the enable,
+        # which drives every register of the array, comes from one register and `o.ready`.
+        m.submodules.blocked = blocked = Replicas(len(en), fabric=self.fabric or "generic")
+        waits = self.o.valid & ~self.o.ready
         m.d.comb += [
-            en.eq(~(self.o.valid & ~self.o.ready & ends[-1])),
-            self.i.ready.eq(en),
+            blocked.d.eq(~en[-1] | ends[-2] & (ends[-1] | waits)),
+            en.eq(~(blocked.q & ~self.o.ready.replicate(len(en)))),
+            self.i.ready.eq(en[-1]),
         ]
-        with m.If(en & ends[-1]):
-            m.d.sync += self.o.valid.eq(1)
-        with m.Elif(self.o.ready):
-            m.d.sync += self.o.valid.eq(0)
+        m.d.sync += self.o.valid.eq(en[-1] & ends[-1] | waits)
 
-        a = [Signal.like(self.i.p.a[r], name=f"a_{r}", reset_less=True) for r in range(spec.rows)]
+        a = [Signal.like(self.i.p.a[r], name=f"a_{r}", reset_less=True) for r in rows]
         w = [Signal.like(self.i.p.w[c], name=f"w_{c}", reset_less=True) for c in range(spec.cols)]
-        with m.If(en):
-            m.d.sync += [a[r].eq(self.i.p.a[r]) for r in range(spec.rows)]
+        for r in rows:
+            with m.If(dot_en[r]):
+                m.d.sync += a[r].eq(self.i.p.a[r])
+        with m.If(dot_en[0]):
             m.d.sync += [w[c].eq(self.i.p.w[c]) for c in range(spec.cols)]
 
-        for r in range(spec.rows):
+        dots = self._dots(m, spec, tile, a, w, dot_en)
+        for r in rows:
             for c in range(spec.cols):
-                dot, acc = self._units()
-                m.submodules[f"dot_{r}_{c}"] = dot
+                acc = self._accumulator(spec)
                 m.submodules[f"acc_{r}_{c}"] = acc
                 m.d.comb += [
-                    dot.a.eq(a[r]),
-                    dot.w.eq(w[c]),
-                    dot.en.eq(en),
-                    acc.dot.eq(dot.dot),
+                    acc.dot.eq(dots[r, c]),
                     acc.shift.eq(shift[-1]),
-                    acc.en.eq(en & valid[-1]),
+                    acc.en.eq(acc_en[r] & valid[-1]),
                     # The beat behind the one that is being added starts afresh: clear when it takes its place.
-                    acc.clear.eq(en & starts[-2]),
+                    acc.clear.eq(acc_en[r] & starts[-2]),
                 ]
                 result = Signal(signed(spec.acc_bits), name=f"result_{r}_{c}", reset_less=True)
-                with m.If(en & ends[-1]):
+                with m.If(acc_en[r] & ends[-1]):
                     m.d.sync += result.eq(acc.sum)
                 m.d.comb += self.o.p.acc[r][c].eq(result)
         return m
 
-    def _units(self):
-        """Return a dot product and an accumulator of the mapping, or what stands for them in simulation."""
-        if self.spec.mapping == "lut" and self.fabric is not None:
-            return LutDot(self.spec, fabric=self.fabric), LutAccumulator(self.spec, fabric=self.fabric)
-        return GenericDot(self.spec), GenericAccumulator(self.spec)
+    def _dsp_cols(self, spec):
+        """Return how many columns are built from multipliers."""
+        mapping = "generic" if self.fabric is None else spec.mapping
+        return {"dsp": spec.cols, "mixed": spec.dsp_cols}.get(mapping, 0)
+
+    def _dots(self, m, spec, tile, a, w, en):
+        """Build the dot products as the mapping says, or what stands for them in simulation; return them by r, c."""
+        dots = {}
+        if tile:
+            m.submodules.dsp = tile
+            m.d.comb += [tile.en.eq(en), tile.a.eq(Cat(a)), tile.w.eq(Cat(w[:tile.cols]))]
+            dots = {(r, c): tile.dot[r][c] for r in range(tile.rows) for c in range(tile.cols)}
+        for r in range(spec.rows):
+            for c in range(tile.cols if tile else 0, spec.cols):
+                dot = self._dot(spec)
+                m.submodules[f"dot_{r}_{c}"] = dot
+                m.d.comb += [dot.a.eq(a[r]), dot.w.eq(w[c]), dot.en.eq(en[r])]
+                dots[r, c] = dot.dot
+        return dots
+
+    def _dot(self, spec):
+        """Return a dot product of the mapping, or what stands for it in simulation."""
+        if self.fabric is None or spec.mapping == "generic":
+            return GenericDot(spec)
+        return LutDot(spec, fabric=self.fabric)
+
+    def _accumulator(self, spec):
+        """Return an accumulator of the mapping, or what stands for it in simulation."""
+        if self.fabric is None or spec.mapping == "generic":
+            return GenericAccumulator(spec)
+        return LutAccumulator(spec, fabric=self.fabric)
 
     def _control(self, m, en):
         """Delay the sidebands beside the data: item 0 with the operand registers, item -1 at the accumulator.

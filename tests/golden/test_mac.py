@@ -123,7 +123,12 @@ def test_derived_widths():
         ({"shifts": (1, 4)}, ValueError, "shifts must ascend from 0"),
         ({"shifts": (0, 4, 4)}, ValueError, "shifts must ascend from 0"),
         ({"shifts": (0, 60)}, ValueError, "shifts must be between 0 and"),
-        ({"mapping": "dsp"}, ValueError, "mapping must be one of 'generic', 'lut', not 'dsp'"),
+        ({"mapping": "hls"}, ValueError, "mapping must be one of 'auto', 'generic', 'lut', 'dsp', 'mixed', not 'hls'"),
+        ({"multipliers": -1}, ValueError, "multipliers must be between 0 and 4096, not -1"),
+        ({"multipliers": 4, "mapping": "dsp"}, ValueError, "multipliers must be 0 unless mapping is 'auto', not 4"),
+        ({"mapping": "mixed"}, TypeError, "dsp_cols must be an integer"),
+        ({"mapping": "mixed", "dsp_cols": 2, "cols": 2}, ValueError, "dsp_cols must be between 1 and 1, not 2"),
+        ({"dsp_cols": 1}, ValueError, "dsp_cols must be None unless mapping is 'mixed', not 1"),
     ],
 )
 def test_bad_parameters(changes, error, message):

@@ -103,5 +103,5 @@ def test_chain_must_begin_with_a_link(cells):
 
 
 def test_unknown_fabric():
-    with pytest.raises(ValueError, match="fabric must be one of 'generic', 'ecp5', not 'ice40'"):
-        CarryChain([Cell.LINK_ZERO], fabric="ice40")
+    with pytest.raises(ValueError, match="fabric must be one of 'generic', 'ecp5', 'ice40', 'gowin', not 'nexus'"):
+        CarryChain([Cell.LINK_ZERO], fabric="nexus")

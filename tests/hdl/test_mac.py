@@ -4,20 +4,27 @@ import random
 
 import pytest
 import torch
-from amaranth.hdl import Fragment
+from amaranth.hdl import Fragment, Instance
 from vitric.golden.arith import nearest_signed_code, split_signed, split_unsigned
 from vitric.golden.integer.mac import mac_array
 from vitric.golden.spec.mac import MacArraySpec
 from vitric.hdl.mac.array import MacArray
-from vitric.hdl.mac.heap import fewest_bits, plan_level
+from vitric.hdl.mac.choice import choose_mapping
+from vitric.hdl.mac.heap import best_patience, fewest_bits, levels_suffice, next_columns, plan_level
+from vitric.hdl.mac.packing import product_bits
 
 from tests.hdl.stream_kit import STALLS, interval, latency, run, send, transform
 
-MAPPINGS = ("generic", "lut")  # each in its own structure, as it is synthesized, but of plain adders
+# each in its own structure, as it is synthesized, but of plain adders
+MAPPINGS = ("generic", "lut", "dsp")
+TOGETHER = ("generic", "mixed")  # mixed has both structures
 
 
 def spec(**changes):
-    return MacArraySpec(**({"rows": 1, "cols": 1, "depth": 1, "a_bits": 4, "w_bits": 4, "acc_bits": 40} | changes))
+    parameters = {"rows": 1, "cols": 1, "depth": 1, "a_bits": 4, "w_bits": 4, "acc_bits": 40} | changes
+    if parameters.get("mapping") == "mixed":
+        parameters["dsp_cols"] = (parameters["cols"] + 1) // 2
+    return MacArraySpec(**parameters)
 
 
 def beats(a, w, first, last, shift):
@@ -64,7 +71,9 @@ def random_operands(array, count, seed):
 @pytest.mark.parametrize("mapping", MAPPINGS)
 @pytest.mark.parametrize(("a_bits", "w_bits"), list(itertools.product(range(2, 9), range(2, 9))))
 def test_every_pair_of_widths(a_bits, w_bits, mapping):
-    array = spec(depth=1 + (a_bits + w_bits) % 3, a_bits=a_bits, w_bits=w_bits, shifts=(0, a_bits), mapping=mapping)
+    size = {"rows": 2, "cols": 2} if mapping == "dsp" else {}  # so that products share multipliers
+    depth = 1 + (a_bits + w_bits) % 3
+    array = spec(depth=depth, a_bits=a_bits, w_bits=w_bits, shifts=(0, a_bits), mapping=mapping, **size)
     check(array, random_operands(array, 60, a_bits * 8 + w_bits))
 
 
@@ -82,7 +91,7 @@ def test_every_operand(depth, a_bits, w_bits, mapping):
 
 SHAPES = [  # rows, cols, depth, a_bits, w_bits, shifts
     (3, 2, 5, 4, 4, (0, 4)), (1, 4, 7, 3, 5, (0,)), (2, 2, 16, 4, 4, (0, 4)), (2, 3, 11, 2, 2, (0, 1, 2)),
-    (4, 1, 3, 8, 8, (0, 2, 3, 5)), (1, 1, 33, 4, 3, (0, 4)), (2, 1, 1, 6, 7, (0, 6)),
+    (4, 1, 3, 8, 8, (0, 2, 3, 5)), (1, 1, 33, 4, 3, (0, 4)), (2, 1, 1, 6, 7, (0, 6)), (8, 3, 2, 2, 2, (0,)),
 ]
 
 
@@ -95,7 +104,7 @@ def test_shapes(shape, mapping):
     assert interval(checkers["i"]) == array.interval
 
 
-@pytest.mark.parametrize("mapping", MAPPINGS)
+@pytest.mark.parametrize("mapping", TOGETHER)
 @pytest.mark.parametrize("send_stall", STALLS)
 @pytest.mark.parametrize("receive_stall", STALLS)
 def test_stalls(send_stall, receive_stall, mapping):
@@ -106,7 +115,7 @@ def test_stalls(send_stall, receive_stall, mapping):
     assert len(checkers["i"].transfers) == 120
 
 
-@pytest.mark.parametrize("mapping", MAPPINGS)
+@pytest.mark.parametrize("mapping", TOGETHER)
 def test_planes(mapping):
     """8-bit operands on a 4-bit array: four passes of nibbles, most significant pair first."""
     torch.manual_seed(3)
@@ -136,9 +145,8 @@ def test_latency_and_interval(depth, w_bits, mapping):
     assert interval(checkers["i"]) == interval(checkers["o"]) == array.interval == dut.interval == 1
 
 
-@pytest.mark.parametrize("mapping", MAPPINGS)
-def test_waiting_result_does_not_stop_the_next(mapping):
-    array = spec(mapping=mapping)
+def test_waiting_result_does_not_stop_the_next():
+    array = spec()
     dut = MacArray(array, fabric="generic")
     first_of_two = {"a": [[2]], "w": [[3]], "first": 1, "last": 1, "shift": 0}
     body = [{"a": [[1]], "w": [[1]], "first": int(n == 0), "last": int(n == 29), "shift": 0} for n in range(30)]
@@ -166,13 +174,56 @@ def has_chain(fragment):
 
 
 @pytest.mark.parametrize(("fabric", "chains"), [(None, False), ("generic", True), ("ecp5", True)])
-def test_simulation_does_not_build_the_mapping(fabric, chains):
-    assert has_chain(Fragment.get(MacArray(spec(mapping="lut"), fabric=fabric), None)) == chains
+@pytest.mark.parametrize("mapping", ["lut", "dsp"])
+def test_simulation_does_not_build_the_mapping(fabric, chains, mapping):
+    assert has_chain(Fragment.get(MacArray(spec(mapping=mapping), fabric=fabric), None)) == chains
+
+
+def cells_of(fragment, kind):
+    if isinstance(fragment, Instance):
+        return int(fragment.type == kind)
+    return sum(cells_of(sub, kind) for sub, *_ in fragment.subfragments)
+
+
+@pytest.mark.parametrize(("changes", "multipliers"), [
+    ({}, 4), ({"rows": 3}, 8), ({"cols": 3}, 8), ({"mapping": "mixed", "cols": 3}, 4), ({"mapping": "lut"}, 0),
+    ({"a_bits": 8, "w_bits": 8}, 16), ({"a_bits": 2, "w_bits": 2, "rows": 8}, 4), ({"a_bits": 5, "w_bits": 5}, 8),
+])
+def test_multipliers(changes, multipliers):
+    array = spec(**{"rows": 2, "cols": 2, "depth": 4, "mapping": "dsp"} | changes)
+    assert cells_of(Fragment.get(MacArray(array, fabric="ecp5"), None), "MULT18X18D") == multipliers
+
+
+@pytest.mark.parametrize(("changes", "fabric", "mapping", "dsp_cols"), [
+    ({}, "ecp5", "lut", None),
+    ({"multipliers": 64}, "ecp5", "dsp", None),
+    ({"multipliers": 63}, "ecp5", "mixed", 2),
+    ({"multipliers": 31}, "ecp5", "lut", None),
+    ({"multipliers": 64}, "gowin", "lut", None),  # no way to use its multipliers
+    ({"multipliers": 64, "a_bits": 2, "w_bits": 2}, "ecp5", "lut", None),  # multipliers hardly save anything
+    ({"mapping": "generic"}, "ecp5", "generic", None),
+])
+def test_automatic_choice(changes, fabric, mapping, dsp_cols):
+    chosen = choose_mapping(spec(**{"rows": 4, "cols": 4, "depth": 16, "mapping": "auto"} | changes), fabric)
+    assert (chosen.mapping, chosen.dsp_cols) == (mapping, dsp_cols)
+
+
+def test_automatic_choice_is_built():
+    array = spec(rows=2, cols=3, depth=4, mapping="auto", multipliers=4)
+    fragment = Fragment.get(MacArray(array, fabric="ecp5"), None)
+    assert cells_of(fragment, "MULT18X18D") == 4
+    names = {name for _, name, _ in fragment.subfragments}
+    assert {"dsp", "dot_0_2", "dot_1_2"} <= names and "dot_0_1" not in names
+
+
+def test_fabric_without_multipliers():
+    with pytest.raises(ValueError, match="fabric of the dsp mapping must be one of 'generic', 'ecp5'.*, not 'gowin'"):
+        Fragment.get(MacArray(spec(mapping="dsp"), fabric="gowin"), None)
 
 
 def test_unknown_fabric():
-    with pytest.raises(ValueError, match="fabric must be one of None, 'generic', 'ecp5', not 'gowin'"):
-        MacArray(spec(), fabric="gowin")
+    with pytest.raises(ValueError, match="must be one of None, 'generic', 'ecp5', 'ice40', 'gowin', not 'nexus'"):
+        MacArray(spec(), fabric="nexus")
 
 
 def chain_outputs(chain):
@@ -189,8 +240,9 @@ def test_plan_keeps_the_sum():
         width = rng.randint(1, 9)
         columns = [[rng.getrandbits(1) for _ in range(rng.randint(0, 12))] for _ in range(width)]
         total = sum(sum(column) << k for k, column in enumerate(columns)) % (1 << width)
+        patience = best_patience(tuple(map(len, columns)), 6)
         for _ in range(6):
-            chains, columns = plan_level(columns, fewest_bits(columns))
+            chains, columns = plan_level(columns, fewest_bits(columns), patience)
             for chain in chains:
                 for n, bit in enumerate(chain_outputs(chain)):
                     columns[chain.start + n].append(bit)
@@ -198,8 +250,8 @@ def test_plan_keeps_the_sum():
         assert sum(sum(column) << k for k, column in enumerate(columns)) == total
 
 
-def levels_needed(array):
-    """Return how many levels bring the heap of a dot product down to one row."""
+def lut_heap(array):
+    """Return the columns of the heap behind the first level of the lut mapping."""
     width, sign = array.dot_bits, array.w_bits - 1
     constant = -(array.depth * array.a_max << sign)
     columns = [[0] * (constant >> k & 1) for k in range(width)]
@@ -207,24 +259,28 @@ def levels_needed(array):
         products = [[] for _ in range(width)]
         for j, i in itertools.product(planes, range(array.a_bits)):
             products[i + j] += [0] * array.depth
-        chains, left = plan_level(products, 2)
-        for column, bits in zip(columns, left, strict=True):
+        for column, bits in zip(columns, next_columns(*plan_level(products, 2)), strict=True):
             column += bits
-        for chain in chains:
-            for n, bit in enumerate(chain_outputs(chain)):
-                columns[chain.start + n].append(bit)
-    levels = 1
-    while max(map(len, columns)) > 1:
-        chains, columns = plan_level(columns, fewest_bits(columns))
-        for chain in chains:
-            for n, bit in enumerate(chain_outputs(chain)):
-                columns[chain.start + n].append(bit)
-        levels += 1
-    return levels
+    return columns
 
 
-@pytest.mark.parametrize("depth", [*range(1, 24), 31, 32, 33, 48, 64])
+def dsp_heap(array):
+    """Return the columns of the heap of the dsp mapping, if each product but one needs its correction."""
+    sign = product_bits(array) - 1
+    constant = -(array.depth << sign)
+    columns = [[0] * ((constant >> k & 1) + array.depth * (k <= sign)) for k in range(array.dot_bits)]
+    columns[0] += [0] * array.depth
+    return columns
+
+
+@pytest.mark.parametrize("depth", [*range(1, 18), 23, 31, 32, 33, 48, 64])
 def test_latency_suffices_for_every_heap(depth):
     for a_bits, w_bits in itertools.product(range(2, 9), range(2, 9)):
         array = spec(depth=depth, a_bits=a_bits, w_bits=w_bits)
-        assert levels_needed(array) <= array.tree_levels, (depth, a_bits, w_bits)
+        for columns, levels in (lut_heap(array), array.tree_levels - 1), (dsp_heap(array), array.tree_levels - 2):
+            assert levels_suffice(tuple(map(len, columns)), levels), (a_bits, w_bits)
+
+
+def test_heap_that_needs_more_levels():
+    with pytest.raises(ValueError, match="a heap of 5 rows does not come down to one in 2 levels"):
+        best_patience((5, 5), 2)

@@ -2,6 +2,7 @@ import dataclasses
 import json
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 from amaranth.back import verilog
@@ -11,7 +12,9 @@ from vitric.hdl.mac.array import MacArray
 from vitric.sim.runner import BenchFailure, run_bench
 
 PORTS = ["clk", "rst", *(f"{stream}__{part}" for stream in "io" for part in ("payload", "valid", "ready"))]
-SMALL = MacArraySpec(rows=2, cols=2, depth=4, a_bits=3, w_bits=3, acc_bits=24, shifts=(0, 3), mapping="lut")
+SMALL = MacArraySpec(
+    rows=2, cols=3, depth=4, a_bits=4, w_bits=4, acc_bits=24, shifts=(0, 4), mapping="mixed", dsp_cols=2)
+MULTIPLIER = Path(__file__).parents[1] / "hdl" / "cells" / "mult18x18d.v"
 
 
 def bench(dut, spec, folder, **options):
@@ -23,13 +26,16 @@ def bench(dut, spec, folder, **options):
 
 
 def netlist(component, folder):
-    """Synthesize for ECP5 and return the netlist as plain Verilog: Yosys's models of the cells, flattened."""
+    """Synthesize for ECP5 and return the netlist as plain Verilog: models of the cells, flattened."""
+    (folder / "multiplier.v").write_text(MULTIPLIER.read_text())
     (folder / "rtl.v").write_text(verilog.convert(component, name="top", emit_src=False))
     script = (
         "read_verilog rtl.v; synth_ecp5 -top top -nodsp; "
-        "select -assert-min 1 t:CCU2C; select -assert-min 1 t:TRELLIS_FF; write_verilog cells.v; design -reset; "
-        "read_verilog cells.v; read_verilog -DNO_INCLUDES -overwrite +/ecp5/cells_sim.v; hierarchy -top top; proc; "
-        "flatten; opt -purge; select -assert-none t:*CCU2C t:*TRELLIS_FF t:*LUT4; write_verilog -noattr netlist.v"
+        "select -assert-min 1 t:CCU2C; select -assert-min 1 t:TRELLIS_FF; "
+        "select -assert-min 1 t:MULT18X18D; write_verilog cells.v; design -reset; "
+        "read_verilog cells.v; read_verilog -DNO_INCLUDES -overwrite +/ecp5/cells_sim.v; read_verilog multiplier.v; "
+        "hierarchy -top top; proc; flatten; opt -purge; "
+        "select -assert-none t:*CCU2C t:*TRELLIS_FF t:*LUT4 t:*MULT18X18D; write_verilog -noattr netlist.v"
     )
     subprocess.run([tools.require("yosys").path, "-q", "-p", script], cwd=folder, check=True)
     return folder / "netlist.v"
@@ -45,8 +51,8 @@ def test_synthesized_netlist(tmp_path):
     assert len(bench(path, SMALL, tmp_path / "good").tests) == 25
     # one gate that is the other one: the bench must see it
     text = path.read_text()
-    gate = re.search(r" = [^;=]*( \^ )[^;=]*;", text[text.index("dot_1_1.level_1"):])
-    start = text.index("dot_1_1.level_1") + gate.start(1)
+    gate = re.search(r" = [^;=]*( \^ )[^;=]*;", text[text.index("dot_1_2.level_1"):])
+    start = text.index("dot_1_2.level_1") + gate.start(1)
     path.write_text(text[:start] + " | " + text[start + 3:])
     with pytest.raises(BenchFailure, match="accumulators: beat"):
         bench(path, SMALL, tmp_path / "bad", test_filter="source=always/sink=always")
