@@ -33,9 +33,10 @@ def test_figures_and_exit_status(monkeypatch):
     assert result["values_differ"] == 0
     assert result["values_compared"] == 4 * 1322
     assert result["accuracy"]["golden"] == result["accuracy"]["rtl"]
-    assert sum(entry["cycles"] for entry in result["commands"]) == pytest.approx(result["cycles_per_image"])
+    assert sum(entry["cycles"] for entry in result["commands"]) == pytest.approx(
+        result["cycles_per_image"], abs=0.06)  # which is rounded
     assert sum(entry["beats"] for entry in result["breakdown"]) / result["cycles_per_image"] == pytest.approx(
-        result["array_busy"])
+        result["array_busy"], rel=1e-4)
 
     # The golden model gets one other bias: every later tensor differs, and so must the exit status.
     genuine = models.quantized_model("tiny")

@@ -38,7 +38,8 @@ def test_command_with_place_and_route(tmp_path, monkeypatch):
     result = synth("mac", *sets, "--device", "up5k", "--pnr", "--seeds", "2", "--json", "report.json")
     assert result.exit_code == 0, result.output
     report = json.loads((tmp_path / "report.json").read_text())
-    assert report["parameters"] == {**TINY, "max_terms": 4096, "shifts": [0, 2], "mapping": "lut"}
+    defaults = {"max_terms": 4096, "shifts": [0, 2], "mapping": "lut", "multipliers": 0, "dsp_cols": None}
+    assert report["parameters"] == {**TINY, **defaults}
     assert [row["seed"] for row in report["seeds"]] == [1, 2]
     assert report["fmax_mhz"] == max(row["fmax_mhz"] for row in report["seeds"]) > 10
     assert set(report["tools"]) == {"vitric", "amaranth", "yosys", "nextpnr-ice40"}
