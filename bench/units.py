@@ -62,7 +62,7 @@ _MAC_AIMS = {
     "lut": {4: {"lut_eq_per_mac": 28, "fmax_mhz": 120}, 3: {"lut_eq_per_mac": 18}, 2: {"lut_eq_per_mac": 10.5}},
     "dsp": {4: {"lut_eq_per_mac": 16, "fmax_mhz": 150}, 8: {"lut_eq_per_mac": 18.5, "fmax_mhz": 150}},
 }
-_MAPPINGS = "generic", "lut"  # of the MAC array, with stored figures
+_MAPPINGS = "generic", "lut", "dsp"  # of the MAC array, with stored figures
 _SHAPES = ((4, 4, 16), (3, 2, 16), (2, 2, 32), (8, 2, 16))  # bits, rows and columns, depth
 
 ROWS = (
@@ -78,9 +78,9 @@ ROWS = (
         settings={"lanes": 8, "max_length": 1024, "kind": "twin_uniform", "out_bits": 4, "twin_shift": 4}),
     Row(unit="layernorm", device="ecp5-85k", settings={"lanes": 8, "max_length": 1024},
         aim={"lut_eq_per_lane": 250, "fmax_mhz": 100}),
-    Row(unit="requantize", device="ecp5-85k", settings={"lanes": 4, "acc_bits": 24}),
-    Row(unit="requantize", device="ecp5-85k", settings={"lanes": 4, "acc_bits": 24, "bias_bits": 24, "out_bits": 8},
+    Row(unit="requantize", device="ecp5-85k", settings={"lanes": 4, "acc_bits": 24},
         aim={"lut_eq_per_lane": 150, "fmax_mhz": 120}),
+    Row(unit="requantize", device="ecp5-85k", settings={"lanes": 4, "acc_bits": 24, "bias_bits": 24, "out_bits": 8}),
     Row(unit="requantize", device="ecp5-85k",
         settings={"lanes": 4, "acc_bits": 24, "bias_bits": 24, "out_bits": 8, "multiplier_bits": 0}),
     Row(unit="gelu", device="ecp5-85k", settings={"lanes": 4}),
