@@ -205,9 +205,10 @@ class Monitor:
         cocotb.start_soon(self._run())
 
     async def _run(self) -> None:
-        port, reset, live = self._port, self._reset, self._reset is None
+        port, reset = self._port, self._reset
         patient = self._pattern.pattern == "rare" and port.valid is not None
         await port.edge
+        live = reset is None or bool(reset.value)
         while True:
             ready = port.ready is None or (next(self._pattern) and (not patient or bool(port.valid.value)))
             if port.ready is not None:
