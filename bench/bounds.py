@@ -58,7 +58,7 @@ def _softmax(spec: SoftmaxSpec, fabric: str, dsp: float) -> float:
 def _layernorm(spec: LayerNormSpec, fabric: str, dsp: float) -> float:
     """Both accumulators, offset, shift, addition of beta, saturated code."""
     affine_bits = spec.y_bits + spec.gamma_bits - spec.beta_shift
-    return (spec.sum_bits + spec.square_sum_bits + spec.product_bits + spec.y_bits * multiplexer(spec.shift_positions)
+    return (spec.sum_bits + spec.square_sum_bits + spec.y_bits * (1 + multiplexer(spec.shift_positions))
             + affine_bits + spec.out_bits)
 
 

@@ -1,16 +1,17 @@
-"""Measure every unit on every device: ``make bench-units``, that is ``python -m bench.units [--stored] [--seeds N]``.
+"""Measure every unit on every device: ``make bench-units``, that is ``python -m bench.units``.
 
 Writes ``docs/units/figures.json``, and from it the page ``docs/units/figures.md`` and the plot
 ``docs/units/lut_per_mac.svg``. Every row is one run of ``vitric synth``. A row that is measured is kept in
 ``build/bench-units`` and taken from there while neither the hardware nor the tools change, so a run that was
-interrupted goes on where it was. ``--stored`` makes page and plot from the stored figures alone.
+interrupted goes on where it was. ``--area`` places and routes nothing: rows whose clock is not in
+``build/bench-units`` get none. ``--stored`` makes page and plot from the stored figures alone.
 """
 
 import argparse
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vitric.flow import tools
@@ -119,12 +120,18 @@ def _key(row: Row, seeds: int) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
-def run_row(row: Row, *, seeds: int = 1, cache: Path = CACHE) -> dict:
-    """Return the figures of a row, from the cache or measured; ``error`` instead of them if it cannot be built."""
+def run_row(row: Row, *, seeds: int = 1, cache: Path = CACHE, pnr: bool = True) -> dict:
+    """Return the figures of a row, from the cache or measured; ``error`` instead of them if it cannot be built.
+
+    Without ``pnr`` a row that has to be measured is not placed and routed.
+    """
     unit = UNITS[row.unit]
     entry = {"unit": row.unit, "device": row.device, "settings": dict(row.settings), "aim": dict(row.aim)}
     try:
         path = cache / f"{row.unit}-{row.device}-{_key(row, seeds)}.json"
+        if not path.exists() and not pnr:
+            row = replace(row, pnr=False)
+            path = cache / f"{row.unit}-{row.device}-{_key(row, seeds)}.json"
         if not path.exists():
             report = measure(unit, row.settings, TARGETS[row.device], pnr=row.pnr, seeds=seeds, build=ROOT / "build")
             write_json(path, {name: report[name] for name in _STORED if name in report})
@@ -136,7 +143,7 @@ def run_row(row: Row, *, seeds: int = 1, cache: Path = CACHE) -> dict:
     return {**entry, **figures, "bound": bound(row.unit, unit.make_spec(row.settings), fabric, figures["dsp"])}
 
 
-def collect(*, seeds: int = 1) -> dict:
+def collect(*, seeds: int = 1, pnr: bool = True) -> dict:
     """Measure everything, showing how far it is; return what ``figures.json`` holds."""
     say = console()
     figures: dict[str, list] = {"rows": [], "plot": []}
@@ -145,7 +152,7 @@ def collect(*, seeds: int = 1) -> dict:
         for row in rows:
             done = len(figures["rows"]) + len(figures["plot"])
             say.print(f"[bold]{done + 1} of {total}[/]: {row.unit} on {row.device}")
-            figures[kind].append(run_row(row, seeds=seeds))
+            figures[kind].append(run_row(row, seeds=seeds, pnr=pnr))
     return figures
 
 
@@ -153,10 +160,11 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure, store the figures, write page and plot."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--stored", action="store_true", help="use docs/units/figures.json as it is")
+    parser.add_argument("--area", action="store_true", help="place and route nothing")
     parser.add_argument("--seeds", type=int, default=1, help="seeds of place and route; the best one counts")
     options = parser.parse_args(arguments)
     if not options.stored:
-        write_json(FOLDER / "figures.json", json.loads(json.dumps(collect(seeds=options.seeds))))
+        write_json(FOLDER / "figures.json", json.loads(json.dumps(collect(seeds=options.seeds, pnr=not options.area))))
     figures = json.loads((FOLDER / "figures.json").read_text(encoding="utf-8"))
     write_text(FOLDER / "figures.md", page(figures))
     write_text(FOLDER / "lut_per_mac.svg", plot(figures["plot"]))

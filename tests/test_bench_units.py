@@ -25,7 +25,7 @@ def test_rows_are_legal(row):
 def test_rows_cover_every_unit_and_fabric():
     for device in ("ecp5-85k", "up5k", "gw1nr-9"):
         assert {row.unit for row in units.ROWS if row.device == device and row.pnr} == set(UNITS)
-    assert {row.settings["mapping"] for row in units.PLOT_ROWS} == {"generic", "lut"}
+    assert {row.settings["mapping"] for row in units.PLOT_ROWS} == {"generic", "lut", "dsp"}
     assert set(BOUNDS) == set(UNITS)
 
 
