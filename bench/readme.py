@@ -11,6 +11,7 @@ import json
 import subprocess
 from pathlib import Path
 
+from vitric.flow.configs import CONFIGS
 from vitric.flow.report import console, write_json, write_text
 
 from docs.pages import ROOT, fill
@@ -41,7 +42,7 @@ def sim_figures(build: Path) -> dict[str, dict]:
 def bitstream_figures(build: Path) -> dict[str, dict]:
     """Return the figures of every ``CONFIG/BOARD/report.json`` below ``build``, by ``CONFIG/BOARD``."""
     return {path.parent.relative_to(build).as_posix(): _chosen(path, BITSTREAM)
-            for path in sorted(build.glob("*/*/report.json"))}
+            for path in sorted(build.glob("*/*/report.json")) if path.parent.parent.name in CONFIGS}
 
 
 def collect(stored: dict, build: Path, commit: str) -> dict:
