@@ -1,14 +1,13 @@
 # amaranth: UnusedElaboratable=no
 import random
-import subprocess
 from types import SimpleNamespace
 
 import pytest
-from amaranth.back import verilog
 from amaranth.hdl import Fragment, Instance
 from amaranth.sim import Simulator
-from vitric.flow import tools
 from vitric.hdl.fabric.carry import CarryChain, Cell, ecp5_init
+
+from tests.hdl.equivalence import prove_equal
 
 LINKS = [cell for cell in Cell if cell.is_link]
 ADDERS = [cell for cell in Cell if not cell.is_link]
@@ -21,19 +20,9 @@ EVERY_CELL = [
 ] + [Cell.LINK_ZERO]
 
 
-def prove_equal(cells, folder, spoil=lambda text: text):
-    """Prove with a SAT solver that the ECP5 cells compute what the twin computes, for any inputs and first carry."""
-    twin, fabric = CarryChain(cells), CarryChain(cells, fabric="ecp5")
-    (folder / "gold.v").write_text(verilog.convert(twin, name="gold"))
-    (folder / "gate.v").write_text(spoil(verilog.convert(fabric, name="gate")))
-    script = (
-        "read_verilog gate.v; read_verilog -DNO_INCLUDES -overwrite +/ecp5/cells_sim.v; "
-        "hierarchy -top gate; proc; flatten; opt_clean; design -stash gate; "
-        "read_verilog gold.v; hierarchy -top gold; proc; opt_clean; design -copy-from gate gate; "
-        "miter -equiv -flatten -make_assert gold gate miter; sat -verify -prove-asserts miter"
-    )
-    return subprocess.run(
-        [tools.require("yosys").path, "-q", "-p", script], cwd=folder, capture_output=True, text=True)
+def proof(cells, folder, spoil=lambda text: text):
+    """Of a chain of these cells against its twin, any first carry."""
+    return prove_equal(CarryChain(cells), CarryChain(cells, fabric="ecp5"), folder, spoil)
 
 
 @pytest.mark.parametrize(
@@ -55,13 +44,13 @@ def test_init_that_does_not_fit():
 
 
 def test_cells_equal_their_twins(tmp_path):
-    done = prove_equal(EVERY_CELL, tmp_path)
+    done = proof(EVERY_CELL, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_proof_finds_a_wrong_table(tmp_path):
     cells = [Cell.LINK_AND, Cell.AND_AND, Cell.LINK_ZERO]
-    done = prove_equal(cells, tmp_path, lambda text: text.replace("7888", "7880"))
+    done = proof(cells, tmp_path, lambda text: text.replace("7888", "7880"))
     assert done.returncode != 0 and "proof did fail" in done.stdout + done.stderr
 
 

@@ -3,13 +3,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import vitric.sim
 from amaranth.back import verilog
 from amaranth.hdl import signed, unsigned
 from vitric.flow import tools
 from vitric.hdl.activation.multiply import RegisteredProduct
 
 # Yosys has no model of this cell
-MODEL = Path(__file__).parent / "cells" / "mult18x18d.v"
+MODEL = Path(vitric.sim.__path__[0]) / "mult18x18d.v"
 STEPS = 4  # two registers in a row and an enable: what a register holds has left it after this many
 
 

@@ -2,17 +2,16 @@
 """Selections that cost nothing: in the carry cell of an adder, and by registers that are 0 unless chosen."""
 
 import itertools
-import subprocess
 
 import pytest
-from amaranth.back import verilog
 from amaranth.hdl import Module, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
-from vitric.flow import tools
 from vitric.hdl.fabric.select import select
 from vitric.hdl.fabric.select_add import select_add
+
+from tests.hdl.equivalence import prove_equal
 
 SHAPES = signed(3), unsigned(2), signed(4)
 
@@ -54,16 +53,7 @@ def test_select_add(width):
 
 
 def proof(width, folder, spoil=lambda text: text):
-    (folder / "gold.v").write_text(verilog.convert(Adder(width, "generic"), name="gold"))
-    (folder / "gate.v").write_text(spoil(verilog.convert(Adder(width, "ecp5"), name="gate")))
-    script = (
-        "read_verilog gate.v; read_verilog -DNO_INCLUDES -overwrite +/ecp5/cells_sim.v; hierarchy -top gate; proc; "
-        "flatten; opt_clean; design -stash gate; read_verilog gold.v; hierarchy -top gold; proc; opt_clean; "
-        "design -copy-from gate gate; miter -equiv -flatten -make_assert gold gate miter; "
-        "sat -verify -prove-asserts miter"
-    )
-    return subprocess.run(
-        [tools.require("yosys").path, "-q", "-p", script], cwd=folder, capture_output=True, text=True)
+    return prove_equal(Adder(width, "generic"), Adder(width, "ecp5"), folder, spoil)
 
 
 @pytest.mark.parametrize("width", [2, 7])

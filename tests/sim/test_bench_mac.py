@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import vitric.sim
 from amaranth.back import verilog
 from vitric.flow import tools
 from vitric.golden.spec.mac import MacArraySpec
@@ -14,7 +15,7 @@ from vitric.sim.runner import BenchFailure, run_bench
 PORTS = ["clk", "rst", *(f"{stream}__{part}" for stream in "io" for part in ("payload", "valid", "ready"))]
 SMALL = MacArraySpec(
     rows=2, cols=3, depth=4, a_bits=4, w_bits=4, acc_bits=24, shifts=(0, 4), mapping="mixed", dsp_cols=2)
-MULTIPLIER = Path(__file__).parents[1] / "hdl" / "cells" / "mult18x18d.v"
+MULTIPLIER = Path(vitric.sim.__path__[0]) / "mult18x18d.v"
 
 
 def bench(dut, spec, folder, **options):
