@@ -149,7 +149,7 @@ def _card(path, vit, figures):
     title, data = _DATA[recipe["data"]]
     data = "\n".join(wrap(
         f"**Data.** {data} {figures['train_images']} images for training and {figures['test_images']} for the test. "
-        "The test split was read once, after training; settings were chosen on a part of the training split.",
+        "The test split was read once, after training; nothing was chosen on it.",
         width=110))
     return f"""# {path.stem}: float Vision Transformer for {title}
 

@@ -18,7 +18,10 @@ from .spec.check import check_choice, check_int
 from .spec.vit import VitConfig
 from .vit import VisionTransformer
 
-__all__ = ["RECIPES", "Recipe", "accuracy", "augment", "fit", "recipe_for", "train"]
+__all__ = ["PRECISIONS", "RECIPES", "Recipe", "accuracy", "augment", "fit", "recipe_for", "train"]
+
+PRECISIONS = ("float32", "bfloat16")
+"""Arithmetic of matrix products in training."""
 
 _RANGES = (
     ("learning_rate", 1e-6, 1.0), ("warmup", 0.0, 0.5), ("weight_decay", 0.0, 1.0), ("label_smoothing", 0.0, 0.5),
@@ -54,6 +57,9 @@ class Recipe:
         Name of the data set, one of :data:`~vitric.golden.data.DATASETS`.
     threads
         CPU threads, 1 to 64. Another number may give other weights.
+    precision
+        Of matrix products in training, one of :data:`PRECISIONS`; weights, sums and the loss stay float32. bfloat16
+        halves the time of a step on a CPU that has it.
     """
 
     epochs: int
@@ -70,6 +76,7 @@ class Recipe:
     flip: bool = False
     data: str = "digits"
     threads: int = 1
+    precision: str = "float32"
 
     def __post_init__(self):
         check_int("epochs", self.epochs, 1, 10_000)
@@ -77,6 +84,7 @@ class Recipe:
         check_int("batch_size", self.batch_size, 1, 4096)
         check_int("threads", self.threads, 1, 64)
         check_choice("data set", self.data, DATASETS)
+        check_choice("precision", self.precision, PRECISIONS)
         for name, low, high in _RANGES:
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"{name} must be between {low} and {high}, not {getattr(self, name)!r}")
@@ -94,7 +102,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType({
     "digits": Recipe(epochs=150),
     "fashion": Recipe(
         data="fashion", epochs=40, batch_size=128, learning_rate=2e-3, label_smoothing=0.1, shift=1.5, rotation=0.0,
-        scale=0.05, average=0.999, flip=True, threads=2,
+        scale=0.05, average=0.999, flip=True, threads=2, precision="bfloat16",
     ),
 })
 """Recipe of each config that can be trained, chosen on a part of the training split."""
@@ -188,7 +196,9 @@ def fit(
             for group in optimizer.param_groups:
                 group["lr"] = recipe.rate(step, recipe.epochs * per_epoch)
             labels = data.labels[chosen]
-            logits = forward(model.normalize(augment(data.images[chosen], recipe, generator)))
+            pixels = model.normalize(augment(data.images[chosen], recipe, generator))
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+                logits = forward(pixels).float()
             loss = functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
             optimizer.zero_grad()
             loss.backward()

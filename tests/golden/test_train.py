@@ -30,6 +30,9 @@ def test_one_epoch_is_deterministic():
     assert torch.rand(3).equal(expected_random) and torch.get_num_threads() == threads
     assert first.equal(weights(train(TINY, recipe)))
     assert not first.equal(weights(train(TINY, Recipe(epochs=1, batch_size=128, seed=1))))
+    coarse = weights(train(TINY, Recipe(epochs=1, batch_size=128, precision="bfloat16")))
+    assert not first.equal(coarse)
+    torch.testing.assert_close(first, coarse, rtol=0, atol=0.02)
 
 
 def test_training_learns_and_reports():
@@ -92,6 +95,7 @@ def test_flip_mirrors_half_of_the_images():
         ({"average": 1.0}, ValueError, "average must be"),
         ({"data": "cifar"}, ValueError, "data set must be one of"),
         ({"threads": 0}, ValueError, "threads must be between"),
+        ({"precision": "float8"}, ValueError, "precision must be one of"),
         ({"label_smoothing": float("nan")}, ValueError, "label_smoothing must be"),
     ],
 )
