@@ -7,7 +7,7 @@ no float can slip into the integer model unseen.
 import torch
 
 __all__ = [
-    "assert_fits", "assert_integer", "integer_matmul", "requantize", "round_shift", "saturate",
+    "assert_fits", "assert_integer", "integer_matmul", "lookup", "requantize", "round_shift", "saturate",
     "join_planes", "split_signed", "split_unsigned", "nearest_signed_code", "signed_code_range",
 ]
 
@@ -25,11 +25,11 @@ def assert_integer(**tensors: torch.Tensor) -> None:
 def assert_fits(name: str, x: torch.Tensor, bits: int, *, signed: bool = True) -> torch.Tensor:
     """Return ``x``; raise :exc:`OverflowError` if any element needs more than ``bits`` bits."""
     low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
-    if x.numel() and not (low <= int(x.min()) and int(x.max()) <= high):
-        raise OverflowError(
-            f"{name} holds values {int(x.min())}..{int(x.max())}, outside the {low}..{high} of "
-            f"{'signed' if signed else 'unsigned'} {bits} bits"
-        )
+    if x.numel():
+        least, largest = (int(end) for end in x.aminmax())
+        if not low <= least <= largest <= high:
+            raise OverflowError(f"{name} holds values {least}..{largest}, outside the {low}..{high} of "
+                                f"{'signed' if signed else 'unsigned'} {bits} bits")
     return x
 
 
@@ -43,10 +43,14 @@ def round_shift(x: torch.Tensor, shift: int | torch.Tensor) -> torch.Tensor:
     """
     assert_integer(x=x)
     shift = torch.as_tensor(shift)
+    return (x + _half(shift)) >> shift
+
+
+def _half(shift: torch.Tensor) -> torch.Tensor:
+    """Return half of ``2**shift``, 0 for shift 0."""
     if (shift < 0).any():
         raise ValueError(f"shift must not be negative, not {int(shift.min())}")
-    half = torch.where(shift > 0, torch.ones_like(shift) << (shift - 1).clamp(min=0), torch.zeros_like(shift))
-    return (x + half) >> shift
+    return torch.where(shift > 0, torch.ones_like(shift) << (shift - 1).clamp(min=0), torch.zeros_like(shift))
 
 
 def saturate(x: torch.Tensor, low: int, high: int) -> torch.Tensor:
@@ -71,11 +75,30 @@ def requantize(
     """
     assert_integer(acc=acc, bias=bias, multiplier=multiplier, shift=shift)
     total = (acc.to(torch.int64) >> pre_shift) + bias
-    y = saturate(round_shift(total * multiplier, shift) + zero_point, low, high)
-    if operand_bits is None:
-        return y
-    half = 1 << operand_bits - 1
-    return torch.where(total >= half, high, torch.where(total < -half, low, y))
+    shape = torch.broadcast_shapes(total.shape, multiplier.shape, shift.shape)
+    if total.shape != shape:
+        total = total.expand(shape).clone()
+    above = below = None
+    if operand_bits is not None and total.numel():
+        half = 1 << operand_bits - 1
+        least, largest = (int(end) for end in total.aminmax())
+        above, below = total >= half if largest >= half else None, total < -half if least < -half else None
+    y = total.mul_(multiplier).add_(_half(shift)).bitwise_right_shift_(shift).add_(zero_point).clamp_(low, high)
+    for beyond, end in ((above, high), (below, low)):
+        if beyond is not None:
+            y.masked_fill_(beyond, end)
+    return y
+
+
+def lookup(table: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """Return ``table[index]`` of an int64 table (n,) for an int64 index of any shape, 0 to n - 1.
+
+    Raises
+    ------
+    RuntimeError
+        An index is negative or beyond the table.
+    """
+    return table.gather(0, index.reshape(-1)).reshape(index.shape)
 
 
 def integer_matmul(a: torch.Tensor, b: torch.Tensor, *, bound: int) -> torch.Tensor:

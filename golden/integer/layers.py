@@ -13,6 +13,7 @@ from ..arith import (
     assert_fits,
     assert_integer,
     integer_matmul,
+    lookup,
     nearest_signed_code,
     requantize,
     saturate,
@@ -194,7 +195,7 @@ class IntegerAttention:
             self.score_shift, self.softmax_spec)
         p_high = (1 << self.softmax_bits) - 1
         p = softmax(x, self.softmax_spec, offset=self.softmax_offset)  # (B, H, T, T)
-        p = saturate(p, 0, p_high) if self.softmax_table is None else self.softmax_table[p]
+        p = saturate(p, 0, p_high) if self.softmax_table is None else lookup(self.softmax_table, p)
         v_limit = signed_code_range(self.v.out_bits, self.v.w_plane_bits)
         bound = T * p_high * v_limit
         context = integer_matmul(p, heads[2], bound=bound)  # (B, H, T, hd)
@@ -222,7 +223,7 @@ class IntegerMlp:
 
     def __call__(self, a: torch.Tensor, trace: dict[str, torch.Tensor], name: str) -> torch.Tensor:
         """Map codes (B, T, E) to increments of the residual stream (B, T, E)."""
-        hidden = self.gelu[self.fc1(a)]
+        hidden = lookup(self.gelu, self.fc1(a))
         trace[f"{name}.act"] = hidden
         return self.fc2(hidden)
 

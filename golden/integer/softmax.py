@@ -7,7 +7,7 @@ import math
 
 import torch
 
-from ..arith import assert_fits, assert_integer, round_shift, saturate
+from ..arith import assert_fits, assert_integer, lookup, round_shift, saturate
 from ..spec.check import check_int
 from ..spec.softmax import BLOCK_BITS, BLOCK_OCTAVES, SoftmaxSpec
 
@@ -45,10 +45,9 @@ def softmax(x: torch.Tensor, spec: SoftmaxSpec, *, offset: int) -> torch.Tensor:
     if spec.logarithmic:
         return saturate(round_shift(-u, spec.code_shift), 0, spec.code_max)
     unit = 1 << spec.frac_bits
-    table = torch.tensor(spec.code_table)
-    code = table[u.clamp(0, len(table) - 1)]
-    code = torch.where(u < 0, (u >= -unit).to(torch.int64), code)
-    return torch.where(u >= len(table), torch.full_like(code, spec.code_max), code)
+    low = [0] + [1] * unit  # more than an octave below the step; up to an octave below it
+    table = torch.tensor([*low, *spec.code_table, spec.code_max])
+    return lookup(table, u.add_(len(low)).clamp_(0, len(table) - 1))
 
 
 def row_norm(x: torch.Tensor, spec: SoftmaxSpec, *, offset: int) -> torch.Tensor:
@@ -62,19 +61,19 @@ def row_norm(x: torch.Tensor, spec: SoftmaxSpec, *, offset: int) -> torch.Tensor
 
     blocks = x >> spec.frac_bits + BLOCK_BITS
     index = (x >> spec.frac_bits - spec.term_fraction_bits) & (BLOCK_OCTAVES << spec.term_fraction_bits) - 1
-    terms = torch.tensor(spec.exp2_table)[index] << spec.guard_bits
-    block, total = blocks[..., 0], terms[..., 0]
-    for new_block, term in zip(blocks.unbind(-1)[1:], terms.unbind(-1)[1:], strict=True):
-        top = torch.maximum(block, new_block)
-        total = _drop_blocks(total, top - block) + _drop_blocks(term, top - new_block)
-        block = top
+    tops = blocks.cummax(-1).values  # block of the running sum at each position
+    terms = _drop_blocks(lookup(torch.tensor(spec.exp2_table) << spec.guard_bits, index), tops - blocks)
+    block, total = tops[..., 0], torch.zeros_like(tops[..., 0])
+    for level in range(int(tops.min()), int(tops.max()) + 1):  # the running sum stays at one, then drops to the next
+        here = tops == level
+        reached = here.any(-1)
+        total = torch.where(reached, _drop_blocks(total, (level - block).clamp(min=0)) + (terms * here).sum(-1), total)
+        block = torch.where(reached, level, block)
     assert_fits("sum", total, spec.sum_bits, signed=False)
 
-    lead = torch.zeros_like(total)
-    for bit in range(1, spec.sum_bits):
-        lead += total >= 1 << bit
+    lead = torch.frexp(total.to(torch.float64)).exponent.to(torch.int64) - 1  # exact: the sum has few bits
     mantissa = (total << spec.frac_bits >> lead) - (1 << spec.frac_bits)
-    log = (lead - spec.sum_frac << spec.frac_bits) + torch.tensor(spec.log2_table)[mantissa]
+    log = (lead - spec.sum_frac << spec.frac_bits) + lookup(torch.tensor(spec.log2_table), mantissa)
     return ((block << spec.frac_bits + BLOCK_BITS) + log - offset).unsqueeze(-1)
 
 
