@@ -71,7 +71,7 @@ def row_norm(x: torch.Tensor, spec: SoftmaxSpec, *, offset: int) -> torch.Tensor
         block = torch.where(reached, level, block)
     assert_fits("sum", total, spec.sum_bits, signed=False)
 
-    lead = torch.frexp(total.to(torch.float64)).exponent.to(torch.int64) - 1  # exact: the sum has few bits
+    lead = torch.bucketize(total, 1 << torch.arange(1, spec.sum_bits), right=True)
     mantissa = (total << spec.frac_bits >> lead) - (1 << spec.frac_bits)
     log = (lead - spec.sum_frac << spec.frac_bits) + lookup(torch.tensor(spec.log2_table), mantissa)
     return ((block << spec.frac_bits + BLOCK_BITS) + log - offset).unsqueeze(-1)

@@ -17,11 +17,12 @@ from ..integer.layers import Requantizer, requantize_scores
 from ..integer.softmax import softmax, uniform_offset
 from ..spec.softmax import SoftmaxSpec
 from .books import PROBABILITIES, fit_book
+from .build import build_scores
 from .channels import CHANNELS
 from .codes import CentredCodes, UnsignedCodes
 from .linear import check_accumulator, lower_requantizer
 from .quantity import CONSTANT, ENOUGH_SAMPLES, Quantity, check_scale, observe
-from .scales import Scaling, fit_scaling
+from .scales import Scaling
 from .settings import Settings
 
 __all__ = ["Probabilities", "Scores", "context", "lower_scores", "probabilities"]
@@ -90,7 +91,6 @@ def lower_scores(
     """
     observer, a_bits = settings.recipe.observer, settings.a_bits
     embed = real["q"].shape[-1]
-    head_dim = embed // heads
     means = {part: real[part].reshape(-1, embed).mean(0) for part in "kv"}
     keys, values = real["k"] - means["k"], real["v"] - means["v"]
     balance = (_spread(real["q"], real["q"].abs().max()) / _spread(keys, real["k"].abs().max())).sqrt()
@@ -102,19 +102,13 @@ def lower_scores(
         scale, zero_point = observer(_groups(x, groups), codes, weights)
         scale = torch.maximum(scale, (real[part] / factor).abs().max() * CONSTANT)  # not for rounding noise
         scale = check_scale(f"{name}.{part}", scale).repeat_interleave(embed // groups) * factor
-        return scale, Quantity(codes=codes, scale=scale, zero_point=int(zero_point[0]),
-                               offset=torch.as_tensor(offset, dtype=torch.float64))
+        return Quantity(codes=codes, scale=scale, zero_point=int(zero_point[0]),
+                        offset=torch.as_tensor(offset, dtype=torch.float64))
 
-    q_scale, q = quantity("q", real["q"] / balance, CentredCodes(a_bits), heads, 0.0, balance)
-    k_scale, k = quantity("k", keys * balance, settings.narrow(a_bits), heads, means["k"], 1 / balance)
-    _, v = quantity("v", values, settings.narrow(a_bits), embed, means["v"], 1.0)
-    unit = head_dim**-0.5 * _LOG2_E * (1 << spec.frac_bits)
-    factor = (q_scale * k_scale).reshape(heads, head_dim)[:, 0] * unit
-    bound = head_dim * q.codes.high * k.codes.high
-    check_accumulator(f"{name}.scores", -bound, bound, settings)
-    zero, half = torch.zeros(heads, dtype=torch.int64), 1 << spec.score_bits - 1
-    scaling = fit_scaling(f"{name}.scores", factor, zero.to(torch.float64), zero, (zero - bound, zero + bound), half,
-                          half - 1, settings.requantize)
+    q = quantity("q", real["q"] / balance, CentredCodes(a_bits), heads, 0.0, balance)
+    k = quantity("k", keys * balance, settings.narrow(a_bits), heads, means["k"], 1 / balance)
+    v = quantity("v", values, settings.narrow(a_bits), embed, means["v"], 1.0)
+    scaling = build_scores(f"{name}.scores", q, k, heads, spec, settings)
     return Scores(quantities={"q": q, "k": k, "v": v}, scaling=scaling)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from ..arith import saturate
+from ..arith import lookup
 from ..integer import (
     IntegerAttention,
     IntegerBlock,
@@ -19,15 +19,14 @@ from ..integer import (
     IntegerViT,
     patchify,
 )
-from ..integer.gelu import gelu, gelu_table
-from ..integer.layernorm import quantize_affine
 from ..integer.layers import add_residual
 from ..spec.vit import PIXEL_MAX
 from ..vit import LAYER_NORM_EPS, VisionTransformer, collect
 from .attention import context, lower_scores, probabilities
 from .books import HIDDEN, fit_book
+from .build import INDEX_BITS, build_gelu, build_norm, build_pos_embed, pixel_quantity
 from .channels import CHANNELS
-from .codes import BookCodes, CodeMap, UnsignedCodes
+from .codes import CodeMap, UnsignedCodes
 from .linear import LinearDraft, draft_linear
 from .observers import minmax
 from .quantity import Channels, Quantity, observe
@@ -41,7 +40,6 @@ __all__ = ["Lowered", "SignedCodes", "lower"]
 _HEADROOM = 1.5  # of the residual stream and the logits over their largest calibration value
 _COARSEST = 16  # largest factor by which the residual stream's steps grow beyond that, for layers of few bits
 _LARGEST_FACTOR = 128  # of the head's requantization, well below what the unit can do
-_INDEX_BITS = 8  # of the GELU table
 _GELU_FLAT = -4.0  # GELU is above -0.0002 below it
 
 
@@ -138,17 +136,10 @@ class _Lowering:
         """Return ``patch_embed`` and ``pos_embed``."""
         config, proj = self.config, self.float.patch_embed.proj
         pixels = patchify(self.images, config)
-        mean, std = (torch.tensor(x, dtype=torch.float64).expand(config.in_chans).repeat_interleave(
-            config.patch_size**2) for x in (config.mean, config.std))
-        self.quantities["input"] = source = Quantity(codes=UnsignedCodes(8), scale=1 / (PIXEL_MAX * std), zero_point=0,
-                                                     offset=-mean / std)
+        self.quantities["input"] = source = pixel_quantity(config, PIXEL_MAX)
         layer = self.draft("patch_embed", proj.weight.flatten(1), proj.bias, pixels[:, 1:], source,
                            self.taps["patch_embed"], self.settings.edge_bits).lower(self.residual)
-        start = self.float.pos_embed.detach()[0].clone().to(torch.float64)
-        start[0] += self.float.cls_token.detach()[0, 0]
-        pos_embed = torch.floor(start / self.residual.scale + 0.5).to(torch.int64)
-        pos_embed[0] -= layer(pixels[0, :1])[0]
-        pos_embed = saturate(pos_embed, self.residual.codes.low, self.residual.codes.high)
+        pos_embed = build_pos_embed(self.float, layer, self.residual)
         self.quantities["pos_embed"] = self.residual
         self.x = pos_embed.expand(len(pixels), -1, -1)
         self.add(layer, pixels, "patch_embed")
@@ -161,8 +152,7 @@ class _Lowering:
         spec = self.settings.layernorm(self.config)
         out = self.observe(name, y, UnsignedCodes(bits), channels=CHANNELS[self.settings.recipe.channels],
                            least=gamma.abs() / (1 << spec.gamma_bits - spec.gamma_fraction - 2))
-        gamma, beta = quantize_affine(gamma / out.scale, (beta - out.offset) / out.scale, 1.0, out.zero_point, spec)
-        return IntegerLayerNorm(gamma=gamma, beta=beta, spec=spec, out_bits=out.codes.bits)
+        return build_norm(norm, out, self.settings, self.config)
 
     def attention(self, name: str, a: torch.Tensor, source: Quantity, attn: torch.nn.Module,
                   target: torch.Tensor) -> tuple[IntegerAttention, torch.Tensor]:
@@ -211,15 +201,11 @@ class _Lowering:
         hidden = fc1(a)
         out = self.hidden(f"{name}.act", functional.gelu(hidden), self.importance[f"{name}.gelu"])
         top = float(out.decode(torch.tensor(out.codes.high)))
-        index = observe(f"{name}.fc1", hidden.clamp(_GELU_FLAT, max(top, 0.0)), UnsignedCodes(_INDEX_BITS),
+        index = observe(f"{name}.fc1", hidden.clamp(_GELU_FLAT, max(top, 0.0)), UnsignedCodes(INDEX_BITS),
                         settings.recipe.fitted(minmax), settings.generator)
-        table = gelu_table(float(index.scale), index.zero_point, _INDEX_BITS, float(out.scale), out.zero_point,
-                           out.codes.bits)
-        if isinstance(out.codes, BookCodes):
-            x = index.decode(torch.arange(1 << _INDEX_BITS))
-            table = out.encode(torch.tensor([gelu(value) for value in x.tolist()], dtype=torch.float64))
+        table = build_gelu(index, out)
         layer = fc1.lower(index)
-        hidden = table[layer(a)]
+        hidden = lookup(table, layer(a))
         fc2 = self.draft(f"{name}.fc2", mlp.fc2.weight, mlp.fc2.bias, hidden, out, target, settings.w_bits)
         return IntegerMlp(fc1=layer, gelu=table, fc2=fc2.lower(self.residual)), hidden
 

@@ -1,0 +1,83 @@
+"""From what calibration or training has chosen (codes, scales, float parameters) to the integer layers."""
+
+import torch
+
+from ..arith import saturate
+from ..integer import IntegerLayerNorm, IntegerLinear
+from ..integer.gelu import gelu, gelu_table
+from ..integer.layernorm import quantize_affine
+from ..spec.softmax import SoftmaxSpec
+from ..spec.vit import VitConfig
+from ..vit import VisionTransformer
+from .codes import BookCodes, UnsignedCodes
+from .linear import check_accumulator
+from .quantity import Quantity
+from .scales import Scaling, fit_scaling
+from .settings import Settings
+
+__all__ = ["INDEX_BITS", "build_gelu", "build_norm", "build_pos_embed", "build_scores", "pixel_quantity"]
+
+INDEX_BITS = 8
+"""Width of the index of the GELU table."""
+
+_LOG2_E = 1.4426950408889634
+
+
+def pixel_quantity(config: VitConfig, pixel_max: int) -> Quantity:
+    """Return what the pixel codes of a patch stand for, (C*p*p,): the normalised image."""
+    mean, std = (torch.tensor(x, dtype=torch.float64).expand(config.in_chans).repeat_interleave(
+        config.patch_size**2) for x in (config.mean, config.std))
+    return Quantity(codes=UnsignedCodes(8), scale=1 / (pixel_max * std), zero_point=0, offset=-mean / std)
+
+
+def build_pos_embed(model: VisionTransformer, patch_embed: IntegerLinear, residual: Quantity) -> torch.Tensor:
+    """Return the initial residual stream, int64 (T, E): see :class:`~vitric.golden.integer.vit.IntegerViT`.
+
+    Parameters
+    ----------
+    model
+        Gives position embedding and class token.
+    patch_embed
+        Its output for the zeros in place of the class token's patch is taken off.
+    residual
+        Of the residual stream.
+    """
+    start = model.pos_embed.detach()[0].to(torch.float64)
+    start = start + torch.cat([model.cls_token.detach()[0].to(torch.float64), torch.zeros_like(start[1:])])
+    codes = torch.floor(start / residual.scale + 0.5).to(torch.int64)
+    codes[0] -= patch_embed(torch.zeros(1, patch_embed.weight.shape[1], dtype=torch.int64))[0]
+    return saturate(codes, residual.codes.low, residual.codes.high)
+
+
+def build_norm(norm: torch.nn.LayerNorm, out: Quantity, settings: Settings, config: VitConfig) -> IntegerLayerNorm:
+    """Return the LayerNorm whose output codes are those of ``out``."""
+    spec = settings.layernorm(config)
+    gamma, beta = norm.weight.detach().to(torch.float64), norm.bias.detach().to(torch.float64)
+    gamma, beta = quantize_affine(gamma / out.scale, (beta - out.offset) / out.scale, 1.0, out.zero_point, spec)
+    return IntegerLayerNorm(gamma=gamma, beta=beta, spec=spec, out_bits=out.codes.bits)
+
+
+def build_scores(
+    name: str, q: Quantity, k: Quantity, heads: int, spec: SoftmaxSpec, settings: Settings,
+) -> Scaling:
+    """Return what brings the products of queries and keys to the softmax unit, (heads,).
+
+    Within each head the scales of ``q`` and ``k``, (E,), have one product.
+    """
+    head_dim = q.scale.shape[0] // heads
+    unit = head_dim**-0.5 * _LOG2_E * (1 << spec.frac_bits)
+    factor = (q.scale * k.scale).reshape(heads, head_dim)[:, 0] * unit
+    bound = head_dim * q.codes.high * k.codes.high
+    check_accumulator(name, -bound, bound, settings)
+    zero, half = torch.zeros(heads, dtype=torch.int64), 1 << spec.score_bits - 1
+    return fit_scaling(name, factor, zero.to(torch.float64), zero, (zero - bound, zero + bound), half, half - 1,
+                       settings.requantize)
+
+
+def build_gelu(index: Quantity, out: Quantity) -> torch.Tensor:
+    """Return the table from codes of ``index`` to the codes of ``out`` that are nearest to their GELU."""
+    if isinstance(out.codes, BookCodes):
+        x = index.decode(torch.arange(1 << INDEX_BITS))
+        return out.encode(torch.tensor([gelu(value) for value in x.tolist()], dtype=torch.float64))
+    return gelu_table(float(index.scale), index.zero_point, INDEX_BITS, float(out.scale), out.zero_point,
+                      out.codes.bits)
