@@ -7,8 +7,10 @@ average, see :attr:`Recipe.average`) are the result.
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from math import cos, pi, radians
 from types import MappingProxyType
+from typing import TypeVar
 
 import torch
 from torch.nn import functional
@@ -19,6 +21,10 @@ from .spec.vit import VitConfig
 from .vit import VisionTransformer
 
 __all__ = ["PRECISIONS", "RECIPES", "Recipe", "accuracy", "augment", "fit", "recipe_for", "train"]
+
+Loss = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+
+M = TypeVar("M", bound=torch.nn.Module)
 
 PRECISIONS = ("float32", "bfloat16")
 """Arithmetic of matrix products in training."""
@@ -156,7 +162,7 @@ def accuracy(model: Callable[[torch.Tensor], torch.Tensor], data: ImageData) -> 
     return sum(int((model(images).argmax(dim=1) == labels).sum()) for images, labels in batches) / len(data)
 
 
-def _optimizer(model: VisionTransformer, recipe: Recipe) -> torch.optim.Optimizer:
+def _optimizer(model: torch.nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     decayed = [p for name, p in model.named_parameters() if p.dim() > 1 and name not in ("cls_token", "pos_embed")]
     others = [p for name, p in model.named_parameters() if p.dim() <= 1 or name in ("cls_token", "pos_embed")]
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
@@ -164,25 +170,29 @@ def _optimizer(model: VisionTransformer, recipe: Recipe) -> torch.optim.Optimize
 
 
 def fit(
-    model: VisionTransformer,
+    model: M,
     data: ImageData,
     recipe: Recipe,
     *,
-    forward: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    loss: Loss | None = None,
+    on_step: Callable[[int, int], None] | None = None,
     on_epoch: Callable[[int, float, float], None] | None = None,
-) -> VisionTransformer:
+) -> M:
     """Train ``model`` in place on ``data`` and return the running average of its weights, a new model.
 
     Parameters
     ----------
-    forward
-        Maps normalised images [B, C, S, S] to logits through ``model``'s parameters; by default
-        :meth:`~vitric.golden.vit.VisionTransformer.forward_normalized`. Fine-tuning for quantization passes its own.
+    loss
+        Maps augmented pixels [B, C, S, S], float32, and labels [B] to the loss and the logits [B, classes]; by
+        default the cross entropy of a :class:`~vitric.golden.vit.VisionTransformer`. Fine-tuning for quantization
+        passes its own.
+    on_step
+        Called before each step with its number (from 0) and the number of all steps.
     on_epoch
         Called after each epoch with its number (from 1), its mean loss, and its share of augmented training
         images that were classified right.
     """
-    forward = forward or model.forward_normalized
+    loss = loss or partial(_cross_entropy, model, recipe.label_smoothing)
     generator = torch.Generator().manual_seed(recipe.seed)
     optimizer = _optimizer(model, recipe)
     averaged = copy.deepcopy(model)
@@ -195,22 +205,28 @@ def fit(
             step = epoch * per_epoch + index
             for group in optimizer.param_groups:
                 group["lr"] = recipe.rate(step, recipe.epochs * per_epoch)
+            if on_step is not None:
+                on_step(step, recipe.epochs * per_epoch)
             labels = data.labels[chosen]
-            pixels = model.normalize(augment(data.images[chosen], recipe, generator))
+            pixels = augment(data.images[chosen], recipe, generator)
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-                logits = forward(pixels).float()
-            loss = functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+                error, logits = loss(pixels, labels)
             optimizer.zero_grad()
-            loss.backward()
+            error.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             _update_average(averaged, model, min(recipe.average, (step + 1) / (step + 10)))
-            loss_sum += loss.item() * len(chosen)
+            loss_sum += error.item() * len(chosen)
             right += int((logits.argmax(dim=1) == labels).sum())
         if on_epoch is not None:
             on_epoch(epoch + 1, loss_sum / len(data), right / len(data))
     model.eval()
     return averaged.eval()
+
+
+def _cross_entropy(model, label_smoothing, pixels, labels):
+    logits = model.forward_normalized(model.normalize(pixels)).float()
+    return functional.cross_entropy(logits, labels, label_smoothing=label_smoothing), logits
 
 
 @torch.no_grad()

@@ -17,10 +17,9 @@ from ..integer.layers import Requantizer, requantize_scores
 from ..integer.softmax import softmax, uniform_offset
 from ..spec.softmax import SoftmaxSpec
 from .books import PROBABILITIES, fit_book
-from .build import build_scores
+from .build import build_context, build_scores
 from .channels import CHANNELS
 from .codes import CentredCodes, UnsignedCodes
-from .linear import check_accumulator, lower_requantizer
 from .quantity import CONSTANT, ENOUGH_SAMPLES, Quantity, check_scale, observe
 from .scales import Scaling
 from .settings import Settings
@@ -164,8 +163,8 @@ def _uniform_step(real: torch.Tensor, codes: UnsignedCodes, spec: SoftmaxSpec, g
 def context(
     name: str, p: Probabilities, v: torch.Tensor, value: Quantity, target: torch.Tensor, importance: torch.Tensor,
     settings: Settings,
-) -> tuple[Quantity, Requantizer, torch.Tensor]:
-    """Return quantity, requantizer and codes (B, T, E) of the context.
+) -> tuple[Quantity, torch.Tensor, Requantizer, torch.Tensor]:
+    """Return quantity, real bias (E,), requantizer and codes (B, T, E) of the context.
 
     Parameters
     ----------
@@ -184,7 +183,6 @@ def context(
     """
     heads, tokens = p.codes.shape[1], p.codes.shape[-1]
     bound = tokens * p.quantity.codes.high * value.codes.high
-    check_accumulator(name, -bound, bound, settings)
     acc = integer_matmul(p.codes, _heads(v, heads), bound=bound).transpose(1, 2).reshape(v.shape)
     unit = p.quantity.scale * value.scale
     real = acc.to(torch.float64) * unit
@@ -194,6 +192,5 @@ def context(
         bias = error.flatten(0, 1).sum(0) / importance.flatten(0, 1).sum(0)
     out = observe(name, real + bias, UnsignedCodes(settings.a_bits), settings.recipe.observer, settings.generator,
                   channels=CHANNELS[settings.recipe.channels], importance=importance)
-    zero = torch.zeros(v.shape[-1], dtype=torch.int64)
-    requantizer = lower_requantizer(name, unit, bias, zero, (zero - bound, zero + bound), out, settings)
-    return out, requantizer, requantizer(acc)
+    requantizer = build_context(name, p.quantity, value, bias, out, tokens, settings)
+    return out, bias, requantizer, requantizer(acc)

@@ -6,16 +6,18 @@ from ..arith import saturate
 from ..integer import IntegerLayerNorm, IntegerLinear
 from ..integer.gelu import gelu, gelu_table
 from ..integer.layernorm import quantize_affine
+from ..integer.layers import Requantizer
 from ..spec.softmax import SoftmaxSpec
 from ..spec.vit import VitConfig
 from ..vit import VisionTransformer
 from .codes import BookCodes, UnsignedCodes
-from .linear import check_accumulator
+from .linear import check_accumulator, lower_requantizer
 from .quantity import Quantity
 from .scales import Scaling, fit_scaling
 from .settings import Settings
 
-__all__ = ["INDEX_BITS", "build_gelu", "build_norm", "build_pos_embed", "build_scores", "pixel_quantity"]
+__all__ = ["INDEX_BITS", "build_context", "build_gelu", "build_norm", "build_pos_embed", "build_scores",
+           "pixel_quantity"]
 
 INDEX_BITS = 8
 """Width of the index of the GELU table."""
@@ -72,6 +74,19 @@ def build_scores(
     zero, half = torch.zeros(heads, dtype=torch.int64), 1 << spec.score_bits - 1
     return fit_scaling(name, factor, zero.to(torch.float64), zero, (zero - bound, zero + bound), half, half - 1,
                        settings.requantize)
+
+
+def build_context(
+    name: str, p: Quantity, value: Quantity, bias: torch.Tensor, out: Quantity, tokens: int, settings: Settings,
+) -> Requantizer:
+    """Return what brings sums over ``tokens`` of probability times value to the codes of ``out``.
+
+    ``bias``, float64 (E,), is what to add to them: the offset of the values, corrected or not.
+    """
+    bound = tokens * p.codes.high * value.codes.high
+    check_accumulator(name, -bound, bound, settings)
+    zero = torch.zeros_like(value.scale, dtype=torch.int64)
+    return lower_requantizer(name, p.scale * value.scale, bias, zero, (zero - bound, zero + bound), out, settings)
 
 
 def build_gelu(index: Quantity, out: Quantity) -> torch.Tensor:

@@ -65,9 +65,11 @@ class Lowered:
     ----------
     model : IntegerViT
     quantities : dict of Quantity
-        By the name of the tensor in the model's trace.
+        By the name of the tensor in the model's trace; ``blocks.N.mlp.fc1`` for the index of the GELU table.
     drafts : dict of LinearDraft
         By the layer's name; ``blocks.N.attn.q``, ``k`` and ``v`` for the parts of ``qkv``.
+    context_bias : dict of float64 tensors (E,)
+        Real value that the requantizer of each context adds, by the context's name.
     source : VisionTransformer
         The float model that was lowered: the given one, in the head bases of the method.
     """
@@ -75,6 +77,7 @@ class Lowered:
     model: IntegerViT
     quantities: dict[str, Quantity]
     drafts: dict[str, LinearDraft]
+    context_bias: dict[str, torch.Tensor]
     source: VisionTransformer
 
     def decode(self, trace: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -95,6 +98,7 @@ class _Lowering:
         self.images = images
         self.quantities: dict[str, Quantity] = {}
         self.drafts: dict[str, LinearDraft] = {}
+        self.context_bias: dict[str, torch.Tensor] = {}
         stream = ("patch_embed", "tokens", "proj", "fc2", "residual1", "residual2")
         largest = max(float(x.abs().max()) for name, x in self.taps.items() if name.split(".")[-1] in stream)
         largest = max(largest, float(model.pos_embed.detach().abs().max()))
@@ -172,10 +176,11 @@ class _Lowering:
         layers = {part: drafts[part].lower(scores.quantities[part]) for part in "qkv"}
         codes = {part: layer(a) for part, layer in layers.items()}
         p = probabilities(f"{name}.softmax", codes["q"], codes["k"], scores, spec, settings)
-        out, requantizer, mixed = context(f"{name}.context", p, codes["v"], scores.quantities["v"],
+        out, bias, requantizer, mixed = context(f"{name}.context", p, codes["v"], scores.quantities["v"],
                                           self.taps[f"{name}.context"], self.importance[f"{name}.context"], settings)
         self.quantities |= {f"{name}.{part}": quantity for part, quantity in scores.quantities.items()}
         self.quantities |= {f"{name}.softmax": p.quantity, f"{name}.context": out}
+        self.context_bias[f"{name}.context"] = bias
         proj = self.draft(f"{name}.proj", attn.proj.weight, attn.proj.bias, mixed, out, target, settings.w_bits)
         return IntegerAttention(
             **layers, score_multiplier=scores.scaling.multiplier, score_pre_shift=scores.scaling.pre_shift,
@@ -201,8 +206,9 @@ class _Lowering:
         hidden = fc1(a)
         out = self.hidden(f"{name}.act", functional.gelu(hidden), self.importance[f"{name}.gelu"])
         top = float(out.decode(torch.tensor(out.codes.high)))
-        index = observe(f"{name}.fc1", hidden.clamp(_GELU_FLAT, max(top, 0.0)), UnsignedCodes(INDEX_BITS),
-                        settings.recipe.fitted(minmax), settings.generator)
+        index = self.quantities[f"{name}.fc1"] = observe(
+            f"{name}.fc1", hidden.clamp(_GELU_FLAT, max(top, 0.0)), UnsignedCodes(INDEX_BITS),
+            settings.recipe.fitted(minmax), settings.generator)
         table = build_gelu(index, out)
         layer = fc1.lower(index)
         hidden = lookup(table, layer(a))
@@ -260,4 +266,5 @@ def _lower(work: _Lowering, info: dict[str, str]) -> Lowered:
         config=work.config, patch_embed=patch_embed, pos_embed=pos_embed, blocks=blocks, norm=norm, head=head,
         residual_bits=settings.residual_bits, a_plane_bits=settings.a_plane_bits, w_plane_bits=settings.w_plane_bits,
         info=info)
-    return Lowered(model=integer, quantities=work.quantities, drafts=work.drafts, source=work.float)
+    return Lowered(model=integer, quantities=work.quantities, drafts=work.drafts,
+                   context_bias=work.context_bias, source=work.float)

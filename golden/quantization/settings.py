@@ -1,7 +1,7 @@
 """What a quantization was asked for: bit widths, method, units."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import torch
 
@@ -71,9 +71,18 @@ class Settings:
 
     def softmax(self, config: VitConfig) -> SoftmaxSpec:
         """Return the softmax unit's spec, just long enough."""
-        return SoftmaxSpec(lanes=1, max_length=max(2, config.num_tokens))
+        return _softmax_spec(config.num_tokens)
 
     def layernorm(self, config: VitConfig) -> LayerNormSpec:
         """Return the LayerNorm unit's spec, just long enough."""
-        return LayerNormSpec(lanes=1, max_length=max(2, config.embed_dim), in_bits=self.residual_bits)
+        return _layernorm_spec(config.embed_dim, self.residual_bits)
 
+
+@cache
+def _softmax_spec(length: int) -> SoftmaxSpec:
+    return SoftmaxSpec(lanes=1, max_length=max(2, length))
+
+
+@cache
+def _layernorm_spec(length: int, in_bits: int) -> LayerNormSpec:
+    return LayerNormSpec(lanes=1, max_length=max(2, length), in_bits=in_bits)

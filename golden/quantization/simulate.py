@@ -12,33 +12,16 @@ import torch
 from ..data import check_images
 from ..vit import Tap, VisionTransformer
 from .lower import Lowered
+from .taps import from_trace, to_trace, traced
 
 __all__ = ["reference", "simulate"]
 
-_TRACE_NAMES = {
-    "tokens": "patch_embed", "residual1": "attn.proj", "residual2": "mlp.fc2", "gelu": "act",
-    **{name: name for name in ("norm1", "norm2", "q", "k", "v", "softmax", "context", "norm", "head")},
-}
 _NOT_ROUNDED = ("tokens", "residual1", "residual2", "head")  # 16 bits in the integer model
-
-
-def _heads_to_channels(tap: str, x: torch.Tensor) -> torch.Tensor:
-    """Return [B, H, T, D] as [B, T, E]; the other tensors as they are, the class token's with a token axis."""
-    if tap.endswith((".q", ".k", ".v")):
-        return x.transpose(1, 2).flatten(2)
-    return x[:, None] if tap in ("norm", "head") else x
 
 
 def _run(model: VisionTransformer, images: torch.Tensor, tap: Tap) -> None:
     check_images(images, model.config)
     model.forward_normalized(model.normalize(images).to(torch.float64), tap)
-
-
-def _traced(tap: str) -> str | None:
-    """Return what the tensor of a tap is called in the trace of an integer model, ``None`` if it is not in there."""
-    prefix, _, last = tap.rpartition(".")
-    name = _TRACE_NAMES.get(last)
-    return name and (f"{prefix}.{name}" if prefix else name)
 
 
 @torch.no_grad()
@@ -50,8 +33,8 @@ def reference(lowered: Lowered, images: torch.Tensor) -> dict[str, torch.Tensor]
     tensors = {}
 
     def tap(name, x):
-        if traced := _traced(name):
-            tensors[traced] = _heads_to_channels(name, x)
+        if known := traced(name):
+            tensors[known] = to_trace(name, x)
         return x
 
     _run(copy.deepcopy(lowered.source).to(torch.float64), images, tap)
@@ -73,16 +56,14 @@ def simulate(lowered: Lowered, images: torch.Tensor) -> dict[str, torch.Tensor]:
     tensors = {}
 
     def tap(name, x):
-        if not (traced := _traced(name)):
+        if not (known := traced(name)):
             return x
-        if name.rpartition(".")[2] in _NOT_ROUNDED:
-            tensors[traced] = _heads_to_channels(name, x)
-            return x
-        quantity = lowered.quantities[traced]
-        y = _heads_to_channels(name, x)
-        y = tensors[traced] = quantity.decode(quantity.encode(y))
-        return y.unflatten(2, (x.shape[1], -1)).transpose(1, 2) if name.endswith((".q", ".k", ".v")) else y.reshape(
-            x.shape)
+        y = to_trace(name, x)
+        if name.rpartition(".")[2] not in _NOT_ROUNDED:
+            quantity = lowered.quantities[known]
+            y = quantity.decode(quantity.encode(y))
+        tensors[known] = y
+        return from_trace(name, y, x.shape)
 
     _run(model, images, tap)
     return tensors

@@ -1,0 +1,121 @@
+"""Quantization-aware training: fine-tuning of an integer model, taught by the float model it came from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch.nn import functional
+
+from ..data import ImageData
+from ..integer import IntegerViT
+from ..quantization import quantize_with_scales
+from ..quantization.lower import Lowered
+from ..spec.vit import PIXEL_MAX
+from ..train import Recipe, fit
+from ..vit import VisionTransformer
+from .model import QuantizedTraining
+from .oscillation import Freezer
+
+__all__ = ["Tuning", "fine_tune", "train_quantized"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """How to fine-tune for quantization, beside the :class:`~vitric.golden.train.Recipe`.
+
+    Parameters
+    ----------
+    distillation : float
+        Weight, 0 to 1, of the Kullback-Leibler divergence from the float model's class probabilities; the cross
+        entropy of the labels has the rest.
+    freeze_from : float
+        Share of the training, 0 to 1, after which weights that oscillate are frozen; 1 freezes none.
+    freeze_threshold : float
+        Share of steps in which a weight oscillates, 0 to 1, beyond which it is frozen at the end; from
+        ``freeze_from`` on the threshold falls from four times this value to it, along a cosine.
+    """
+
+    distillation: float = 0.9
+    freeze_from: float = 0.5
+    freeze_threshold: float = 0.01
+
+    def __post_init__(self):
+        for name in ("distillation", "freeze_from", "freeze_threshold"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be between 0 and 1, not {getattr(self, name)!r}")
+
+    def threshold(self, progress: float) -> float:
+        """Return the freezing threshold at ``progress`` (0 to 1) of the training; 1 freezes nothing."""
+        if progress < self.freeze_from:
+            return 1.0
+        rest = (progress - self.freeze_from) / (1 - self.freeze_from)
+        return self.freeze_threshold * (1 + 3 * (1 + torch.cos(torch.tensor(torch.pi * rest)).item()) / 2)
+
+
+def fine_tune(
+    lowered: Lowered, teacher: VisionTransformer, data: ImageData, recipe: Recipe, tuning: Tuning = Tuning(),
+    *, on_step: Callable[[int, int], None] | None = None, on_epoch: Callable[[int, float, float], None] | None = None,
+) -> Lowered:
+    """Return the integer model of ``lowered`` after training on ``data``.
+
+    Parameters
+    ----------
+    lowered : Lowered
+        From :func:`~vitric.golden.quantization.quantize_with_scales`; unchanged afterwards.
+    teacher : VisionTransformer
+        The float model; its class probabilities for the same augmented images are what is learned.
+    data : ImageData
+        Training images.
+    recipe : Recipe
+        Epochs, rates, augmentation, averaging, threads.
+    tuning : Tuning
+    on_step, on_epoch
+        As in :func:`~vitric.golden.train.fit`.
+
+    Raises
+    ------
+    ValueError
+        The method of ``lowered`` has power-of-two scales, or a scale left what the units can express.
+    """
+    freezer = Freezer()
+    model = QuantizedTraining(lowered, freezer)
+    teacher = teacher.eval()
+
+    def loss(pixels: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        images = pixels.round().clamp(0, PIXEL_MAX).to(torch.int64)
+        with torch.no_grad():
+            wanted = functional.log_softmax(teacher(images).float(), dim=1)
+        logits = model(images)
+        learned = functional.log_softmax(logits, dim=1)
+        error = functional.kl_div(learned, wanted, log_target=True, reduction="batchmean")
+        return tuning.distillation * error + (1 - tuning.distillation) * functional.cross_entropy(
+            logits, labels, label_smoothing=recipe.label_smoothing), logits
+
+    def step(number: int, steps: int) -> None:
+        freezer.threshold = tuning.threshold(number / steps)
+        if on_step is not None:
+            on_step(number, steps)
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(recipe.threads)
+    try:
+        averaged = fit(model, data, recipe, loss=loss, on_step=step, on_epoch=on_epoch)
+    finally:
+        torch.set_num_threads(threads)
+    averaged.freezer = freezer
+    return averaged.lower()
+
+
+def train_quantized(
+    model: VisionTransformer, data: ImageData, calibration: torch.Tensor, recipe: Recipe, tuning: Tuning = Tuning(),
+    *, on_step: Callable[[int, int], None] | None = None, on_epoch: Callable[[int, float, float], None] | None = None,
+    **options: str | int,
+) -> IntegerViT:
+    """Quantize as :func:`vitric.golden.quantization.quantize` does with ``options``, then :func:`fine_tune`.
+
+    ``calibration`` are the images to start from, as there; ``data`` those to train on.
+    """
+    lowered = quantize_with_scales(model, calibration, **options)
+    tuned = fine_tune(lowered, model, data, recipe, tuning, on_step=on_step, on_epoch=on_epoch).model
+    about = {"qat_epochs": recipe.epochs, "qat_seed": recipe.seed, "qat_learning_rate": recipe.learning_rate}
+    return replace(tuned, info=tuned.info | {name: str(value) for name, value in about.items()})
