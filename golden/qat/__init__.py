@@ -2,6 +2,6 @@
 
 from .model import QuantizedTraining
 from .oscillation import Freezer
-from .train import Tuning, fine_tune, train_quantized
+from .train import TUNING_RECIPES, Tuning, fine_tune, tuning_recipe
 
-__all__ = ["Freezer", "QuantizedTraining", "Tuning", "fine_tune", "train_quantized"]
+__all__ = ["TUNING_RECIPES", "Freezer", "QuantizedTraining", "Tuning", "fine_tune", "tuning_recipe"]

@@ -1,22 +1,43 @@
 """Quantization-aware training: fine-tuning of an integer model, taught by the float model it came from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import torch
 from torch.nn import functional
 
 from ..data import ImageData
-from ..integer import IntegerViT
-from ..quantization import quantize_with_scales
 from ..quantization.lower import Lowered
+from ..spec.check import check_choice
 from ..spec.vit import PIXEL_MAX
-from ..train import Recipe, fit
+from ..train import RECIPES, Recipe, fit
 from ..vit import VisionTransformer
 from .model import QuantizedTraining
 from .oscillation import Freezer
 
-__all__ = ["Tuning", "fine_tune", "train_quantized"]
+__all__ = ["TUNING_RECIPES", "Tuning", "fine_tune", "tuning_recipe"]
+
+_SAME = {"weight_decay": 0.0, "label_smoothing": 0.0}
+
+TUNING_RECIPES: Mapping[str, Recipe] = MappingProxyType({
+    "tiny": replace(RECIPES["tiny"], epochs=60, learning_rate=2e-3, average=0.99, **_SAME),
+    "digits": replace(RECIPES["digits"], epochs=30, learning_rate=1e-3, average=0.99, **_SAME),
+    "fashion": replace(RECIPES["fashion"], epochs=3, learning_rate=1e-3, average=0.995, **_SAME),
+})
+"""Recipe of fine-tuning for each config: augmentation and data are those of the float training."""
+
+
+def tuning_recipe(name: str, **changes: int | float) -> Recipe:
+    """Return the recipe of fine-tuning the config called ``name``, with ``changes`` made to its parameters.
+
+    Raises
+    ------
+    TypeError, ValueError
+        There is no recipe of that name, or a change is illegal.
+    """
+    check_choice("config to train", name, tuple(TUNING_RECIPES))
+    return replace(TUNING_RECIPES[name], **changes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,18 +125,3 @@ def fine_tune(
         torch.set_num_threads(threads)
     averaged.freezer = freezer
     return averaged.lower()
-
-
-def train_quantized(
-    model: VisionTransformer, data: ImageData, calibration: torch.Tensor, recipe: Recipe, tuning: Tuning = Tuning(),
-    *, on_step: Callable[[int, int], None] | None = None, on_epoch: Callable[[int, float, float], None] | None = None,
-    **options: str | int,
-) -> IntegerViT:
-    """Quantize as :func:`vitric.golden.quantization.quantize` does with ``options``, then :func:`fine_tune`.
-
-    ``calibration`` are the images to start from, as there; ``data`` those to train on.
-    """
-    lowered = quantize_with_scales(model, calibration, **options)
-    tuned = fine_tune(lowered, model, data, recipe, tuning, on_step=on_step, on_epoch=on_epoch).model
-    about = {"qat_epochs": recipe.epochs, "qat_seed": recipe.seed, "qat_learning_rate": recipe.learning_rate}
-    return replace(tuned, info=tuned.info | {name: str(value) for name, value in about.items()})

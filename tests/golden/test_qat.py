@@ -1,14 +1,14 @@
 """Quantization-aware training: values of the integer model, gradients of learned steps, frozen oscillation."""
 
-from dataclasses import replace
+
 
 import pytest
 import torch
 from vitric.golden import digits, load_float
-from vitric.golden.qat import Freezer, QuantizedTraining, Tuning, fine_tune, train_quantized
+from vitric.golden.qat import TUNING_RECIPES, Freezer, QuantizedTraining, Tuning, fine_tune, tuning_recipe
 from vitric.golden.qat.straight import replace_learned, replaced
 from vitric.golden.quantization import quantize_with_scales
-from vitric.golden.train import Recipe, accuracy
+from vitric.golden.train import RECIPES, Recipe, accuracy
 
 TRAIN = digits("train")
 CALIBRATION, OTHERS = TRAIN[:32], TRAIN[32:48]
@@ -102,10 +102,12 @@ def test_training_improves_and_repeats(tiny, coarse):
     assert tuned.model(OTHERS).equal(again.model(OTHERS))
 
 
-def test_train_quantized_says_how(tiny):
-    data = replace(TRAIN, images=TRAIN.images[:64], labels=TRAIN.labels[:64])
-    model = train_quantized(tiny, data, CALIBRATION, replace(SHORT, epochs=1), w_bits=4, a_bits=4)
-    assert (model.info["qat_epochs"], model.info["w_bits"], model.info["qat_seed"]) == ("1", "4", "0")
+def test_recipes_of_tuning():
+    recipe = tuning_recipe("tiny", epochs=2)
+    assert recipe.epochs == 2 and recipe.weight_decay == 0 and recipe.shift == RECIPES["tiny"].shift
+    assert TUNING_RECIPES.keys() == RECIPES.keys()
+    with pytest.raises(ValueError, match="config to train must be one of 'tiny', 'digits', 'fashion', not 'huge'"):
+        tuning_recipe("huge")
 
 
 def test_power_of_two_scales_are_refused(tiny):
