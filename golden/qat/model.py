@@ -211,6 +211,8 @@ class QuantizedTraining(nn.Module):
                 return x
             quantity, y = lowered.quantities[known], to_trace(name, x.to(torch.float32))
             codes = quantity.encode(y.detach()) if name.endswith("fc1") else trace[known]
+            if known.endswith("context"):
+                y = y + self._context_correction(known, lowered, trace)
             value = _decode(quantity, codes)
             if known in self._names:
                 y = replace_learned(y, value, self._expanded(known), *_range(quantity), _real(quantity.offset))
@@ -219,6 +221,17 @@ class QuantizedTraining(nn.Module):
             return from_trace(name, y, x.shape)
 
         return functional_call(self.network, self._rounded(lowered), (images, tap))
+
+    def _context_correction(self, name: str, lowered: Lowered, trace: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Return what the integer model's context has more than the product of probabilities and values, (B, T, E).
+
+        Rounded probabilities do not sum to 1, so that the offset of the values does not come back exactly; the
+        requantizer adds it as a constant.
+        """
+        layer = name.removesuffix(".context")
+        p, v = lowered.quantities[f"{layer}.softmax"], lowered.quantities[f"{layer}.v"]
+        sums = _decode(p, trace[f"{layer}.softmax"]).sum(-1).transpose(1, 2)  # (B, T, H)
+        return _real(self.start.context_bias[name]) - sums.repeat_interleave(self.config.head_dim, 2) * _real(v.offset)
 
     def _rounded(self, lowered: Lowered) -> dict[str, torch.Tensor]:
         """Return weights and biases of the float network whose values are those of the integer model."""

@@ -43,6 +43,10 @@ class Freezer:
         self.momentum, self.threshold = momentum, 1.0
         self._states: dict[str, _State] = {}
 
+    def __deepcopy__(self, memo: dict) -> "Freezer":
+        """Return the same freezer: a model and the running average of its weights share what is frozen."""
+        return self
+
     def __call__(self, name: str, codes: torch.Tensor, *, learning: bool) -> torch.Tensor:
         """Return ``codes`` with those of frozen weights replaced.
 

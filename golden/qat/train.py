@@ -123,5 +123,4 @@ def fine_tune(
         averaged = fit(model, data, recipe, loss=loss, on_step=step, on_epoch=on_epoch)
     finally:
         torch.set_num_threads(threads)
-    averaged.freezer = freezer
     return averaged.lower()

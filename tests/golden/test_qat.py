@@ -1,11 +1,13 @@
 """Quantization-aware training: values of the integer model, gradients of learned steps, frozen oscillation."""
 
-
+import copy
+from dataclasses import replace
 
 import pytest
 import torch
 from vitric.golden import digits, load_float
 from vitric.golden.qat import TUNING_RECIPES, Freezer, QuantizedTraining, Tuning, fine_tune, tuning_recipe
+from vitric.golden.qat import model as model_module
 from vitric.golden.qat.straight import replace_learned, replaced
 from vitric.golden.quantization import quantize_with_scales
 from vitric.golden.train import RECIPES, Recipe, accuracy
@@ -79,6 +81,20 @@ def test_the_graph_computes_what_it_lowers_to(tiny, options):
     assert silent == []
 
 
+def test_rounding_is_all_that_values_differ_by(tiny, monkeypatch):
+    """Inside the range of the codes, the value of the integers is about half a step from what the graph computes."""
+    lowered, seen = quantize_with_scales(tiny, CALIBRATION, w_bits=4, a_bits=4, edge_bits=4), []
+
+    def spy(x, value, log_scale, low, high, offset, **options):
+        step = (high - low) / 15  # or less
+        seen.append(((value - x).abs() * ((x > low) & (x < high)) / step).max().item())
+        return replace_learned(x, value, log_scale, low, high, offset, **options)
+
+    monkeypatch.setattr(model_module, "replace_learned", spy)
+    QuantizedTraining(lowered)(OTHERS)
+    assert len(seen) == 17 and max(seen) < 0.65, seen
+
+
 def test_scales_follow_their_parameters(coarse):
     model = QuantizedTraining(coarse)
     with torch.no_grad():
@@ -100,6 +116,18 @@ def test_training_improves_and_repeats(tiny, coarse):
     assert accuracy(tuned.model, TRAIN) > accuracy(coarse.model, TRAIN) + 0.03
     again = fine_tune(coarse, tiny, TRAIN, SHORT)
     assert tuned.model(OTHERS).equal(again.model(OTHERS))
+
+
+def test_labels_count_as_much_as_distillation_leaves(tiny, coarse):
+    data = replace(TRAIN, images=TRAIN.images[:64], labels=TRAIN.labels[:64])
+    wrong = replace(data, labels=(data.labels + 1) % 10)
+    once = replace(SHORT, epochs=1)
+
+    def logits(labelled, share):
+        return fine_tune(coarse, tiny, labelled, once, Tuning(distillation=share)).model(OTHERS)
+
+    assert logits(data, 1.0).equal(logits(wrong, 1.0)) and not logits(data, 0.5).equal(logits(wrong, 0.5))
+    assert not logits(data, 1.0).equal(logits(data, 0.5))
 
 
 def test_recipes_of_tuning():
@@ -126,6 +154,19 @@ def test_freezer_holds_what_swings():
     assert codes.tolist() == [0, 11, -3]
     assert freezer("fc1", torch.tensor([1, 5, 1]), learning=False).tolist() == [0, 5, 1]
     assert freezer("fc2", torch.tensor([1]), learning=False).tolist() == [1] and freezer.live("fc2") is None
+
+
+def test_a_rest_between_two_changes_does_not_hide_the_swing():
+    freezer = Freezer(momentum=0.2)
+    freezer.threshold = 0.3
+    for step in range(16):
+        freezer("fc1", torch.tensor([step // 2 % 2]), learning=True)
+    assert freezer.share() == 1
+
+
+def test_the_running_average_shares_the_freezer(coarse):
+    freezer = Freezer()
+    assert copy.deepcopy(QuantizedTraining(coarse, freezer)).freezer is freezer
 
 
 def test_nothing_freezes_at_threshold_one_or_without_learning():
