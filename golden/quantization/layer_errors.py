@@ -15,14 +15,14 @@ from math import inf, log10
 import torch
 
 from ..integer import patchify
-from ..spec.check import check_int
+from ..spec.check import check_choice, check_int
 from ..vit import VisionTransformer, collect
 from .bits import Bits, product_names
 from .books import HIDDEN, PROBABILITIES, fit_book
 from .codes import CodeMap
 from .linear import draft_linear
 from .lower import Lowered
-from .ptq import quantize_with_scales
+from .ptq import one_thread, quantize_with_scales
 from .quantity import Quantity
 from .sensitivity import sensitivities
 from .settings import Settings
@@ -61,8 +61,19 @@ class LayerErrors:
     errors: dict[tuple[str, str], dict[int, float]]
 
     def of(self, product: str, bits: Bits) -> float:
-        """Return the error of rounding both operands of a product, the sum of that of each."""
-        return sum(self.errors.get((product, port), {}).get(getattr(bits, port), 0.0) for port in "wa")
+        """Return the error of rounding both operands of a product, the sum of that of each; pixels lose nothing.
+
+        Raises
+        ------
+        ValueError
+            A width was not measured.
+        """
+        total = 0.0
+        for port in "w" if product == "patch_embed" else "wa":
+            known = self.errors.get((product, port), {})
+            check_choice(f"{port}_bits of {product}", getattr(bits, port), tuple(known))
+            total += known[getattr(bits, port)]
+        return total
 
     def snr_db(self, error: float) -> float:
         """Return how far, in decibels, the logits are above a mean squared error."""
@@ -196,15 +207,16 @@ def measure_layer_errors(
     fine = {"w_bits": 8, "a_bits": 8, "edge_bits": 8, "softmax_bits": 8}
     settings = Settings(**options, **fine)
     lowered = quantize_with_scales(model, calibration, **options, **fine)
-    work = _Measurement(lowered, calibration, images, settings)
     errors = {}
-    for product in product_names(model.config):
-        if on_product is not None:
-            on_product(product)
-        block, kind = _split(product)
-        port_w, port_a = _TENSORS[kind]
-        weights = partial(work.activation, block + port_w) if port_w else partial(work.weights, product)
-        errors[product, "w"] = {width: weights(width) for width in widths}
-        if product != "patch_embed":
-            errors[product, "a"] = {width: work.activation(block + port_a, width) for width in widths}
+    with one_thread():
+        work = _Measurement(lowered, calibration, images, settings)
+        for product in product_names(model.config):
+            if on_product is not None:
+                on_product(product)
+            block, kind = _split(product)
+            port_w, port_a = _TENSORS[kind]
+            weights = partial(work.activation, block + port_w) if port_w else partial(work.weights, product)
+            errors[product, "w"] = {width: weights(width) for width in widths}
+            if product != "patch_embed":
+                errors[product, "a"] = {width: work.activation(block + port_a, width) for width in widths}
     return LayerErrors(signal=float(work.logits.square().sum(1).mean()), errors=errors)

@@ -14,11 +14,11 @@ from .bits import check_names
 from .lower import Lowered, lower
 from .settings import Settings
 
-__all__ = ["quantize", "quantize_with_scales"]
+__all__ = ["one_thread", "quantize", "quantize_with_scales"]
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Keep the result independent of the number of cores; the tensors of a small model are too small for more."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -51,7 +51,7 @@ def quantize_with_scales(
     if settings.layer_bits:
         info["layer_bits"] = json.dumps(settings.layer_bits)
     info["calibration_images"] = str(len(calibration))
-    with _one_thread():
+    with one_thread():
         return lower(model, calibration, settings, info)
 
 
