@@ -1,6 +1,7 @@
 """`vitric allocate`: costs of widths, budgets kept by the compiled model, and files that other commands take."""
 
 import json
+import re
 
 import pytest
 from typer.testing import CliRunner
@@ -116,7 +117,7 @@ def test_command_and_the_commands_that_take_its_file(problem, tmp_path, monkeypa
     kept = quantized_model("tiny", build=tmp_path, layer_bits=read_layer_bits(bits))
     assert json.loads(kept.info["layer_bits"]) == result["layer_bits"]
     names = [path.name for path in (tmp_path / "tiny").iterdir()]
-    assert len(names) == 1 and names[0].startswith("integer-layer_")
+    assert len(names) == 1 and re.fullmatch(r"integer-layer_[0-9a-f]{12}.safetensors", names[0])
 
 
 @pytest.mark.parametrize("arguments,message", [
