@@ -21,6 +21,7 @@ COMMANDS = {
     "train": ("vitric.flow.train:train_command", "Train a float ViT."),
     "quantize": ("vitric.flow.quantize:quantize_command", "Quantize a float ViT and report its accuracy."),
     "qat": ("vitric.flow.qat:qat_command", "Train a ViT as the integer model that it becomes, down to 2 bits."),
+    "allocate": ("vitric.flow.allocate:allocate_command", "Choose the widths of every layer under a budget."),
     "compile": ("vitric.flow.inspect:compile_command", "Compile an integer model to a model stream."),
     "inspect": ("vitric.flow.inspect:inspect_command", "Check a model stream and show its commands."),
     "cycles": ("vitric.flow.inspect:cycles_command", "Predict the cycles of one image from its model stream."),

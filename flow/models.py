@@ -1,6 +1,8 @@
 """The integer model of a configuration: quantized from its committed float model, or random."""
 
 import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +24,7 @@ RANDOM_SEED = 1
 _SOURCES = ("arith.py", "vit.py", "integer", "quantization", "spec")  # of golden/: what the result depends on
 
 
-def quantized_model(config: str, *, build: Path | str = "build", **options: str | int) -> "IntegerViT":
+def quantized_model(config: str, *, build: Path | str = "build", **options: str | int | Mapping) -> "IntegerViT":
     """Return the integer model that the configuration ``config`` stands for.
 
     With a trained float model: quantized with ``options`` of :func:`vitric.golden.quantize`, by default W4A4 with the
@@ -44,7 +46,7 @@ def quantized_model(config: str, *, build: Path | str = "build", **options: str 
         return random_integer_vit(entry.vit, seed=RANDOM_SEED, spec=entry.spec)
     from vitric.golden.integer.storage import load_integer, save_integer
 
-    suffix = "".join(f"-{name.replace('_bits', '')}_{value}" for name, value in sorted(options.items()))
+    suffix = "".join(f"-{name.replace('_bits', '')}_{_short(value)}" for name, value in sorted(options.items()))
     path = Path(build) / config / f"integer{suffix}.safetensors"
     key = _key(entry)
     try:
@@ -62,6 +64,13 @@ def quantized_model(config: str, *, build: Path | str = "build", **options: str 
         path.parent.mkdir(parents=True, exist_ok=True)
         save_integer(model, path)
     return model
+
+
+def _short(value: str | int | Mapping) -> str:
+    """Return what stands for the value of an option in a file's name: a mapping's digest, everything else itself."""
+    if not isinstance(value, Mapping):
+        return str(value)
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _key(entry: Configuration) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from .layer_bits import read_layer_bits
 from .report import UserError, console, write_json
 
 __all__ = ["quantize_command"]
@@ -28,6 +29,8 @@ def quantize_command(
     method: Annotated[str, typer.Option(help="How ranges are found and weights rounded; a wrong name lists them.")] =
     "mse",
     granularity: Annotated[str, typer.Option(help="Of the weights' scales: channel, group or layer.")] = "channel",
+    layer_bits: Annotated[
+        Path | None, typer.Option(help="Widths of single layers (JSON), as `vitric allocate` writes them.")] = None,
     calibration: Annotated[int, typer.Option(help="Training images to calibrate on, from the first.")] = 64,
     out: Annotated[
         Path | None, typer.Option(help="Integer model; by default build/CONFIG/METHOD-wWaA.safetensors.")
@@ -44,7 +47,10 @@ def quantize_command(
     """
     options = {"method": method, "w_bits": w_bits, "a_bits": a_bits, "edge_bits": edge_bits,
                "softmax_bits": softmax_bits, "granularity": granularity}
-    path = out or Path("build") / config / f"{method}-w{w_bits}a{a_bits}.safetensors"
+    if layer_bits is not None:
+        options["layer_bits"] = read_layer_bits(layer_bits)
+    widths = f"w{w_bits}a{a_bits}" if layer_bits is None else f"{layer_bits.stem}"
+    path = out or Path("build") / config / f"{method}-{widths}.safetensors"
     if path.suffix != ".safetensors":
         raise UserError(f"--out must be named *.safetensors, not {path}")
     lowered, figures = _quantize(config, calibration, options)
@@ -106,8 +112,8 @@ def _write(model, path):
 def _show(figures, *, stderr):
     from rich.table import Table
 
-    table = Table("figure", "value", title=f"{figures['config']} at W{figures['w_bits']}A{figures['a_bits']}, "
-                                           f"method {figures['method']}")
+    widths = "mixed widths" if "layer_bits" in figures else f"W{figures['w_bits']}A{figures['a_bits']}"
+    table = Table("figure", "value", title=f"{figures['config']} at {widths}, method {figures['method']}")
     table.add_row("calibration images", str(figures["calibration_images"]))
     table.add_row("quantization", f"{figures['cpu_seconds']:.1f} s of CPU time")
     for kind, share in figures["accuracy"].items():

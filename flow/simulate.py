@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from .layer_bits import read_layer_bits
 from .report import UserError, console, write_json
 
 __all__ = ["sim_command", "simulate"]
@@ -23,7 +24,7 @@ class Options:
     stall: int = 0
     waves: tuple[int, int] | None = None
     build: Path | None = None
-    quantization: Mapping[str, str | int] = field(default_factory=dict)
+    quantization: Mapping[str, str | int | Mapping] = field(default_factory=dict)
 
 
 def sim_command(
@@ -32,6 +33,8 @@ def sim_command(
         str | None, typer.Option(help="Quantization method, as of `vitric quantize`; by default its default.")] = None,
     w_bits: Annotated[int | None, typer.Option(help="Width of the weights, 2 to 8; by default 4.")] = None,
     a_bits: Annotated[int | None, typer.Option(help="Width of the activations, 2 to 8; by default 4.")] = None,
+    layer_bits: Annotated[
+        Path | None, typer.Option(help="Widths of single layers (JSON), as `vitric allocate` writes them.")] = None,
     images: Annotated[
         int | None, typer.Option(help="Test images to run, from the first; at most the whole split.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random pauses (and of random images).")] = 1,
@@ -48,7 +51,8 @@ def sim_command(
     Quantizes and compiles the model of CONFIG, generates the hardware, runs it, and compares the logits and every
     intermediate tensor that the accelerator writes to memory. Exit status 1 if any value differs.
     """
-    chosen = {"method": method, "w_bits": w_bits, "a_bits": a_bits}
+    chosen = {"method": method, "w_bits": w_bits, "a_bits": a_bits,
+              "layer_bits": None if layer_bits is None else read_layer_bits(layer_bits)}
     options = Options(images=images, seed=seed, stall=stall, waves=(waves_begin, waves_end) if waves else None,
                       quantization={name: value for name, value in chosen.items() if value is not None})
     to_stdout = json_file is not None and str(json_file) == "-"

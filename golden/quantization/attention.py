@@ -88,7 +88,7 @@ def lower_scores(
     spec : SoftmaxSpec
     settings : Settings
     """
-    observer, a_bits = settings.recipe.observer, settings.a_bits
+    observer, bits = settings.recipe.observer, settings.bits(f"{name}.scores")
     embed = real["q"].shape[-1]
     means = {part: real[part].reshape(-1, embed).mean(0) for part in "kv"}
     keys, values = real["k"] - means["k"], real["v"] - means["v"]
@@ -104,9 +104,9 @@ def lower_scores(
         return Quantity(codes=codes, scale=scale, zero_point=int(zero_point[0]),
                         offset=torch.as_tensor(offset, dtype=torch.float64))
 
-    q = quantity("q", real["q"] / balance, CentredCodes(a_bits), heads, 0.0, balance)
-    k = quantity("k", keys * balance, settings.narrow(a_bits), heads, means["k"], 1 / balance)
-    v = quantity("v", values, settings.narrow(a_bits), embed, means["v"], 1.0)
+    q = quantity("q", real["q"] / balance, CentredCodes(bits.a), heads, 0.0, balance)
+    k = quantity("k", keys * balance, settings.narrow(bits.w), heads, means["k"], 1 / balance)
+    v = quantity("v", values, settings.narrow(settings.bits(f"{name}.context").w), embed, means["v"], 1.0)
     scaling = build_scores(f"{name}.scores", q, k, heads, spec, settings)
     return Scores(quantities={"q": q, "k": k, "v": v}, scaling=scaling)
 
@@ -127,7 +127,8 @@ def probabilities(
     x = requantize_scores(products, -scores.quantities["q"].zero_point * right.sum(-1), scaling.multiplier,
                           scaling.pre_shift, scaling.shift, spec)
     real = torch.softmax(x.to(torch.float64) * (2.0 ** -spec.frac_bits / _LOG2_E), dim=-1)
-    candidates = PROBABILITIES[settings.recipe.probabilities](settings.softmax_bits)
+    bits = settings.bits(name.replace(".softmax", ".context")).a
+    candidates = PROBABILITIES[settings.recipe.probabilities](bits)
     grid = 1 << spec.frac_bits if settings.recipe.power_of_two else 1
     if isinstance(candidates[0], UnsignedCodes):
         codes, offset = candidates[0], _uniform_step(real, candidates[0], spec, grid)
@@ -190,7 +191,8 @@ def context(
     if settings.recipe.correct_bias and real[..., 0].numel() >= ENOUGH_SAMPLES:
         error = (target.to(torch.float64) - real) * importance
         bias = error.flatten(0, 1).sum(0) / importance.flatten(0, 1).sum(0)
-    out = observe(name, real + bias, UnsignedCodes(settings.a_bits), settings.recipe.observer, settings.generator,
+    codes = UnsignedCodes(settings.bits(name.replace(".context", ".proj")).a)
+    out = observe(name, real + bias, codes, settings.recipe.observer, settings.generator,
                   channels=CHANNELS[settings.recipe.channels], importance=importance)
     requantizer = build_context(name, p.quantity, value, bias, out, tokens, settings)
     return out, bias, requantizer, requantizer(acc)

@@ -142,7 +142,7 @@ class _Lowering:
         pixels = patchify(self.images, config)
         self.quantities["input"] = source = pixel_quantity(config, PIXEL_MAX)
         layer = self.draft("patch_embed", proj.weight.flatten(1), proj.bias, pixels[:, 1:], source,
-                           self.taps["patch_embed"], self.settings.edge_bits).lower(self.residual)
+                           self.taps["patch_embed"], self.settings.bits("patch_embed").w).lower(self.residual)
         pos_embed = build_pos_embed(self.float, layer, self.residual)
         self.quantities["pos_embed"] = self.residual
         self.x = pos_embed.expand(len(pixels), -1, -1)
@@ -164,9 +164,10 @@ class _Lowering:
         settings, embed = self.settings, self.config.embed_dim
         weights, biases = attn.qkv.weight.split(embed), [None] * 3 if attn.qkv.bias is None else attn.qkv.bias.split(
             embed)
+        w_bits = settings.bits(f"{name}.qkv").w
         drafts = {
             part: self.draft(f"{name}.{part}", weight, bias, a, source,
-                             self.taps[f"{name}.{part}"].transpose(1, 2).reshape(a.shape), settings.w_bits)
+                             self.taps[f"{name}.{part}"].transpose(1, 2).reshape(a.shape), w_bits)
             for part, weight, bias in zip("qkv", weights, biases, strict=True)
         }
         spec = settings.softmax(self.config)
@@ -181,7 +182,8 @@ class _Lowering:
         self.quantities |= {f"{name}.{part}": quantity for part, quantity in scores.quantities.items()}
         self.quantities |= {f"{name}.softmax": p.quantity, f"{name}.context": out}
         self.context_bias[f"{name}.context"] = bias
-        proj = self.draft(f"{name}.proj", attn.proj.weight, attn.proj.bias, mixed, out, target, settings.w_bits)
+        proj = self.draft(f"{name}.proj", attn.proj.weight, attn.proj.bias, mixed, out, target,
+                          settings.bits(f"{name}.proj").w)
         return IntegerAttention(
             **layers, score_multiplier=scores.scaling.multiplier, score_pre_shift=scores.scaling.pre_shift,
             score_shift=scores.scaling.shift, softmax_offset=p.offset,
@@ -191,7 +193,7 @@ class _Lowering:
     def hidden(self, name: str, x: torch.Tensor, importance: torch.Tensor) -> Quantity:
         """Choose the codes of GELU's outputs and remember them."""
         recipe, settings = self.settings.recipe, self.settings
-        candidates = HIDDEN[recipe.hidden](settings.a_bits)
+        candidates = HIDDEN[recipe.hidden](settings.bits(name.replace(".act", ".fc2")).a)
         if len(candidates) == 1:
             return self.observe(name, x, candidates[0], tap=name.replace(".act", ".gelu"))
         self.quantities[name] = fit_book(name, x, candidates, recipe.observer, importance, settings.generator)
@@ -202,7 +204,7 @@ class _Lowering:
         """Return the MLP and the codes of its hidden tensor."""
         settings = self.settings
         fc1 = self.draft(f"{name}.fc1", mlp.fc1.weight, mlp.fc1.bias, a, source, self.taps[f"{name}.fc1"],
-                         settings.w_bits)
+                         settings.bits(f"{name}.fc1").w)
         hidden = fc1(a)
         out = self.hidden(f"{name}.act", functional.gelu(hidden), self.importance[f"{name}.gelu"])
         top = float(out.decode(torch.tensor(out.codes.high)))
@@ -212,17 +214,18 @@ class _Lowering:
         table = build_gelu(index, out)
         layer = fc1.lower(index)
         hidden = lookup(table, layer(a))
-        fc2 = self.draft(f"{name}.fc2", mlp.fc2.weight, mlp.fc2.bias, hidden, out, target, settings.w_bits)
+        fc2 = self.draft(f"{name}.fc2", mlp.fc2.weight, mlp.fc2.bias, hidden, out, target,
+                         settings.bits(f"{name}.fc2").w)
         return IntegerMlp(fc1=layer, gelu=table, fc2=fc2.lower(self.residual)), hidden
 
     def block(self, index: int) -> IntegerBlock:
         """Return an encoder block and advance the residual stream."""
-        name, block, bits = f"blocks.{index}", self.float.blocks[index], self.settings.a_bits
-        norm1 = self.norm(f"{name}.norm1", block.norm1, self.x, bits)
+        name, block, bits = f"blocks.{index}", self.float.blocks[index], self.settings.bits
+        norm1 = self.norm(f"{name}.norm1", block.norm1, self.x, bits(f"{name}.attn.qkv").a)
         target = self.taps[f"{name}.residual1"].to(torch.float64) - self.residual.decode(self.x)
         attn, a = self.attention(f"{name}.attn", norm1(self.x), self.quantities[f"{name}.norm1"], block.attn, target)
         self.add(attn.proj, a, f"{name}.attn.proj")
-        norm2 = self.norm(f"{name}.norm2", block.norm2, self.x, bits)
+        norm2 = self.norm(f"{name}.norm2", block.norm2, self.x, bits(f"{name}.mlp.fc1").a)
         target = self.taps[f"{name}.residual2"].to(torch.float64) - self.residual.decode(self.x)
         mlp, a = self.mlp(f"{name}.mlp", norm2(self.x), self.quantities[f"{name}.norm2"], block.mlp, target)
         self.add(mlp.fc2, a, f"{name}.mlp.fc2")
@@ -230,12 +233,11 @@ class _Lowering:
 
     def head(self) -> tuple[IntegerLayerNorm, IntegerLinear]:
         """Return the final norm and the head, on the class token."""
-        settings, head = self.settings, self.float.head
+        head, bits = self.float.head, self.settings.bits("head")
         token = self.x[:, :1]
-        norm = self.norm("norm", self.float.norm, token, settings.edge_bits)
+        norm = self.norm("norm", self.float.norm, token, bits.a)
         logits = self.taps["head"][:, None]
-        draft = self.draft("head", head.weight, head.bias, norm(token), self.quantities["norm"], logits,
-                           settings.edge_bits)
+        draft = self.draft("head", head.weight, head.bias, norm(token), self.quantities["norm"], logits, bits.w)
         largest = torch.maximum(logits.abs().max().to(torch.float64), draft(norm(token)).abs().max())
         coarse = draft.unit.max() * self.residual.codes.high / _LARGEST_FACTOR  # few bits: large steps
         self.quantities["head"] = out = self._signed(float(torch.maximum(largest, coarse)))

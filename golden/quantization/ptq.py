@@ -1,6 +1,7 @@
 """Post-training quantization: the one call that users make."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 
@@ -9,14 +10,15 @@ import torch
 from ..data import check_images
 from ..integer import IntegerViT
 from ..vit import VisionTransformer
+from .bits import check_names
 from .lower import Lowered, lower
 from .settings import Settings
 
-__all__ = ["quantize", "quantize_with_scales"]
+__all__ = ["one_thread", "quantize", "quantize_with_scales"]
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Keep the result independent of the number of cores; the tensors of a small model are too small for more."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -34,7 +36,9 @@ def _check_model(model: VisionTransformer) -> None:
             raise ValueError(f"{name} of the model holds values that are not finite numbers")
 
 
-def quantize_with_scales(model: VisionTransformer, calibration: torch.Tensor, **options: str | int) -> Lowered:
+def quantize_with_scales(
+    model: VisionTransformer, calibration: torch.Tensor, **options: str | int | Mapping,
+) -> Lowered:
     """Quantize as :func:`quantize` and return also what each integer tensor stands for."""
     settings = Settings(**options)
     _check_model(model)
@@ -42,9 +46,12 @@ def quantize_with_scales(model: VisionTransformer, calibration: torch.Tensor, **
         check_images(calibration, model.config)
     except (TypeError, ValueError) as error:
         raise type(error)(f"calibration: {error}") from error
-    info = {field.name: str(getattr(settings, field.name)) for field in fields(settings)}
+    check_names(settings.layer_bits, model.config)
+    info = {field.name: str(getattr(settings, field.name)) for field in fields(settings) if field.name != "layer_bits"}
+    if settings.layer_bits:
+        info["layer_bits"] = json.dumps(settings.layer_bits)
     info["calibration_images"] = str(len(calibration))
-    with _one_thread():
+    with one_thread():
         return lower(model, calibration, settings, info)
 
 
@@ -52,6 +59,7 @@ def quantize(
     model: VisionTransformer, calibration: torch.Tensor, *, method: str = "mse", w_bits: int = 4, a_bits: int = 4,
     edge_bits: int = 8, softmax_bits: int | None = None, granularity: str = "channel", residual_bits: int = 16,
     a_plane_bits: int = 4, w_plane_bits: int = 4, seed: int = 0,
+    layer_bits: Mapping[str, tuple[int, int]] | None = None,
 ) -> IntegerViT:
     """Turn a float ViT into an integer ViT, from calibration images alone.
 
@@ -79,6 +87,10 @@ def quantize(
         Ports of the array that wider codes are split for, 2 to 8; weights have at most two digits.
     seed : int
         Of the sampling of very large tensors by the observers; 0 to 2**31 - 1.
+    layer_bits : mapping of str to (int, int), optional
+        Widths ``(w_bits, a_bits)`` of single products, or of all products of a block or of its ``attn`` or ``mlp``;
+        the most specific name counts, and what has none keeps the widths above. The names, and which tensors they
+        mean: :mod:`~vitric.golden.quantization.bits`.
 
     Returns
     -------
@@ -94,4 +106,4 @@ def quantize(
     return quantize_with_scales(
         model, calibration, method=method, w_bits=w_bits, a_bits=a_bits, edge_bits=edge_bits,
         softmax_bits=softmax_bits, granularity=granularity, residual_bits=residual_bits, a_plane_bits=a_plane_bits,
-        w_plane_bits=w_plane_bits, seed=seed).model
+        w_plane_bits=w_plane_bits, seed=seed, layer_bits=layer_bits or {}).model

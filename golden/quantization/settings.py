@@ -1,6 +1,7 @@
 """What a quantization was asked for: bit widths, method, units."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 
 import torch
@@ -10,6 +11,7 @@ from ..spec.layernorm import LayerNormSpec
 from ..spec.requantize import RequantizeSpec
 from ..spec.softmax import SoftmaxSpec
 from ..spec.vit import VitConfig
+from .bits import PIXEL_BITS, Bits, check_layer_bits, most_specific
 from .codes import NarrowCodes
 from .methods import METHODS, Method, method
 from .weights import GRANULARITIES
@@ -31,6 +33,7 @@ class Settings:
     a_plane_bits: int = 4
     w_plane_bits: int = 4
     seed: int = 0
+    layer_bits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     acc_bits = 24
     """Width of the accumulators that every layer has to fit."""
@@ -45,10 +48,13 @@ class Settings:
         check_choice("granularity", self.granularity, GRANULARITIES)
         check_int("residual_bits", self.residual_bits, 10, 16)
         check_int("seed", self.seed, 0, 2**31 - 1)
-        for name in ("w_bits", "a_bits", "edge_bits"):
-            if getattr(self, name) > 2 * self.w_plane_bits:
+        object.__setattr__(self, "layer_bits", check_layer_bits(self.layer_bits))
+        signed = {name: getattr(self, name) for name in ("w_bits", "a_bits", "edge_bits")}
+        signed |= {f"w_bits of {name} in layer_bits": bits.w for name, bits in self.layer_bits.items()}
+        for name, bits in signed.items():
+            if bits > 2 * self.w_plane_bits:
                 raise ValueError(f"{name} must be at most 2 * w_plane_bits ({2 * self.w_plane_bits}), because a signed "
-                                 f"code has at most two digits, not {getattr(self, name)}")
+                                 f"code has at most two digits, not {bits}")
 
     @property
     def recipe(self) -> Method:
@@ -64,6 +70,13 @@ class Settings:
     def requantize(self) -> RequantizeSpec:
         """Multipliers and shifts of the hardware."""
         return RequantizeSpec(lanes=1, acc_bits=self.acc_bits)
+
+    def bits(self, product: str) -> Bits:
+        """Return the widths of a product's operands: :mod:`~vitric.golden.quantization.bits` has the names."""
+        defaults = {"patch_embed": Bits(self.edge_bits, PIXEL_BITS), "head": Bits(self.edge_bits, self.edge_bits),
+                    "scores": Bits(self.a_bits, self.a_bits), "context": Bits(self.a_bits, self.softmax_bits)}
+        return most_specific(self.layer_bits, product) or defaults.get(
+            product.rpartition(".")[2], Bits(self.w_bits, self.a_bits))
 
     def narrow(self, bits: int) -> NarrowCodes:
         """Return the signed narrow codes of ``bits`` bits on the array's weight port."""

@@ -6,22 +6,59 @@ check: the integer model must follow it closely.
 """
 
 import copy
+from collections.abc import Mapping
 
 import torch
 
 from ..data import check_images
-from ..vit import Tap, VisionTransformer
+from ..vit import VisionTransformer
 from .lower import Lowered
+from .quantity import Quantity
 from .taps import from_trace, to_trace, traced
 
-__all__ = ["reference", "simulate"]
+__all__ = ["float64", "reference", "rounded_logits", "set_linear", "simulate"]
 
 _NOT_ROUNDED = ("tokens", "residual1", "residual2", "head")  # 16 bits in the integer model
 
 
-def _run(model: VisionTransformer, images: torch.Tensor, tap: Tap) -> None:
+def float64(model: VisionTransformer) -> VisionTransformer:
+    """Return a copy of ``model`` that computes in float64."""
+    return copy.deepcopy(model).to(torch.float64)
+
+
+def set_linear(module: torch.nn.Module, weight: torch.Tensor, bias: torch.Tensor) -> None:
+    """Give a linear or convolution module other weights, its shape kept, and a bias, which it may have had none of."""
+    module.weight.copy_(weight.reshape(module.weight.shape))
+    module.bias = torch.nn.Parameter(bias)
+
+
+def rounded_logits(
+    model: VisionTransformer, quantities: Mapping[str, Quantity], images: torch.Tensor,
+    trace: dict[str, torch.Tensor] | None = None,
+) -> torch.Tensor:
+    """Return the logits [B, classes] of a model of :func:`float64`, with some of its tensors rounded.
+
+    Parameters
+    ----------
+    quantities : mapping of str to Quantity
+        Of the tensors to round, by their name in the trace of an integer model. Those that have 16 bits in the integer
+        model (residual stream and logits) are never rounded.
+    trace : dict, optional
+        Gets the model's tensors under the names and in the shapes of an integer model's trace.
+    """
     check_images(images, model.config)
-    model.forward_normalized(model.normalize(images).to(torch.float64), tap)
+
+    def tap(name, x):
+        if not (known := traced(name)):
+            return x
+        y = to_trace(name, x)
+        if known in quantities and name.rpartition(".")[2] not in _NOT_ROUNDED:
+            y = quantities[known].decode(quantities[known].encode(y))
+        if trace is not None:
+            trace[known] = y
+        return from_trace(name, y, x.shape)
+
+    return model.forward_normalized(model.normalize(images).to(torch.float64), tap)
 
 
 @torch.no_grad()
@@ -31,44 +68,22 @@ def reference(lowered: Lowered, images: torch.Tensor) -> dict[str, torch.Tensor]
     The float model is the one that was lowered, in the head bases of the method.
     """
     tensors = {}
-
-    def tap(name, x):
-        if known := traced(name):
-            tensors[known] = to_trace(name, x)
-        return x
-
-    _run(copy.deepcopy(lowered.source).to(torch.float64), images, tap)
+    rounded_logits(float64(lowered.source), {}, images, tensors)
     return tensors
 
 
 @torch.no_grad()
 def simulate(lowered: Lowered, images: torch.Tensor) -> dict[str, torch.Tensor]:
     """Return the tensors of the simulated quantized model: as :func:`reference`, with everything rounded."""
-    model = copy.deepcopy(lowered.source).to(torch.float64)
+    model = float64(lowered.source)
     for name, module in [("patch_embed", model.patch_embed.proj), ("head", model.head)]:
-        _set(module, *lowered.drafts[name].dequantized())
+        set_linear(module, *lowered.drafts[name].dequantized())
     for index, block in enumerate(model.blocks):
         name = f"blocks.{index}"
         parts = [lowered.drafts[f"{name}.attn.{part}"].dequantized() for part in "qkv"]
-        _set(block.attn.qkv, *(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
+        set_linear(block.attn.qkv, *(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
         for layer in ("attn.proj", "mlp.fc1", "mlp.fc2"):
-            _set(block.get_submodule(layer), *lowered.drafts[f"{name}.{layer}"].dequantized())
+            set_linear(block.get_submodule(layer), *lowered.drafts[f"{name}.{layer}"].dequantized())
     tensors = {}
-
-    def tap(name, x):
-        if not (known := traced(name)):
-            return x
-        y = to_trace(name, x)
-        if name.rpartition(".")[2] not in _NOT_ROUNDED:
-            quantity = lowered.quantities[known]
-            y = quantity.decode(quantity.encode(y))
-        tensors[known] = y
-        return from_trace(name, y, x.shape)
-
-    _run(model, images, tap)
+    rounded_logits(model, lowered.quantities, images, tensors)
     return tensors
-
-
-def _set(module: torch.nn.Module, weight: torch.Tensor, bias: torch.Tensor) -> None:
-    module.weight.copy_(weight.reshape(module.weight.shape))
-    module.bias = torch.nn.Parameter(bias)  # the float model may have none

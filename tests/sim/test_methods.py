@@ -9,9 +9,16 @@ from vitric.hdl.accelerator import Accelerator
 
 from tests.sim.test_accelerator import SPEC, STALL_LIMIT, simulate
 
+MIXED = {  # every product with widths of its own: one or two planes on either port, in all combinations
+    "patch_embed": (3, 8), "blocks.0.attn.qkv": (4, 6), "blocks.0.attn.scores": (8, 3), "blocks.0.attn.context": (2, 5),
+    "blocks.0.attn.proj": (6, 7), "blocks.0.mlp.fc1": (5, 4), "blocks.0.mlp.fc2": (3, 8), "head": (4, 5),
+}
+OTHERWISE = {name: (8 if w <= 4 else 3, a if name == "patch_embed" else 8 if a <= 4 else 2)
+             for name, (w, a) in MIXED.items()}
 WIDTHS = [(8, 8), (6, 6), (4, 8), (3, 3), (2, 2)]  # weights, activations
 OPTIONS = [
     *({"method": name} for name in METHODS), {"granularity": "group"},
+    *({"method": name, "layer_bits": bits} for name in ("mse", "ptq4vit") for bits in (MIXED, OTHERWISE)),
     *({"method": name, "w_bits": w_bits, "a_bits": a_bits} for name in ("mse", "ptq4vit") for w_bits, a_bits in WIDTHS),
 ]
 
