@@ -16,7 +16,7 @@ __all__ = ["quantize", "quantize_with_scales"]
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Keep the result independent of the number of cores; the tensors of a small model are too small for more."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -26,7 +26,7 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _check_model(model: VisionTransformer) -> None:
+def check_model(model: VisionTransformer) -> None:
     if not isinstance(model, VisionTransformer):
         raise TypeError(f"model must be a VisionTransformer, not {type(model).__name__}")
     for name, tensor in model.state_dict().items():
@@ -37,14 +37,14 @@ def _check_model(model: VisionTransformer) -> None:
 def quantize_with_scales(model: VisionTransformer, calibration: torch.Tensor, **options: str | int) -> Lowered:
     """Quantize as :func:`quantize` and return also what each integer tensor stands for."""
     settings = Settings(**options)
-    _check_model(model)
+    check_model(model)
     try:
         check_images(calibration, model.config)
     except (TypeError, ValueError) as error:
         raise type(error)(f"calibration: {error}") from error
     info = {field.name: str(getattr(settings, field.name)) for field in fields(settings)}
     info["calibration_images"] = str(len(calibration))
-    with _one_thread():
+    with one_thread():
         return lower(model, calibration, settings, info)
 
 
