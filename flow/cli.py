@@ -20,6 +20,7 @@ COMMANDS = {
     "mutate": ("vitric.flow.mutate:mutate_command", "Plant faults in a unit and count those that its bench catches."),
     "train": ("vitric.flow.train:train_command", "Train a float ViT on the digits."),
     "quantize": ("vitric.flow.quantize:quantize_command", "Quantize a float ViT and report its accuracy."),
+    "synthesize": ("vitric.flow.synthesize:synthesize_command", "Make calibration images from the model alone."),
     "compile": ("vitric.flow.inspect:compile_command", "Compile an integer model to a model stream."),
     "inspect": ("vitric.flow.inspect:inspect_command", "Check a model stream and show its commands."),
     "cycles": ("vitric.flow.inspect:cycles_command", "Predict the cycles of one image from its model stream."),

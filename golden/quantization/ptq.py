@@ -12,7 +12,7 @@ from ..vit import VisionTransformer
 from .lower import Lowered, lower
 from .settings import Settings
 
-__all__ = ["quantize", "quantize_with_scales"]
+__all__ = ["check_model", "one_thread", "quantize", "quantize_with_scales"]
 
 
 @contextmanager
@@ -27,6 +27,7 @@ def one_thread() -> Iterator[None]:
 
 
 def check_model(model: VisionTransformer) -> None:
+    """Raise :exc:`TypeError` or :exc:`ValueError` unless ``model`` is a ViT of finite weights."""
     if not isinstance(model, VisionTransformer):
         raise TypeError(f"model must be a VisionTransformer, not {type(model).__name__}")
     for name, tensor in model.state_dict().items():
