@@ -30,7 +30,10 @@ from .spec.check import check_int
 from .spec.vit import PIXEL_MAX, VitConfig
 from .vit import VisionTransformer
 
-__all__ = ["STEPS", "default_variation", "gaussian_images", "similarity_entropy", "synthesize", "total_variation"]
+__all__ = [
+    "STEPS", "batch_size", "default_variation", "gaussian_images", "similarity_entropy", "synthesize",
+    "total_variation",
+]
 
 STEPS = 200
 """Of the optimisation."""
@@ -52,6 +55,12 @@ def default_variation(config: VitConfig) -> float:
     pixels show more: 0.62 at 28 pixels, 0.94 at 8. The real images of Fashion-MNIST and the digits have 0.5 and 1.0.
     """
     return _VARIATION * (_SIZE / config.image_size) ** (1 / 3)
+
+
+def batch_size(config: VitConfig) -> int:
+    """Return how many images are made at a time: 64, or as many as keep the densities' tensors at 0.5 GiB each."""
+    per_image = config.depth * config.num_patches * (config.num_patches - 1) // 2 * len(_points())
+    return max(1, min(_BATCH, _MEMORY // per_image))
 
 
 def _points() -> torch.Tensor:
@@ -167,12 +176,10 @@ def synthesize(
     variation = default_variation(config) if variation is None else variation
     if not 0 < variation <= 2:
         raise ValueError(f"variation must be above 0 and at most 2, not {variation!r}")
-    patches = config.num_tokens - 1
-    if patches < 2:
-        raise ValueError(f"the model must have at least two patches, not {patches}")
-    size = max(1, min(_BATCH, _MEMORY // (config.depth * patches**2 // 2 * len(_points()))))
+    if config.num_patches < 2:
+        raise ValueError(f"the model must have at least two patches, not {config.num_patches}")
     generator = torch.Generator().manual_seed(seed)
-    batches = (torch.arange(count) % config.num_classes).split(size)
+    batches = (torch.arange(count) % config.num_classes).split(batch_size(config))
     done = []
     with one_thread():
         for number, labels in enumerate(batches):
