@@ -12,6 +12,7 @@ import typer
 
 from .layer_bits import read_layer_bits
 from .report import UserError, console, write_json
+from .synthesize import calibration_images
 
 __all__ = ["quantize_command"]
 
@@ -31,7 +32,10 @@ def quantize_command(
     granularity: Annotated[str, typer.Option(help="Of the weights' scales: channel, group or layer.")] = "channel",
     layer_bits: Annotated[
         Path | None, typer.Option(help="Widths of single layers (JSON), as `vitric allocate` writes them.")] = None,
-    calibration: Annotated[int, typer.Option(help="Training images to calibrate on, from the first.")] = 64,
+    calibration: Annotated[int, typer.Option(help="Images to calibrate on; of the training split the first.")] = 64,
+    calibration_source: Annotated[
+        str, typer.Option(help="Where they come from: train (the training split), data_free (made from the model, as "
+                          "by `vitric synthesize`) or noise (Gaussian).")] = "train",
     out: Annotated[
         Path | None, typer.Option(help="Integer model; by default build/CONFIG/METHOD-wWaA.safetensors.")
     ] = None,
@@ -53,15 +57,16 @@ def quantize_command(
     path = out or Path("build") / config / f"{method}-{widths}.safetensors"
     if path.suffix != ".safetensors":
         raise UserError(f"--out must be named *.safetensors, not {path}")
-    lowered, figures = _quantize(config, calibration, options)
+    stderr = json_file is not None and str(json_file) == "-"
+    lowered, figures = _quantize(config, calibration, calibration_source, options, stderr=stderr)
     _write(lowered.model, path)
     figures["model"] = str(path)
     if json_file is not None:
         write_json(json_file, figures)
-    _show(figures, stderr=json_file is not None and str(json_file) == "-")
+    _show(figures, stderr=stderr)
 
 
-def _quantize(config, count, options):
+def _quantize(config, count, source, options, *, stderr):
     from vitric.golden import digits, load_float
     from vitric.golden.quantization import quantize_with_scales, simulate
     from vitric.golden.train import accuracy
@@ -71,14 +76,15 @@ def _quantize(config, count, options):
         raise UserError(f"--calibration must be between 1 and {len(train) - _LEAST_OTHERS}, not {count}")
     try:
         model = load_float(config)
+        images = calibration_images(source, model, train, count, stderr=stderr)
         started = time.process_time()
-        lowered = quantize_with_scales(model, train[:count], **options)
+        lowered = quantize_with_scales(model, images, **options)
         seconds = time.process_time() - started
     except (TypeError, ValueError, OSError) as error:
         raise UserError(str(error)) from error
     figures = {
         "config": config, **options, "softmax_bits": int(lowered.model.info["softmax_bits"]),
-        "calibration_images": count, "test_images": len(test),
+        "calibration_images": count, "calibration_source": source, "test_images": len(test),
         "accuracy": {
             "float": accuracy(model, test),
             "simulated": accuracy(lambda images: simulate(lowered, images)["head"][:, 0], test),
@@ -114,7 +120,7 @@ def _show(figures, *, stderr):
 
     widths = "mixed widths" if "layer_bits" in figures else f"W{figures['w_bits']}A{figures['a_bits']}"
     table = Table("figure", "value", title=f"{figures['config']} at {widths}, method {figures['method']}")
-    table.add_row("calibration images", str(figures["calibration_images"]))
+    table.add_row("calibration images", f"{figures['calibration_images']}, source {figures['calibration_source']}")
     table.add_row("quantization", f"{figures['cpu_seconds']:.1f} s of CPU time")
     for kind, share in figures["accuracy"].items():
         table.add_row(f"{kind} accuracy", f"{share:.2%} of {figures['test_images']} test images")

@@ -14,7 +14,7 @@ from .bits import check_names
 from .lower import Lowered, lower
 from .settings import Settings
 
-__all__ = ["one_thread", "quantize", "quantize_with_scales"]
+__all__ = ["check_model", "one_thread", "quantize", "quantize_with_scales"]
 
 
 @contextmanager
@@ -28,7 +28,8 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _check_model(model: VisionTransformer) -> None:
+def check_model(model: VisionTransformer) -> None:
+    """Raise :exc:`TypeError` or :exc:`ValueError` unless ``model`` is a ViT of finite weights."""
     if not isinstance(model, VisionTransformer):
         raise TypeError(f"model must be a VisionTransformer, not {type(model).__name__}")
     for name, tensor in model.state_dict().items():
@@ -41,7 +42,7 @@ def quantize_with_scales(
 ) -> Lowered:
     """Quantize as :func:`quantize` and return also what each integer tensor stands for."""
     settings = Settings(**options)
-    _check_model(model)
+    check_model(model)
     try:
         check_images(calibration, model.config)
     except (TypeError, ValueError) as error:
