@@ -16,7 +16,7 @@ __all__ = ["qat_command"]
 
 def qat_command(
     config: Annotated[str, typer.Option(help="Committed float model: tiny, digits or fashion.")] = "digits",
-    w_bits: Annotated[int, typer.Option(help="Width of the weights, 2 to 8.")] = 4,
+    w_bits: Annotated[int, typer.Option(help="Width of the weights, 1 to 8; 1 is the sign alone.")] = 4,
     a_bits: Annotated[int, typer.Option(help="Width of the activations, 2 to 8.")] = 4,
     edge_bits: Annotated[int, typer.Option(help="Width of the patch embedding's and the head's operands.")] = 8,
     softmax_bits: Annotated[

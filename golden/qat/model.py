@@ -11,7 +11,6 @@ from torch.func import functional_call
 
 from ..integer import IntegerAttention, IntegerBlock, IntegerMlp, IntegerViT
 from ..quantization.build import build_context, build_gelu, build_norm, build_pos_embed, build_scores
-from ..quantization.codes import NarrowCodes
 from ..quantization.linear import LinearDraft
 from ..quantization.lower import Lowered
 from ..quantization.quantity import Quantity, check_scale
@@ -22,7 +21,7 @@ from .straight import replace_learned, replaced
 
 __all__ = ["QuantizedTraining"]
 
-_MARGIN = 0.45  # of a step: how far a weight may start from the code that calibration gave it
+_MARGIN = 0.9  # of what is rounded to a code: how far a weight may start from the code that calibration gave it
 _LEARNED = ("norm1", "attn.q", "attn.k", "attn.v", "attn.context", "norm2", "mlp.fc1", "mlp.act")  # of each block
 
 
@@ -117,7 +116,8 @@ class QuantizedTraining(nn.Module):
         weight = module.weight[layer.rows].flatten(1)
         step = draft.unit[:, None] / draft.source.scale  # real weight per step of the code
         steps = weight.to(torch.float64) / step
-        steps = draft.weight + (steps - draft.weight).clamp(-_MARGIN, _MARGIN)
+        margin = _MARGIN * draft.codes.reach
+        steps = draft.weight + (steps - draft.weight).clamp(-margin, margin)
         weight.copy_(steps * step)
         bias = draft.bias - (steps * step) @ draft.source.offset.expand(weight.shape[1])
         if module.bias is None:
@@ -142,9 +142,6 @@ class QuantizedTraining(nn.Module):
         change, rows = self.weight_scales[_key(layer.name)], len(self.start.drafts[layer.name].weight)
         return change.repeat_interleave(-(-rows // len(change)))[:rows, None]
 
-    def _codes(self, layer: _Layer) -> NarrowCodes:
-        return self.settings.narrow(self.start.drafts[layer.name].w_bits)
-
     def drafts(self, quantities: dict[str, Quantity]) -> dict[str, LinearDraft]:
         """Return the linear layers with the present weights, rounded to the nearest codes unless they are frozen."""
         result = {}
@@ -154,7 +151,7 @@ class QuantizedTraining(nn.Module):
             weight = module.weight[layer.rows].detach().flatten(1).to(torch.float64)
             unit = start.unit * self._expanded_weight(layer)[:, 0].detach().to(torch.float64).exp()
             check_scale(layer.name, unit)
-            codes = self._codes(layer).encode(weight * source.scale, unit[:, None], torch.tensor(0))
+            codes = start.codes.encode(weight * source.scale, unit[:, None], torch.tensor(0))
             if self.freezer is not None:
                 codes = self.freezer(layer.name, codes, learning=self.training)
             bias = module.bias[layer.rows].detach().to(torch.float64) + weight @ source.offset.expand(weight.shape[1])
@@ -239,11 +236,11 @@ class QuantizedTraining(nn.Module):
         for layer in self.layers:
             draft, module = lowered.drafts[layer.name], self.network.get_submodule(layer.module)
             weight, bias = module.weight[layer.rows].flatten(1), module.bias[layer.rows]
-            scale, unit, codes = _real(draft.source.scale), _real(draft.unit)[:, None], self._codes(layer)
+            scale, unit, codes = _real(draft.source.scale), _real(draft.unit)[:, None], draft.codes
             live = None if self.freezer is None else self.freezer.live(layer.name)
             rounded = replace_learned(
-                weight * scale, draft.weight * unit, self._expanded_weight(layer), (codes.low - 0.5) * unit,
-                (codes.high + 0.5) * unit, torch.zeros(()), live=live) / scale
+                weight * scale, draft.weight * unit, self._expanded_weight(layer), (codes.low - codes.reach) * unit,
+                (codes.high + codes.reach) * unit, torch.zeros(()), live=live) / scale
             offset = _real(draft.source.offset).expand(weight.shape[1])
             weights[layer.module].append(rounded)
             biases[layer.module].append(bias + (weight - rounded) @ offset)

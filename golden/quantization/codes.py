@@ -13,7 +13,7 @@ import torch
 from ..arith import nearest_signed_code, signed_code_range
 from ..spec.check import check_int
 
-__all__ = ["BookCodes", "CentredCodes", "CodeMap", "FittedCodes", "NarrowCodes", "UnsignedCodes"]
+__all__ = ["BinaryCodes", "BookCodes", "CentredCodes", "CodeMap", "FittedCodes", "NarrowCodes", "UnsignedCodes"]
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,9 @@ class NarrowCodes(FittedCodes):
 
     plane_bits: int
 
+    reach = 0.5
+    """Distance from a code to the end of what is rounded to it, in steps."""
+
     @property
     def low(self) -> int:
         """Smallest code, ``-high``."""
@@ -162,3 +165,15 @@ class NarrowCodes(FittedCodes):
         codes = super().encode(x, scale, zero_point)
         upper = nearest_signed_code(codes, self.plane_bits, self.planes)
         return torch.where((upper > codes) & (x < codes * scale), codes - 1, upper)
+
+
+@dataclass(frozen=True)
+class BinaryCodes(NarrowCodes):
+    """Two weights, -1 and 1, stored as signed codes of 2 bits: by the sign, 0 counting as positive."""
+
+    reach = 1.0
+    """Distance from a code to the middle between the two."""
+
+    def encode(self, x, scale, zero_point):
+        """Return -1 and 1, int64."""
+        return torch.where(x < 0, -1, 1)

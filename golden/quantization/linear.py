@@ -76,8 +76,8 @@ class LinearDraft:
         Real bias; the input's offset is in it, its zero point is not.
     source : Quantity
         Of the input.
-    w_bits : int
-        Width of the weights.
+    codes : NarrowCodes
+        Of the weights.
     settings : Settings
     """
 
@@ -86,7 +86,7 @@ class LinearDraft:
     unit: torch.Tensor
     bias: torch.Tensor
     source: Quantity
-    w_bits: int
+    codes: NarrowCodes
     settings: Settings
 
     def __call__(self, a: torch.Tensor) -> torch.Tensor:
@@ -109,7 +109,7 @@ class LinearDraft:
         requantizer = lower_requantizer(self.name, unit, self.bias, self.source.zero_point * self.weight.sum(1), reach,
                                         out, self.settings)
         return IntegerLinear(
-            weight=self.weight, w_bits=self.w_bits, a_bits=self.source.codes.bits,
+            weight=self.weight, w_bits=self.codes.bits, a_bits=self.source.codes.bits,
             w_plane_bits=self.settings.w_plane_bits, requantizer=requantizer, out_bits=out.codes.bits,
             signed_codes=isinstance(out.codes, NarrowCodes))
 
@@ -161,7 +161,7 @@ def draft_linear(
     correct_bias, rounding = recipe.correct_bias and enough, recipe.rounding if enough else "nearest"
     centred = real - (rows * real).sum(0) if correct_bias else real
     moments = centred.T @ (rows * centred)
-    codes = settings.narrow(w_bits)
+    codes = settings.weights(w_bits)
     if recipe.regression and enough:
         weight = _regression(weight, centred, rows, target.reshape(len(real), -1), bias)
     scale = weight_scales(weight, codes, recipe.fitted(recipe.weights), settings.granularity, moments.diagonal())
@@ -170,7 +170,7 @@ def draft_linear(
     if correct_bias:
         output = _accumulate(steps, integers) * scale
         bias = (rows * (target.reshape(output.shape).to(torch.float64) - output)).sum(0)
-    return LinearDraft(name=name, weight=integers, unit=scale, bias=bias, source=source, w_bits=w_bits,
+    return LinearDraft(name=name, weight=integers, unit=scale, bias=bias, source=source, codes=codes,
                        settings=settings)
 
 

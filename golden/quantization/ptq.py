@@ -73,7 +73,7 @@ def quantize(
     method : str
         How ranges are found and weights rounded: a name of :data:`~vitric.golden.quantization.methods.METHODS`.
     w_bits : int
-        Weights, 2 to 8.
+        Weights, 1 to 8; of 2 bits they are ternary (-1, 0, 1), of 1 bit binary (-1, 1).
     a_bits : int
         Activations, keys and values included, 2 to 8.
     edge_bits : int

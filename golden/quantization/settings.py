@@ -12,7 +12,7 @@ from ..spec.requantize import RequantizeSpec
 from ..spec.softmax import SoftmaxSpec
 from ..spec.vit import VitConfig
 from .bits import PIXEL_BITS, Bits, check_layer_bits, most_specific
-from .codes import NarrowCodes
+from .codes import BinaryCodes, NarrowCodes
 from .methods import METHODS, Method, method
 from .weights import GRANULARITIES
 
@@ -43,7 +43,8 @@ class Settings:
         check_int("a_bits", self.a_bits, 2, 8)
         if self.softmax_bits is None:
             object.__setattr__(self, "softmax_bits", 8 if self.recipe.probabilities == "uniform" else self.a_bits)
-        for name in ("w_bits", "edge_bits", "softmax_bits", "a_plane_bits", "w_plane_bits"):
+        check_int("w_bits", self.w_bits, 1, 8)
+        for name in ("edge_bits", "softmax_bits", "a_plane_bits", "w_plane_bits"):
             check_int(name, getattr(self, name), 2, 8)
         check_choice("granularity", self.granularity, GRANULARITIES)
         check_int("residual_bits", self.residual_bits, 10, 16)
@@ -81,6 +82,10 @@ class Settings:
     def narrow(self, bits: int) -> NarrowCodes:
         """Return the signed narrow codes of ``bits`` bits on the array's weight port."""
         return NarrowCodes(bits, self.w_plane_bits)
+
+    def weights(self, bits: int) -> NarrowCodes:
+        """Return the codes of weights of ``bits`` bits; 1 bit is stored as 2."""
+        return self.narrow(bits) if bits > 1 else BinaryCodes(2, self.w_plane_bits)
 
     def softmax(self, config: VitConfig) -> SoftmaxSpec:
         """Return the softmax unit's spec, just long enough."""

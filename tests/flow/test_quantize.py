@@ -45,7 +45,7 @@ def test_command_names_the_file_and_prints_json(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("arguments,message", [
-    (["--w-bits", 9], "w_bits must be between 2 and 8, not 9"),
+    (["--w-bits", 9], "w_bits must be between 1 and 8, not 9"),
     (["--a-bits", 1], "a_bits must be between 2 and 8, not 1"),
     (["--method", "best"], "method must be one of 'mse', 'mse_plain', 'minmax', 'percentile', "),
     (["--granularity", "row"], "granularity must be one of"),

@@ -118,6 +118,17 @@ def test_training_improves_and_repeats(tiny, coarse):
     assert tuned.model(OTHERS).equal(again.model(OTHERS))
 
 
+def test_binary_weights(tiny):
+    """Post-training they are of no use; training makes them one."""
+    binary = quantize_with_scales(tiny, CALIBRATION, w_bits=1, a_bits=4)
+    tuned = fine_tune(binary, tiny, TRAIN, replace(SHORT, epochs=8, learning_rate=5e-3))
+    for lowered in (binary, tuned):
+        mlp, head = lowered.model.blocks[0].mlp, lowered.model.head
+        assert mlp.fc1.weight.unique().tolist() == mlp.fc2.weight.unique().tolist() == [-1, 1] and mlp.fc1.w_bits == 2
+        assert len(head.weight.unique()) > 20
+    assert accuracy(tuned.model, TRAIN) > max(0.6, accuracy(binary.model, TRAIN) + 0.2)
+
+
 def test_labels_count_as_much_as_distillation_leaves(tiny, coarse):
     data = replace(TRAIN, images=TRAIN.images[:64], labels=TRAIN.labels[:64])
     wrong = replace(data, labels=(data.labels + 1) % 10)

@@ -270,8 +270,9 @@ def test_rejected_calibration(tiny, images, error, match):
 
 @pytest.mark.parametrize("options,error,match", [
     *(({name: value}, ValueError, f"{name} must be between 2 and 8, not {value}") for value in (1, 9)
-      for name in ("w_bits", "a_bits", "edge_bits", "softmax_bits", "a_plane_bits", "w_plane_bits")),
-    ({"w_bits": 4.0}, TypeError, "w_bits must be an integer between 2 and 8"),
+      for name in ("a_bits", "edge_bits", "softmax_bits", "a_plane_bits", "w_plane_bits")),
+    *(({"w_bits": value}, ValueError, f"w_bits must be between 1 and 8, not {value}") for value in (0, 9)),
+    ({"w_bits": 4.0}, TypeError, "w_bits must be an integer between 1 and 8"),
     ({"w_plane_bits": 3}, ValueError, r"edge_bits must be at most 2 \* w_plane_bits \(6\)"),
     ({"residual_bits": 9}, ValueError, "residual_bits must be between 10 and 16, not 9"),
     ({"method": "best"}, ValueError, "method must be one of 'mse', 'mse_plain', .*, not 'best'"),

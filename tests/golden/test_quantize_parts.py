@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vitric.golden.arith import requantize, split_signed
 from vitric.golden.quantization.channels import free
-from vitric.golden.quantization.codes import CentredCodes, FittedCodes, NarrowCodes, UnsignedCodes
+from vitric.golden.quantization.codes import BinaryCodes, CentredCodes, FittedCodes, NarrowCodes, UnsignedCodes
 from vitric.golden.quantization.observers import minmax, mse, percentile
 from vitric.golden.quantization.quantity import check_scale, observe
 from vitric.golden.quantization.scales import FactorTooLarge, fit_multiplier, fit_scaling
@@ -26,6 +26,12 @@ def test_unsigned_codes_cover_the_range_and_zero():
 def test_centred_codes():
     scale, zero = CentredCodes(3).fit(tensor(-7.0, -1.0), tensor(1.0, 3.5))
     assert scale.tolist() == [2.0, 1.0] and zero.tolist() == [4, 4]
+
+
+def test_binary_codes_are_signs():
+    codes = BinaryCodes(2, 4)
+    assert codes.encode(tensor(-3.0, -1e-9, 0.0, 0.2, 9.0), tensor(0.5), torch.tensor(0)).tolist() == [-1, -1, 1, 1, 1]
+    assert (codes.low, codes.high, codes.reach, NarrowCodes(2, 4).reach) == (-1, 1, 1.0, 0.5)
 
 
 @pytest.mark.parametrize("bits,plane_bits", [(2, 4), (4, 4), (5, 4), (6, 4), (8, 4), (6, 3), (8, 8)])
