@@ -25,6 +25,7 @@ class Options:
     waves: tuple[int, int] | None = None
     build: Path | None = None
     quantization: Mapping[str, str | int | Mapping] = field(default_factory=dict)
+    model: Path | None = None
 
 
 def sim_command(
@@ -35,6 +36,9 @@ def sim_command(
     a_bits: Annotated[int | None, typer.Option(help="Width of the activations, 2 to 8; by default 4.")] = None,
     layer_bits: Annotated[
         Path | None, typer.Option(help="Widths of single layers (JSON), as `vitric allocate` writes them.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Integer model of CONFIG's network instead, as `vitric qat` or `quantize` "
+                                  "writes it.")] = None,
     images: Annotated[
         int | None, typer.Option(help="Test images to run, from the first; at most the whole split.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random pauses (and of random images).")] = 1,
@@ -54,7 +58,7 @@ def sim_command(
     chosen = {"method": method, "w_bits": w_bits, "a_bits": a_bits,
               "layer_bits": None if layer_bits is None else read_layer_bits(layer_bits)}
     options = Options(images=images, seed=seed, stall=stall, waves=(waves_begin, waves_end) if waves else None,
-                      quantization={name: value for name, value in chosen.items() if value is not None})
+                      quantization={name: value for name, value in chosen.items() if value is not None}, model=model)
     to_stdout = json_file is not None and str(json_file) == "-"
     figures = simulate(config, options, stderr=to_stdout)
     write_json(Path("build") / config / "sim.json", figures)
@@ -79,7 +83,6 @@ def simulate(config: str, options: Options = Options(), *, stderr: bool = False)
 
     from .compile import compile_model
     from .configs import configuration, test_images
-    from .models import quantized_model
     from .simulation_report import figures_of
 
     entry = configuration(config)
@@ -90,7 +93,7 @@ def simulate(config: str, options: Options = Options(), *, stderr: bool = False)
     count = (DEFAULT_IMAGES if entry.trained else 1) if options.images is None else options.images
     chosen = test_images(entry, count, seed=options.seed)
     say = console(stderr=stderr)
-    model = quantized_model(config, **options.quantization)
+    model = _model(entry, options)
     info = ", ".join(f"{name} {model.info[name]}" for name in ("method", "w_bits", "a_bits") if name in model.info)
     say.print(f"[bold]model[/]     {config}, quantized: {info}")
     spec = entry.spec
@@ -112,6 +115,25 @@ def simulate(config: str, options: Options = Options(), *, stderr: bool = False)
         say.print(f"[bold]trace[/]     {next(iter(sorted(folder.glob('dump.*'))), folder)}")
     with say.status("comparing with golden"):
         return figures_of(entry, model, compiled, chosen, run)
+
+
+def _model(entry, options):
+    """Return the integer model of the file that the options name, or of the configuration."""
+    from .models import quantized_model
+
+    if options.model is None:
+        return quantized_model(entry.name, **options.quantization)
+    if options.quantization:
+        raise UserError(f"--model is quantized already, so {', '.join(options.quantization)} cannot be chosen")
+    from vitric.golden.integer.storage import load_integer
+
+    try:
+        model = load_integer(options.model)
+    except (OSError, ValueError) as error:
+        raise UserError(f"--model {options.model}: {error}") from error
+    if model.config != entry.vit:
+        raise UserError(f"--model must be of the network {entry.name}, {entry.vit}, not {model.config}")
+    return model
 
 
 class _progress:

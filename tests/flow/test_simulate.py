@@ -7,6 +7,8 @@ import pytest
 from typer.testing import CliRunner
 from vitric.flow import models
 from vitric.flow.cli import app
+from vitric.golden import digits, load_float, quantize
+from vitric.golden.integer.storage import save_integer
 
 RUNNER = CliRunner()
 
@@ -23,6 +25,22 @@ def test_wrong_arguments_end_with_status_2(arguments, message, tmp_path, monkeyp
     result = RUNNER.invoke(app, ["sim", *arguments])
     assert result.exit_code == 2, result.output
     assert message in " ".join(result.output.split())
+
+
+def test_model_of_a_file(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_integer(quantize(load_float("tiny"), digits("train")[:32], w_bits=2, a_bits=3), path)
+    done = RUNNER.invoke(app, ["sim", "--config", "tiny", "--images", "2", "--model", str(path), "--json", "-"])
+    assert done.exit_code == 0, done.output
+    assert (result := json.loads(done.stdout))["values_differ"] == 0 and result["values_compared"] == 2 * 1322
+    assert "w_bits 2, a_bits 3" in done.stderr
+    for arguments, message in [
+        (["--config", "tiny", "--w-bits", "3"], "--model is quantized already, so w_bits cannot be chosen"),
+        (["--config", "digits"], "--model must be of the network digits"),
+        (["--config", "tiny", "--model", str(tmp_path / "none")], "--model"),
+    ]:
+        wrong = RUNNER.invoke(app, ["sim", "--model", str(path), *arguments])
+        assert wrong.exit_code == 2 and message in " ".join(wrong.output.split()), wrong.output
 
 
 def test_figures_and_exit_status(monkeypatch):

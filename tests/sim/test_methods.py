@@ -1,8 +1,12 @@
 """Models of every quantization method and width, one after the other on one accelerator, in its tests' build."""
 
+from dataclasses import replace
+
 from vitric.flow.compile import compile_model
 from vitric.golden import load_float, quantize
 from vitric.golden.data import digits
+from vitric.golden.qat import fine_tune, tuning_recipe
+from vitric.golden.quantization import quantize_with_scales
 from vitric.golden.quantization.methods import METHODS
 from vitric.golden.spec.command import ErrorCode
 from vitric.hdl.accelerator import Accelerator
@@ -23,15 +27,27 @@ OPTIONS = [
 ]
 
 
+TUNED = [{"w_bits": 2, "a_bits": 2}, {"w_bits": 1, "a_bits": 4}, {"w_bits": 3, "a_bits": 3, "method": "adalog"}]
+
+
+def tuned(**options):
+    lowered = quantize_with_scales(load_float("tiny"), digits("train")[:32], **options)
+    data = digits("train")
+    few = replace(data, images=data.images[:256], labels=data.labels[:256])
+    return fine_tune(lowered, load_float("tiny"), few, tuning_recipe("tiny", epochs=2)).model
+
+
 def test_every_method_and_width_is_exact(monkeypatch):
     monkeypatch.setattr(Accelerator, "stall_limit", STALL_LIMIT)
-    images = digits("test")[:len(OPTIONS)]
+    cases = [*OPTIONS, *(options | {"tuned": True} for options in TUNED)]
+    images = digits("test")[:len(cases)]
     models = [quantize(load_float("tiny"), digits("train")[:32], **options) for options in OPTIONS]
+    models += [tuned(**options) for options in TUNED]
     compiled = [compile_model(model, SPEC) for model in models]
     columns = [item.input_words(images[n:n + 1])[0] for n, item in enumerate(compiled)]
     result = simulate(compiled[0], None, words=[item.stream.words for item in compiled], columns=columns,
                       cycle_limit=500_000)
-    for number, (options, item, model) in enumerate(zip(OPTIONS, compiled, models, strict=True)):
+    for number, (options, item, model) in enumerate(zip(cases, compiled, models, strict=True)):
         trace = {}
         golden = model(images[number:number + 1], trace)
         assert result.status[number] == (ErrorCode.OK, len(item.stream.commands())), options
