@@ -147,7 +147,7 @@ class ImageFolder:
             Files cannot be read and are not skipped (the message names them), or too few are left.
         """
         positions = torch.arange(len(self)) if order is None else order
-        images, found = [], 0
+        images, found = [self._read(positions[:0])[0]], 0
         while found < count and len(positions):
             missing = count - found
             read, _ = self._read(positions[:missing])

@@ -141,6 +141,12 @@ class VitConfig:
         return int(self.embed_dim * self.mlp_ratio)
 
     @property
+    def block_elements(self) -> int:
+        """Elements, per image, of the tensors that one block computes: what a chunk of images needs in memory."""
+        tokens = self.num_tokens
+        return tokens * (9 * self.embed_dim + 2 * self.hidden_dim) + 2 * self.num_heads * tokens**2
+
+    @property
     def macs(self) -> dict[str, int]:
         """Multiply-accumulates per image and kind of layer, all blocks together.
 
