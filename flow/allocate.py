@@ -77,23 +77,28 @@ def _widths(text: str) -> list[int]:
 
 def _prepare(config: str, method: str, count: int, widths: list[int]) -> tuple["CostModel", "LayerErrors"]:
     from rich.progress import Progress
-    from vitric.golden import digits, load_float
+    from vitric.golden import load_float
+    from vitric.golden.data import dataset
     from vitric.golden.quantization.bits import product_names
     from vitric.golden.quantization.layer_errors import measure_layer_errors
     from vitric.golden.quantization.methods import method as named
 
     from .configs import configuration
     from .costs import CostModel
+    from .models import float_file
 
     entry = configuration(config)
-    if not entry.trained:
+    if entry.data is None:
         raise UserError(f"{config} has random weights, so there is nothing to measure; give a trained configuration")
-    images = digits("train")
+    try:
+        images = dataset(entry.data, "train")
+    except ValueError as error:
+        raise UserError(str(error)) from error
     if not 1 <= count <= len(images) - _MEASURED_ON:
         raise UserError(f"--calibration must be between 1 and {len(images) - _MEASURED_ON}, not {count}")
     try:
         recipe = named(method)
-        model = load_float(config)
+        model = load_float(float_file(entry))
         with Progress(console=console(stderr=True), transient=True) as progress:
             task = progress.add_task("quantizing to 8 bits", total=len(product_names(model.config)))
             errors = measure_layer_errors(

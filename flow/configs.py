@@ -25,15 +25,15 @@ class Configuration:
         The network.
     spec : AcceleratorSpec
         The accelerator.
-    trained : bool
-        There is a trained float model of this name in ``models/``, for the digits data set. Otherwise weights and
-        images are random.
+    data : str or None
+        Data set (a name of :data:`vitric.golden.data.DATASETS`) that the float model of this name in ``models/`` was
+        trained for. Without one, weights and images are random.
     """
 
     name: str
     vit: VitConfig
     spec: AcceleratorSpec
-    trained: bool
+    data: str | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +49,11 @@ class TestImages:
 CONFIGS = {
     entry.name: entry
     for entry in (
-        Configuration(name="tiny", vit=vit_config("tiny"), spec=SPECS["tiny"], trained=True),
-        Configuration(name="digits", vit=vit_config("digits"), spec=SPECS["digits"], trained=True),
+        Configuration(name="tiny", vit=vit_config("tiny"), spec=SPECS["tiny"], data="digits"),
+        Configuration(name="digits", vit=vit_config("digits"), spec=SPECS["digits"], data="digits"),
+        Configuration(name="fashion", vit=vit_config("fashion"), spec=SPECS["fashion"], data="fashion"),
         Configuration(name="deit_tiny_block", vit=replace(vit_config("deit_tiny"), depth=1), spec=SPECS["deit_tiny"],
-                      trained=False),
+                      data=None),
     )
 }
 """By name. ``deit_tiny_block`` is DeiT-Tiny with one encoder block and random weights, at real size."""
@@ -71,18 +72,21 @@ def test_images(entry: Configuration, count: int, *, seed: int) -> TestImages:
     Raises
     ------
     UserError
-        ``count`` is below 1 or more than there are.
+        ``count`` is below 1 or more than there are, or the data set is not installed (the message says how to get it).
     """
     import torch
-    from vitric.golden.data import digits
+    from vitric.golden.data import dataset
 
     if count < 1:
         raise UserError(f"images must be at least 1, not {count}")
-    if not entry.trained:
+    if entry.data is None:
         generator = torch.Generator().manual_seed(seed)
         shape = (count, entry.vit.in_chans, entry.vit.image_size, entry.vit.image_size)
         return TestImages(torch.randint(0, 256, shape, generator=generator), None)
-    data = digits("test")
+    try:
+        data = dataset(entry.data, "test")
+    except ValueError as error:
+        raise UserError(str(error)) from error
     if count > len(data):
         raise UserError(f"images must be at most {len(data)}, the size of the test split, not {count}")
     return TestImages(data.images[:count], data.labels[:count])

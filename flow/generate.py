@@ -21,7 +21,8 @@ def generate_command(
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Parameter of the unit (repeatable).")
     ] = None,
     config: Annotated[
-        str | None, typer.Option(help="Of the accelerator: tiny, digits (the default) or deit_tiny_block.")] = None,
+        str | None, typer.Option(help="Of the accelerator: tiny, digits (the default), fashion or deit_tiny_block."),
+    ] = None,
     fabric: Annotated[
         str, typer.Option(help="generic (any tool), or ecp5 or ice40 (with primitives of the part).")] = "generic",
     out: Annotated[

@@ -15,7 +15,8 @@ __all__ = ["infer_command", "read_image"]
 
 
 def infer_command(
-    image: Annotated[Path, typer.Argument(help="Image of the size that the model takes: 8x8 grey for digits.")],
+    image: Annotated[
+        Path, typer.Argument(help="Image of the size that the model takes, grey: 8x8 for digits, 28x28 for fashion.")],
     port: Annotated[str, typer.Option(help="Serial port of the board, for example /dev/ttyUSB0.")],
     config: Annotated[str, typer.Option(help="Configuration that the board was built for.")] = "digits",
     baud: Annotated[int, typer.Option(help="Of the serial line.")] = 1_000_000,

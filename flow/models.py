@@ -13,7 +13,7 @@ from .report import UserError
 if TYPE_CHECKING:
     from vitric.golden.integer import IntegerViT
 
-__all__ = ["CALIBRATION_IMAGES", "RANDOM_SEED", "quantized_model"]
+__all__ = ["CALIBRATION_IMAGES", "RANDOM_SEED", "float_file", "quantized_model"]
 
 CALIBRATION_IMAGES = 64
 """The first images of the training split that configurations with a trained model are calibrated on."""
@@ -22,6 +22,23 @@ RANDOM_SEED = 1
 """Of the weights of configurations without a trained model."""
 
 _SOURCES = ("arith.py", "vit.py", "integer", "quantization", "spec")  # of golden/: what the result depends on
+
+
+def float_file(entry: Configuration) -> Path:
+    """Return the file of the committed float model of a configuration that has a data set.
+
+    Raises
+    ------
+    UserError
+        It is not there; the message says how to make it.
+    """
+    from vitric.golden.checkpoint import MODELS
+
+    path = MODELS / f"{entry.name}.safetensors"
+    if not path.is_file():
+        raise UserError(f"models/{path.name} does not exist; `vitric train --config {entry.name} --out "
+                        f"models/{path.name}` makes it")
+    return path
 
 
 def quantized_model(config: str, *, build: Path | str = "build", **options: str | int | Mapping) -> "IntegerViT":
@@ -35,10 +52,11 @@ def quantized_model(config: str, *, build: Path | str = "build", **options: str 
     Raises
     ------
     UserError
-        There is no such configuration, the message lists the names; or an option is illegal, or there to no effect.
+        There is no such configuration, the message lists the names; its float model or its data set is not there; or an
+        option is illegal, or there to no effect.
     """
     entry = configuration(config)
-    if not entry.trained:
+    if entry.data is None:
         if options:
             raise UserError(f"{', '.join(options)}: {config} has random weights, so nothing is quantized")
         from vitric.golden.integer.random import random_integer_vit
@@ -54,10 +72,12 @@ def quantized_model(config: str, *, build: Path | str = "build", **options: str 
     except (OSError, ValueError):
         model = None
     if model is None or model.info.get("key") != key:
-        from vitric.golden import digits, load_float, quantize
+        from vitric.golden import load_float, quantize
+        from vitric.golden.data import dataset
 
         try:
-            model = quantize(load_float(config), calibration=digits("train")[:CALIBRATION_IMAGES], **options)
+            images = dataset(entry.data, "train")[:CALIBRATION_IMAGES]
+            model = quantize(load_float(float_file(entry)), calibration=images, **options)
         except (TypeError, ValueError) as error:
             raise UserError(str(error)) from error
         model = replace(model, info=model.info | {"float_model": config, "key": key})
@@ -77,12 +97,11 @@ def _key(entry: Configuration) -> str:
     """Return a digest of everything that the integer model depends on."""
     import torch
     from vitric import golden
-    from vitric.golden.checkpoint import MODELS
 
     folder = Path(golden.__file__).parent
     sources = [path for name in _SOURCES for path in sorted(folder.joinpath(name).rglob("*.py"))]
     sources += [folder / name for name in _SOURCES if name.endswith(".py")]
     digest = hashlib.sha256(f"{torch.__version__} {CALIBRATION_IMAGES}".encode())
-    for path in [*sources, MODELS / f"{entry.name}.safetensors"]:
+    for path in [*sources, float_file(entry)]:
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""`vitric quantize`: a committed float model becomes an integer model, with the accuracy of both.
+"""`vitric quantize`: a float model becomes an integer model, with the accuracy of both.
 
 torch is imported where it is used, so that ``--help`` is quick.
 """
@@ -13,14 +13,25 @@ import typer
 from .layer_bits import read_layer_bits
 from .report import UserError, console, write_json
 from .synthesize import calibration_images
+from .workload import Workload, open_workload
 
 __all__ = ["quantize_command"]
 
-_LEAST_OTHERS = 100  # training images left to measure the signal-to-noise ratio on
+_BATCH_ELEMENTS = 1 << 25  # of the largest tensors of a block, all images of a batch together
+_TOP5_CLASSES = 100  # from so many classes on, the five largest logits are counted too
+_LISTED = 20  # skipped files that the table shows
 
 
 def quantize_command(
-    config: Annotated[str, typer.Option(help="Committed float model for the 8x8 digits: tiny or digits.")] = "digits",
+    config: Annotated[
+        str | None, typer.Option(help="Committed float model and its data: digits (the default), tiny or fashion.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Checkpoint of a ViT or DeiT instead: timm's or Hugging Face's, *.safetensors, "
+                                  "*.pt, *.pth or *.bin.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="digits, fashion, a folder of MNIST's IDX files, or one with train/ and val/ and "
+                                 "in them a folder of images per class.")] = None,
     w_bits: Annotated[int, typer.Option(help="Width of the weights, 1 to 8; 1 is the sign alone.")] = 4,
     a_bits: Annotated[int, typer.Option(help="Width of the activations, 2 to 8.")] = 4,
     edge_bits: Annotated[int, typer.Option(help="Width of the patch embedding's and the head's operands.")] = 8,
@@ -32,12 +43,25 @@ def quantize_command(
     granularity: Annotated[str, typer.Option(help="Of the weights' scales: channel, group or layer.")] = "channel",
     layer_bits: Annotated[
         Path | None, typer.Option(help="Widths of single layers (JSON), as `vitric allocate` writes them.")] = None,
-    calibration: Annotated[int, typer.Option(help="Images to calibrate on; of the training split the first.")] = 64,
+    calibration: Annotated[int, typer.Option(help="Images to calibrate on.")] = 64,
     calibration_source: Annotated[
         str, typer.Option(help="Where they come from: train (the training split), data_free (made from the model, as "
                           "by `vitric synthesize`) or noise (Gaussian).")] = "train",
+    draw: Annotated[
+        int | None, typer.Option(metavar="SEED", help="Draw the calibration images with this seed; by default they are "
+                                 "the first ones.")] = None,
+    test: Annotated[
+        int | None, typer.Option(help="Test images to measure accuracy on, from the first; by default all, or 500 of "
+                                 "an image folder; 0: none.")] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out image files that cannot be read.")] = False,
+    heads: Annotated[
+        int | None, typer.Option(help="Attention heads of the checkpoint; by default as config.json beside it says, or "
+                                 "one per 64 channels.")] = None,
+    statistics: Annotated[
+        str | None, typer.Option(help="Mean and deviation of the checkpoint's pixels: imagenet or half; by default as "
+                                 "the JSON files beside it say, or imagenet.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Integer model; by default build/CONFIG/METHOD-wWaA.safetensors.")
+        Path | None, typer.Option(help="Integer model; by default build/NAME/METHOD-wWaA.safetensors.")
     ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON; - is stdout.")
@@ -47,62 +71,96 @@ def quantize_command(
 
     Three accuracies: of the float model; simulated, with rounded weights and activations but softmax, LayerNorm and
     GELU in float; and of the integer model, which is what the hardware computes. The signal-to-noise ratio of the
-    logits, on the training images that were not calibrated on, tells methods apart when a test split of 360 cannot.
+    logits, on training images that were not calibrated on, tells methods apart when a small test split cannot.
     """
     options = {"method": method, "w_bits": w_bits, "a_bits": a_bits, "edge_bits": edge_bits,
                "softmax_bits": softmax_bits, "granularity": granularity}
     if layer_bits is not None:
         options["layer_bits"] = read_layer_bits(layer_bits)
+    if out is not None and out.suffix != ".safetensors":
+        raise UserError(f"--out must be named *.safetensors, not {out}")
+    to_stdout = json_file is not None and str(json_file) == "-"
+    work = open_workload(config, weights, data, heads=heads, statistics=statistics, skip_bad=skip_bad)
+    count = work.test_count(test)
+    images = work.calibration(calibration, draw, count)
+    if calibration_source != "train":
+        images = calibration_images(calibration_source, work.model, calibration, stderr=to_stdout), images[1]
+    lowered, figures = _quantize(work, *images, options, count)
+    figures |= {"calibration_source": calibration_source, "calibration_seed": draw}
     widths = f"w{w_bits}a{a_bits}" if layer_bits is None else f"{layer_bits.stem}"
-    path = out or Path("build") / config / f"{method}-{widths}.safetensors"
-    if path.suffix != ".safetensors":
-        raise UserError(f"--out must be named *.safetensors, not {path}")
-    stderr = json_file is not None and str(json_file) == "-"
-    lowered, figures = _quantize(config, calibration, calibration_source, options, stderr=stderr)
+    path = out or Path("build") / work.name / f"{method}-{widths}.safetensors"
     _write(lowered.model, path)
     figures["model"] = str(path)
     if json_file is not None:
         write_json(json_file, figures)
-    _show(figures, stderr=stderr)
+    _show(figures, work, stderr=to_stdout)
 
 
-def _quantize(config, count, source, options, *, stderr):
-    from vitric.golden import digits, load_float
-    from vitric.golden.quantization import quantize_with_scales, simulate
-    from vitric.golden.train import accuracy
+def _quantize(work: Workload, images, others, options: dict, test: int):
+    """Return the lowered model and its figures."""
+    from vitric.golden.quantization import quantize_with_scales
 
-    train, test = digits("train"), digits("test")
-    if not 1 <= count <= len(train) - _LEAST_OTHERS:
-        raise UserError(f"--calibration must be between 1 and {len(train) - _LEAST_OTHERS}, not {count}")
-    try:
-        model = load_float(config)
-        images = calibration_images(source, model, train, count, stderr=stderr)
-        started = time.process_time()
-        lowered = quantize_with_scales(model, images, **options)
-        seconds = time.process_time() - started
-    except (TypeError, ValueError, OSError) as error:
-        raise UserError(str(error)) from error
-    figures = {
-        "config": config, **options, "softmax_bits": int(lowered.model.info["softmax_bits"]),
-        "calibration_images": count, "calibration_source": source, "test_images": len(test),
-        "accuracy": {
-            "float": accuracy(model, test),
-            "simulated": accuracy(lambda images: simulate(lowered, images)["head"][:, 0], test),
-            "integer": accuracy(lowered.model, test),
-        },
-        "logit_snr_db": round(_snr(lowered, train[count:]), 2),
+    with _Bars() as bars:
+        try:
+            started = time.process_time()
+            lowered = quantize_with_scales(work.model, images, progress=bars.show, **options)
+            seconds = time.process_time() - started
+            accuracy, top5, test = _accuracy(work, lowered, test, bars)
+            snr = _snr(lowered, others, bars)
+        except (TypeError, ValueError, OSError) as error:
+            raise UserError(str(error)) from error
+    return lowered, {
+        "config": work.name, "data": work.data, **options, "softmax_bits": int(lowered.model.info["softmax_bits"]),
+        "calibration_images": len(images), "test_images": test, "accuracy": accuracy,
+        "accuracy_top5": top5, "logit_snr_db": snr, "skipped_files": work.skipped, "assumed": list(work.assumed),
         "cpu_seconds": round(seconds, 2),
     }
-    return lowered, figures
 
 
-def _snr(lowered, images):
+def _batch(config) -> int:
+    """Return how many images to compute at a time, 1 to 500, so that memory stays bounded for large models."""
+    elements = config.num_tokens * (config.hidden_dim + config.num_heads * config.num_tokens)
+    return max(1, min(500, _BATCH_ELEMENTS // elements))
+
+
+def _accuracy(work, lowered, count, bars):
+    """Return top-1 and top-5 accuracies of the three models, ``None`` if not measured, and the number of images."""
+    from vitric.golden.evaluation import evaluate
+    from vitric.golden.quantization import Simulated
+
+    names = ("float", "simulated", "integer")
+    if not count:
+        return dict.fromkeys(names), None, 0
+    models = dict(zip(names, (work.model, Simulated(lowered), lowered.model), strict=True))
+    done = 0
+
+    def told(images):
+        nonlocal done
+        done += images
+        bars.show("accuracy", done, count)
+
+    result = evaluate(models, work.test, batch=_batch(work.model.config), count=count, on_images=told)
+    many = work.model.config.num_classes >= _TOP5_CLASSES
+    return ({name: result.accuracy(name) for name in names},
+            {name: result.accuracy(name, 5) for name in names} if many else None, result.images)
+
+
+def _snr(lowered, images, bars):
     """Return the ratio of the float logits' power to that of the integer logits' error, in decibels."""
-    from vitric.golden.quantization import reference
+    import torch
+    from vitric.golden.quantization import float64
 
-    wanted = reference(lowered, images)["head"][:, 0]
-    error = lowered.quantities["head"].decode(lowered.model(images)) - wanted
-    return 10 * log10(float(wanted.square().sum()) / max(float(error.square().sum()), 1e-300))
+    if not len(images):
+        return None
+    model, signal, noise, done = float64(lowered.source), 0.0, 0.0, 0
+    with torch.no_grad():
+        for part in images.split(_batch(model.config)):
+            wanted = model.forward_normalized(model.normalize(part).to(torch.float64))
+            error = lowered.quantities["head"].decode(lowered.model(part)) - wanted
+            signal, noise = signal + float(wanted.square().sum()), noise + float(error.square().sum())
+            done += len(part)
+            bars.show("logits", done, len(images))
+    return round(10 * log10(signal / max(noise, 1e-300)), 2)
 
 
 def _write(model, path):
@@ -115,15 +173,45 @@ def _write(model, path):
         raise UserError(f"cannot write {path}: {error.strerror}") from error
 
 
-def _show(figures, *, stderr):
+class _Bars:
+    """A progress bar for each part of the work, on standard error."""
+
+    def __enter__(self):
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._tasks = {}
+        self._bars = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+                              TimeRemainingColumn(), console=console(stderr=True), transient=True)
+        self._bars.start()
+        return self
+
+    def __exit__(self, *error):
+        self._bars.stop()
+
+    def show(self, part: str, done: int, total: int) -> None:
+        """Say that ``done`` of ``total`` steps of ``part`` are done."""
+        if part not in self._tasks:
+            self._tasks[part] = self._bars.add_task(part, total=total)
+        self._bars.update(self._tasks[part], completed=done, total=total)
+
+
+def _show(figures, work, *, stderr):
     from rich.table import Table
 
     widths = "mixed widths" if "layer_bits" in figures else f"W{figures['w_bits']}A{figures['a_bits']}"
     table = Table("figure", "value", title=f"{figures['config']} at {widths}, method {figures['method']}")
+    if work.assumed:
+        table.add_row("assumed", ", ".join(work.assumed))
     table.add_row("calibration images", f"{figures['calibration_images']}, source {figures['calibration_source']}")
     table.add_row("quantization", f"{figures['cpu_seconds']:.1f} s of CPU time")
     for kind, share in figures["accuracy"].items():
-        table.add_row(f"{kind} accuracy", f"{share:.2%} of {figures['test_images']} test images")
-    table.add_row("logits", f"{figures['logit_snr_db']:.1f} dB above their error")
+        if share is not None:
+            top5 = f", {figures['accuracy_top5'][kind]:.2%} in the first five" if figures["accuracy_top5"] else ""
+            table.add_row(f"{kind} accuracy", f"{share:.2%} of {figures['test_images']} test images{top5}")
+    if figures["logit_snr_db"] is not None:
+        table.add_row("logits", f"{figures['logit_snr_db']:.1f} dB above their error")
+    if skipped := figures["skipped_files"]:
+        names = "\n".join(skipped[:_LISTED] + ["…"] * (len(skipped) > _LISTED))
+        table.add_row("files skipped", f"{len(skipped)}:\n{names}")
     table.add_row("integer model", figures["model"])
     console(stderr=stderr).print(table)

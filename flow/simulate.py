@@ -29,7 +29,7 @@ class Options:
 
 
 def sim_command(
-    config: Annotated[str, typer.Option(help="tiny, digits, or deit_tiny_block (random weights).")] = "digits",
+    config: Annotated[str, typer.Option(help="tiny, digits, fashion, or deit_tiny_block (random weights).")] = "digits",
     method: Annotated[
         str | None, typer.Option(help="Quantization method, as of `vitric quantize`; by default its default.")] = None,
     w_bits: Annotated[int | None, typer.Option(help="Width of the weights, 2 to 8; by default 4.")] = None,
@@ -90,7 +90,7 @@ def simulate(config: str, options: Options = Options(), *, stderr: bool = False)
         raise UserError(f"--stall must be between 0 and 90 percent, not {options.stall}")
     if options.waves and not 0 <= options.waves[0] < options.waves[1]:
         raise UserError(f"--waves-begin and --waves-end must be a window from 0 on, not {options.waves}")
-    count = (DEFAULT_IMAGES if entry.trained else 1) if options.images is None else options.images
+    count = (1 if entry.data is None else DEFAULT_IMAGES) if options.images is None else options.images
     chosen = test_images(entry, count, seed=options.seed)
     say = console(stderr=stderr)
     model = _model(entry, options)

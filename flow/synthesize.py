@@ -16,7 +16,6 @@ from .report import UserError, console, write_bytes, write_json
 if TYPE_CHECKING:
     import torch
     from PIL import Image
-    from vitric.golden.data import ImageData
     from vitric.golden.vit import VisionTransformer
 
 __all__ = ["SOURCES", "calibration_images", "contact_sheet", "synthesize_command"]
@@ -69,14 +68,14 @@ def synthesize_command(
 
 
 def calibration_images(
-    source: str, model: "VisionTransformer", train: "ImageData", count: int, *, stderr: bool = False,
+    source: str, model: "VisionTransformer", count: int, *, stderr: bool = False,
 ) -> "torch.Tensor":
     """Return ``count`` images, uint8 [count, C, S, S], to calibrate ``model`` with.
 
     Parameters
     ----------
     source : str
-        One of :data:`SOURCES`; ``"train"`` takes the first images of ``train``.
+        ``"data_free"`` or ``"noise"``.
     stderr : bool
         Show progress there.
 
@@ -87,10 +86,8 @@ def calibration_images(
     """
     from vitric.golden.data_free import STEPS, gaussian_images
 
-    if source not in SOURCES:
+    if source not in SOURCES[1:]:
         raise UserError(f"--calibration-source must be one of {', '.join(SOURCES)}, not {source!r}")
-    if source == "train":
-        return train[:count]
     if source == "noise":
         return _checked(lambda: gaussian_images(model.config, count))
     return _synthesize(model, count, steps=STEPS, seed=0, stderr=stderr)

@@ -17,13 +17,15 @@ from safetensors.torch import save
 from .spec.vit import VitConfig
 from .vit import VisionTransformer
 
-__all__ = ["MODELS", "load_float", "load_state_dict", "model_names", "read_about", "save_float", "write_atomically"]
+__all__ = ["MODELS", "is_ours", "load_float", "load_state_dict", "model_names", "read_about", "save_float",
+           "write_atomically"]
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 """Folder of the committed checkpoints, beside ``golden/``."""
 
 _KEY = "vitric"
 _SUFFIX = ".safetensors"
+_LISTED = 30  # faults of a state dict that a message names
 
 
 def model_names() -> tuple[str, ...]:
@@ -58,13 +60,22 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict | None]:
         raise ValueError(f"metadata of checkpoint {path} is not a JSON object: {error}") from error
 
 
+def is_ours(path: str | Path) -> bool:
+    """Return whether a safetensors file says that :func:`save_float` wrote it; ValueError if it is damaged."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return _KEY in (file.metadata() or {})
+    except SafetensorError as error:
+        raise ValueError(f"checkpoint {path} is not a complete safetensors file: {error}") from error
+
+
 def load_state_dict(model: VisionTransformer, state: Mapping[str, torch.Tensor]) -> None:
     """Copy ``state`` (timm's names) into ``model``; nothing is changed if anything does not fit.
 
     Raises
     ------
     ValueError
-        Keys are missing or unknown, shapes differ, or values are not finite numbers; one message lists them all.
+        Keys are missing or unknown, shapes differ, or values are not finite numbers; one message lists them.
     """
     wanted = model.state_dict()
     faults = [f"missing {name} {list(wanted[name].shape)}" for name in wanted if name not in state]
@@ -75,7 +86,8 @@ def load_state_dict(model: VisionTransformer, state: Mapping[str, torch.Tensor])
         elif not state[name].is_floating_point() or not bool(state[name].isfinite().all()):
             faults.append(f"{name} must hold finite floating-point numbers")
     if faults:
-        raise ValueError("state dict does not fit the ViT config: " + "; ".join(sorted(faults)))
+        more = [f"and {len(faults) - _LISTED} more"] if len(faults) > _LISTED else []
+        raise ValueError("state dict does not fit the ViT config: " + "; ".join([*sorted(faults)[:_LISTED], *more]))
     model.load_state_dict({name: tensor.to(torch.float32) for name, tensor in state.items()})
 
 

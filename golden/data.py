@@ -1,17 +1,23 @@
 """Data sets as raw integer pixels, and the check that every model makes of its images."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from .spec.check import check_choice
+from .spec.check import check_choice, check_int
 from .spec.vit import PIXEL_MAX, VitConfig
 
-__all__ = ["DATASETS", "SPLITS", "ImageData", "check_images", "dataset", "digits"]
+if TYPE_CHECKING:
+    from .folder import EvalTransform
+
+__all__ = ["DATASETS", "SPLITS", "ImageData", "Images", "check_images", "dataset", "digits", "draw", "open_data"]
 
 DATASETS = ("digits", "fashion")
-"""Data sets that configurations name."""
+"""Data sets with a name; :func:`open_data` also takes the path of a folder."""
 
 SPLITS = ("train", "test")
 
@@ -19,6 +25,21 @@ _DIGITS_MAX = 16  # largest value in scikit-learn's digits
 _TEST_SHARE = 0.2
 _SPLIT_SEED = 0
 _PIXEL_DTYPES = (torch.uint8, torch.int16, torch.int32, torch.int64)
+
+
+class Images(Protocol):
+    """One split of a data set, in memory (:class:`ImageData`) or not (:class:`~vitric.golden.folder.ImageFolder`)."""
+
+    num_classes: int
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+
+    def take(self, count: int, order: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the first ``count`` images, uint8 [count, C, H, W]: of the split, or of its positions ``order``."""
+
+    def batches(self, size: int, count: int | None = None) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield the images, or the first ``count``, at most ``size`` at a time, each time with their labels."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +65,19 @@ class ImageData:
 
     def __getitem__(self, index) -> torch.Tensor:
         return self.images[index]
+
+    @property
+    def num_classes(self) -> int:
+        """Classes, from the largest label."""
+        return int(self.labels.max()) + 1
+
+    def take(self, count: int, order: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the first ``count`` images, or those at the first ``count`` positions of ``order``."""
+        return self.images[:count] if order is None else self.images[order[:count]]
+
+    def batches(self, size: int, count: int | None = None) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield (images, labels) of at most ``size`` images, ``count`` (default: all) together."""
+        yield from zip(self.images[:count].split(size), self.labels[:count].split(size), strict=True)
 
 
 @cache
@@ -89,6 +123,60 @@ def dataset(name: str, split: str) -> ImageData:
     from .idx import fashion  # reads files in terms of this module
 
     return fashion(split)
+
+
+def open_data(source: str | Path, split: str, transform: "EvalTransform", *, skip_bad: bool = False) -> Images:
+    """Return one split of a data set by its name or its folder.
+
+    Parameters
+    ----------
+    source
+        A name of :data:`DATASETS`; or a folder with the four IDX files of MNIST's format
+        (:func:`~vitric.golden.idx.idx_folder`), or with images in one folder per class
+        (:func:`~vitric.golden.folder.image_folder`).
+    split
+        ``"train"`` or ``"test"``.
+    transform
+        What makes pixels of an image file.
+    skip_bad
+        Leave out image files that cannot be read, instead of raising.
+
+    Raises
+    ------
+    ValueError
+        There is no such data set, folder or split; the message says how to get the data.
+    """
+    if str(source) in DATASETS:
+        return dataset(str(source), split)
+    folder = Path(source)
+    if not folder.is_dir():
+        names = ", ".join(DATASETS)
+        raise ValueError(
+            f"data must be one of {names} or a folder that exists, not {source}: MNIST's four IDX files, or images in "
+            "one folder per class below train/ and val/ (ImageNet: its terms have to be accepted on image-net.org, "
+            "then ILSVRC2012_img_val.tar is enough, sorted into its 1000 class folders)")
+    from .folder import image_folder
+    from .idx import idx_folder
+
+    if any(folder.glob("*-idx3-ubyte*")):
+        return idx_folder(folder, split)
+    return image_folder(folder, split, transform, skip_bad=skip_bad)
+
+
+def draw(data: Images, count: int, seed: int | None = None) -> torch.Tensor:
+    """Return ``count`` images of a split to calibrate on, uint8 [count, C, H, W].
+
+    Without a seed the first ones (splits are in a fixed, mixed order); with one, others, equal for equal seeds.
+
+    Raises
+    ------
+    ValueError
+        The split has fewer images (that can be read).
+    """
+    check_int("number of calibration images", count, 1, len(data))
+    if seed is None:
+        return data.take(count)
+    return data.take(count, torch.randperm(len(data), generator=torch.Generator().manual_seed(seed)))
 
 
 def check_images(images: torch.Tensor, config: VitConfig) -> None:

@@ -15,7 +15,8 @@ from typing import TypeVar
 import torch
 from torch.nn import functional
 
-from .data import DATASETS, ImageData, dataset
+from .data import DATASETS, ImageData, Images, dataset
+from .evaluation import evaluate
 from .spec.check import check_choice, check_int
 from .spec.vit import VitConfig
 from .vit import VisionTransformer
@@ -155,11 +156,9 @@ def augment(images: torch.Tensor, recipe: Recipe, generator: torch.Generator) ->
     return functional.grid_sample(images.to(torch.float32), grid, align_corners=False)
 
 
-@torch.no_grad()
-def accuracy(model: Callable[[torch.Tensor], torch.Tensor], data: ImageData) -> float:
+def accuracy(model: Callable[[torch.Tensor], torch.Tensor], data: Images) -> float:
     """Return the share of ``data``'s images, 0 to 1, whose largest logit is the label's; 500 images at a time."""
-    batches = zip(data.images.split(500), data.labels.split(500), strict=True)
-    return sum(int((model(images).argmax(dim=1) == labels).sum()) for images, labels in batches) / len(data)
+    return evaluate({"model": model}, data).accuracy("model")
 
 
 def _optimizer(model: torch.nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

@@ -1,7 +1,7 @@
 """The float Vision Transformer: timm's parameter names, so that a timm ViT or DeiT state dict loads unchanged.
 
-Shapes are written at each line: B images, C channels, N patches, T = N + 1 tokens, E embedding channels, H heads,
-D = E / H channels per head, M hidden channels of the MLP.
+Shapes are written at each line: B images, C channels, N patches, T tokens, E embedding channels, H heads,
+D = E / H channels per head, M hidden channels of the MLP. T is N + 1, or N + 2 with a distillation token.
 
 **Taps.** Every call takes ``tap(name, tensor) -> tensor``. It sees each intermediate tensor once, in the order of
 computation, and what it returns is used from there on: calibration records and returns the tensor, fake
@@ -11,7 +11,7 @@ quantization returns a rounded one. The names, with ``i`` counting blocks:
 name                         shape           tensor
 ===========================  ==============  ================================================================
 ``patch_embed``              [B, N, E]       patch embedding with bias
-``tokens``                   [B, T, E]       class token and patches with position embedding: enters block 0
+``tokens``                   [B, T, E]       class token, (distillation token,) patches, with position embedding
 ``blocks.i.norm1``           [B, T, E]       input of ``attn.qkv``
 ``blocks.i.attn.q, k, v``    [B, H, T, D]    slices of ``attn.qkv``'s output, not scaled
 ``blocks.i.attn.scores``     [B, H, T, T]    Q·Kᵀ / sqrt(D)
@@ -24,8 +24,9 @@ name                         shape           tensor
 ``blocks.i.mlp.gelu``        [B, T, M]       input of ``mlp.fc2``
 ``blocks.i.mlp.fc2``         [B, T, E]       output of ``mlp.fc2``
 ``blocks.i.residual2``       [B, T, E]       residual stream after the block
-``norm``                     [B, E]          class token after the final norm: input of ``head``
-``head``                     [B, classes]    logits
+``norm``                     [B, E]          class token after the final norm: input of ``head``; [B, 2·E] with a
+                                             distillation token, which follows: input of ``head_dist``
+``head``                     [B, classes]    logits; with a distillation token the mean of both heads'
 ===========================  ==============  ================================================================
 """
 
@@ -122,22 +123,28 @@ class VisionTransformer(nn.Module):
     """A ViT of any :class:`~vitric.golden.spec.vit.VitConfig`, from raw pixels to logits.
 
     Weights start as in timm (truncated normal of deviation 0.02, biases zero) and come from torch's global random
-    generator. Distillation tokens are not supported.
+    generator.
     """
 
     def __init__(self, config: VitConfig):
         super().__init__()
         self.config = config
         self.cls_token = nn.Parameter(torch.zeros(1, 1, config.embed_dim))
+        if config.distilled:
+            self.dist_token = nn.Parameter(torch.zeros(1, 1, config.embed_dim))
         self.pos_embed = nn.Parameter(torch.zeros(1, config.num_tokens, config.embed_dim))
         self.patch_embed = PatchEmbed(config)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.embed_dim, eps=LAYER_NORM_EPS)
         self.head = nn.Linear(config.embed_dim, config.num_classes)
+        if config.distilled:
+            self.head_dist = nn.Linear(config.embed_dim, config.num_classes)
         self._initialise()
 
     def _initialise(self):
         nn.init.normal_(self.cls_token, std=1e-6)
+        if self.config.distilled:
+            nn.init.trunc_normal_(self.dist_token, std=0.02)
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
         for module in self.modules():
             if isinstance(module, nn.Linear):
@@ -154,18 +161,32 @@ class VisionTransformer(nn.Module):
         std = torch.tensor(self.config.std).reshape(-1, 1, 1)
         return (images.to(torch.float32) / PIXEL_MAX - mean) / std
 
-    def forward_features(self, x: torch.Tensor, tap: Tap = _pass) -> torch.Tensor:
-        """Map normalised images [B, C, S, S] to the normalised class token [B, E]."""
+    @property
+    def prefix(self) -> torch.Tensor:
+        """Tokens before the patches, without position embedding: [1, 1 or 2, E]."""
+        return torch.cat([self.cls_token, self.dist_token], dim=1) if self.config.distilled else self.cls_token
+
+    def embed(self, x: torch.Tensor, tap: Tap = _pass) -> torch.Tensor:
+        """Map normalised images [B, C, S, S] to tokens [B, T, E]."""
         x = tap("patch_embed", self.patch_embed(x))  # [B, N, E]
-        cls_token = self.cls_token.expand(len(x), -1, -1)  # [B, 1, E]
-        x = tap("tokens", torch.cat([cls_token, x], dim=1) + self.pos_embed)  # [B, T, E]
-        for index, block in enumerate(self.blocks):
-            x = block(x, _under(tap, f"blocks.{index}"))  # [B, T, E]
-        return tap("norm", self.norm(x[:, 0]))  # [B, E]; the other tokens are not used any more
+        prefix = self.prefix.expand(len(x), -1, -1)  # [B, 1 or 2, E]
+        return tap("tokens", torch.cat([prefix, x], dim=1) + self.pos_embed)  # [B, T, E]
+
+    def classify(self, x: torch.Tensor, tap: Tap = _pass) -> torch.Tensor:
+        """Map the last block's output [B, T, E] to logits [B, num_classes]; only tokens with a head are used."""
+        x = self.norm(x[:, :self.config.num_prefix_tokens])  # [B, 1 or 2, E]
+        x = tap("norm", x.flatten(1))  # [B, E or 2·E]
+        if not self.config.distilled:
+            return tap("head", self.head(x))
+        first, second = x.chunk(2, dim=1)
+        return tap("head", (self.head(first) + self.head_dist(second)) / 2)
 
     def forward_normalized(self, x: torch.Tensor, tap: Tap = _pass) -> torch.Tensor:
         """Map normalised images [B, C, S, S] to logits [B, num_classes]."""
-        return tap("head", self.head(self.forward_features(x, tap)))
+        x = self.embed(x, tap)  # [B, T, E]
+        for index, block in enumerate(self.blocks):
+            x = block(x, _under(tap, f"blocks.{index}"))  # [B, T, E]
+        return self.classify(x, tap)
 
     def forward(self, images: torch.Tensor, tap: Tap = _pass) -> torch.Tensor:
         """Map pixel codes [B, C, S, S], integers 0 to 255, to logits [B, num_classes].

@@ -15,14 +15,25 @@ __all__ = ["IntegerViT", "patchify"]
 def patchify(images: torch.Tensor, config: VitConfig) -> torch.Tensor:
     """Return the pixel codes of each token: (B, C, H, W) integers to (B, T, C*p*p) int64.
 
-    Channels of a patch are in the order of the flattened convolution weight (channel, row, column). Token 0,
-    the class token, is all zero.
+    Channels of a patch are in the order of the flattened convolution weight (channel, row, column). The class token
+    and the distillation token, which come first, are all zero.
     """
     B, C, p = images.shape[0], config.in_chans, config.patch_size
     side = config.image_size // p
     x = images.to(torch.int64).reshape(B, C, side, p, side, p).permute(0, 2, 4, 1, 3, 5)
     x = x.reshape(B, side * side, C * p * p)
-    return torch.cat([torch.zeros_like(x[:, :1]), x], dim=1)
+    prefix = torch.zeros(B, config.num_prefix_tokens, x.shape[2], dtype=torch.int64)
+    return torch.cat([prefix, x], dim=1)
+
+
+class _Discard(dict):
+    """A trace that nobody wants: keeps nothing, so that tensors can be freed."""
+
+    def __setitem__(self, name, tensor):
+        pass
+
+    def update(self, tensors):
+        pass
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,13 +47,14 @@ class IntegerViT:
     patch_embed : IntegerLinear
         (C*p*p → E) on 8-bit pixel codes, to signed residual values that are added to ``pos_embed``.
     pos_embed : int64 tensor, shape (T, E)
-        Initial residual stream: position embedding, plus on row 0 the class token less
-        ``patch_embed``'s output for an all-zero row (so that the array may treat token 0 like any other).
+        Initial residual stream: position embedding, plus on row 0 the class token (on row 1 the distillation token)
+        less ``patch_embed``'s output for an all-zero row (so that the array may treat every token alike).
     blocks : tuple of IntegerBlock
     norm : IntegerLayerNorm
-        Applied to the class token alone.
+        Applied to the class token (and the distillation token) alone.
     head : IntegerLinear
-        (E → classes), to signed logits of ``residual_bits`` bits with one common scale.
+        (E → classes, or 2·E → classes on both tokens side by side), to signed logits of ``residual_bits`` bits with one
+        common scale.
     residual_bits : int
         Width of the residual stream.
     a_plane_bits, w_plane_bits : int
@@ -73,7 +85,8 @@ class IntegerViT:
         image as first axis: ``input`` (T, C*p*p); ``pos_embed`` and ``patch_embed`` (T, E) residual;
         ``blocks.N.norm1`` (T, E); ``blocks.N.attn.q``, ``.k``, ``.v``, ``.context`` (T, E) and ``.softmax``
         (H, T, T); ``blocks.N.attn.proj`` and ``blocks.N.mlp.fc2`` (T, E), the residual stream after the addition;
-        ``blocks.N.norm2`` (T, E); ``blocks.N.mlp.act`` (T, M); ``norm`` (1, E); ``head`` (1, classes).
+        ``blocks.N.norm2`` (T, E); ``blocks.N.mlp.act`` (T, M); ``norm`` (1 or 2, E); ``head``
+        (1, classes).
 
         Raises
         ------
@@ -81,12 +94,12 @@ class IntegerViT:
             The images do not fit the configuration; the message names what and the legal values.
         """
         check_images(images, self.config)
-        trace = {} if trace is None else trace
+        trace = _Discard() if trace is None else trace
         pixels = trace["input"] = patchify(images, self.config)
         x = trace["pos_embed"] = self.pos_embed.expand(len(images), -1, -1)
         x = trace["patch_embed"] = add_residual(x, self.patch_embed(pixels), self.residual_bits)
         for index, block in enumerate(self.blocks):
             x = block(x, trace, f"blocks.{index}")
-        a = trace["norm"] = self.norm(x[:, :1])
-        logits = trace["head"] = self.head(a)
+        a = trace["norm"] = self.norm(x[:, :self.config.num_prefix_tokens])
+        logits = trace["head"] = self.head(a.flatten(1)[:, None])
         return logits[:, 0]

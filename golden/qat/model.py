@@ -74,7 +74,7 @@ class QuantizedTraining(nn.Module):
     Raises
     ------
     ValueError
-        The method of ``lowered`` has power-of-two scales, which are not learned.
+        The method of ``lowered`` has power-of-two scales, which are not learned, or there is a distillation token.
     """
 
     def __init__(self, lowered: Lowered, freezer: Freezer | None = None):
@@ -84,6 +84,8 @@ class QuantizedTraining(nn.Module):
         if self.settings.recipe.power_of_two:
             raise ValueError(f"method must be one without power-of-two scales, not {self.settings.method!r}")
         self.config = config = lowered.source.config
+        if config.distilled:
+            raise ValueError("a model with a distillation token cannot be trained with its roundings, only quantized")
         self._names = frozenset(self._learned())
         self.layers = tuple(_layers(config.depth, config.embed_dim))
         self.network = copy.deepcopy(lowered.source).requires_grad_(True)
@@ -206,7 +208,7 @@ class QuantizedTraining(nn.Module):
             known = name if name.endswith("fc1") else traced(name)
             if known is None:
                 return x
-            quantity, y = lowered.quantities[known], to_trace(name, x.to(torch.float32))
+            quantity, y = lowered.quantities[known], to_trace(name, x.to(torch.float32), 1)
             codes = quantity.encode(y.detach()) if name.endswith("fc1") else trace[known]
             if known.endswith("context"):
                 y = y + self._context_correction(known, lowered, trace)

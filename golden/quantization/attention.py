@@ -28,6 +28,7 @@ __all__ = ["Probabilities", "Scores", "context", "lower_scores", "probabilities"
 
 _LOG2_E = 1.4426950408889634
 _STEP_SHARES = 64  # candidates for the step of the probability code
+_SAMPLES = 1 << 20  # probabilities that they are compared on, at most
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -131,9 +132,10 @@ def probabilities(
     candidates = PROBABILITIES[settings.recipe.probabilities](bits)
     grid = 1 << spec.frac_bits if settings.recipe.power_of_two else 1
     if isinstance(candidates[0], UnsignedCodes):
-        codes, offset = candidates[0], _uniform_step(real, candidates[0], spec, grid)
+        codes, offset = candidates[0], _uniform_step(real, candidates[0], spec, grid, settings.generator)
     else:
-        fitted = fit_book(name, real, candidates, settings.recipe.observer, torch.ones_like(real), settings.generator)
+        equal = torch.ones((), dtype=torch.float64).expand(real.shape)
+        fitted = fit_book(name, real, candidates, settings.recipe.observer, equal, settings.generator)
         codes, offset = fitted.codes, _on_grid(uniform_offset(float(fitted.scale), spec), grid)
     step = torch.tensor(2.0 ** (-offset / (1 << spec.frac_bits)), dtype=torch.float64)
     quantity = Quantity(codes=codes, scale=step, zero_point=0, offset=torch.zeros((), dtype=torch.float64))
@@ -148,12 +150,16 @@ def _on_grid(offset: int, grid: int) -> int:
     return (offset + grid // 2) // grid * grid
 
 
-def _uniform_step(real: torch.Tensor, codes: UnsignedCodes, spec: SoftmaxSpec, grid: int) -> int:
-    """Return the offset, a multiple of ``grid``, of the step of least squared error."""
-    zero = torch.tensor(0)
+def _uniform_step(
+    real: torch.Tensor, codes: UnsignedCodes, spec: SoftmaxSpec, grid: int, generator: torch.Generator,
+) -> int:
+    """Return the offset, a multiple of ``grid``, of the step of least squared error; on samples of very many values."""
+    zero, largest = torch.tensor(0), float(real.max())
+    if real.numel() > _SAMPLES:
+        real = real.reshape(-1)[torch.randint(real.numel(), (_SAMPLES,), generator=generator)]
     best = (float("inf"), 0)
     for share in torch.linspace(1.0, 0.2, _STEP_SHARES, dtype=torch.float64).tolist():
-        offset = _on_grid(uniform_offset(float(real.max()) * share / codes.high, spec), grid)
+        offset = _on_grid(uniform_offset(largest * share / codes.high, spec), grid)
         step = torch.tensor(2.0 ** (-offset / (1 << spec.frac_bits)), dtype=torch.float64)
         error = float((codes.decode(codes.encode(real, step, zero), step, zero) - real).square().sum())
         if error < best[0]:

@@ -1,5 +1,7 @@
 """From what calibration or training has chosen (codes, scales, float parameters) to the integer layers."""
 
+from dataclasses import replace
+
 import torch
 
 from ..arith import saturate
@@ -17,7 +19,7 @@ from .scales import Scaling, fit_scaling
 from .settings import Settings
 
 __all__ = ["INDEX_BITS", "build_context", "build_gelu", "build_norm", "build_pos_embed", "build_scores",
-           "pixel_quantity"]
+           "head_layer", "pixel_quantity", "side_by_side"]
 
 INDEX_BITS = 8
 """Width of the index of the GELU table."""
@@ -38,17 +40,36 @@ def build_pos_embed(model: VisionTransformer, patch_embed: IntegerLinear, residu
     Parameters
     ----------
     model
-        Gives position embedding and class token.
+        Gives position embedding, class token and distillation token.
     patch_embed
-        Its output for the zeros in place of the class token's patch is taken off.
+        Its output for the zeros in place of those tokens' patches is taken off.
     residual
         Of the residual stream.
     """
     start = model.pos_embed.detach()[0].to(torch.float64)
-    start = start + torch.cat([model.cls_token.detach()[0].to(torch.float64), torch.zeros_like(start[1:])])
+    prefix = model.prefix.detach()[0].to(torch.float64)
+    start = start + torch.cat([prefix, torch.zeros_like(start[len(prefix):])])
     codes = torch.floor(start / residual.scale + 0.5).to(torch.int64)
-    codes[0] -= patch_embed(torch.zeros(1, patch_embed.weight.shape[1], dtype=torch.int64))[0]
+    codes[:len(prefix)] -= patch_embed(torch.zeros(1, patch_embed.weight.shape[1], dtype=torch.int64))
     return saturate(codes, residual.codes.low, residual.codes.high)
+
+
+def head_layer(model: VisionTransformer) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return weight and bias of the head; of both, with a distillation token, as one layer on the tokens side by side.
+
+    The mean of two heads' logits is ``[W/2, W_dist/2] @ [class token; distillation token] + (b + b_dist)/2``.
+    """
+    if not model.config.distilled:
+        return model.head.weight, model.head.bias
+    heads = model.head, model.head_dist
+    return torch.cat([head.weight for head in heads], dim=1) / 2, sum(head.bias for head in heads) / 2
+
+
+def side_by_side(quantity: Quantity, count: int) -> Quantity:
+    """Return what stands for ``count`` tensors of ``quantity`` whose channels lie side by side."""
+    repeated = {name: value.repeat(count) if value.dim() else value
+                for name, value in (("scale", quantity.scale), ("offset", quantity.offset))}
+    return replace(quantity, **repeated)
 
 
 def build_norm(norm: torch.nn.LayerNorm, out: Quantity, settings: Settings, config: VitConfig) -> IntegerLayerNorm:

@@ -19,12 +19,13 @@ from ..spec.check import check_choice, check_int
 from ..vit import VisionTransformer, collect
 from .bits import Bits, product_names
 from .books import HIDDEN, PROBABILITIES, fit_book
+from .calibration import Calibration
 from .codes import CodeMap
 from .linear import draft_linear
 from .lower import Lowered
 from .ptq import one_thread, quantize_with_scales
 from .quantity import Quantity
-from .sensitivity import sensitivities
+from .sensitivity import ELEMENTS, Sensitivities
 from .settings import Settings
 from .simulate import float64, rounded_logits, set_linear
 
@@ -98,9 +99,9 @@ class _Measurement:
         lowered.model(calibration, self.codes)
         self.codes["input"] = patchify(calibration, lowered.source.config)[:, 1:]  # the class token has no patch
         self.taps = collect(lowered.source, calibration)
-        self.importance = sensitivities(lowered.source, calibration, settings.generator)
-        if not settings.recipe.sensitivity:
-            self.importance = {name: torch.ones_like(x, dtype=torch.float64) for name, x in self.taps.items()}
+        weights = Sensitivities(lowered.source, calibration, settings.generator, elements=(*ELEMENTS, "softmax"))
+        self.importance = Calibration(lowered.source, calibration,
+                                      weights if settings.recipe.sensitivity else None).importance
         self.logits = rounded_logits(self.model, {}, images)
 
     def error(self, quantities: dict[str, Quantity]) -> float:
@@ -117,11 +118,12 @@ class _Measurement:
         drafts = []
         for index, (part, tap) in enumerate(parts.items()):
             rows = slice(index * len(weights) // len(parts), (index + 1) * len(weights) // len(parts))
-            target, importance = self.taps[block + tap], self.importance[block + tap]
+            target = self.taps[block + tap]
             if part:  # [B, H, T, D] to [B, T, E]
-                target, importance = (x.transpose(1, 2).flatten(2) for x in (target, importance))
+                target = target.transpose(1, 2).flatten(2)
             if kind == "head":
-                target, importance = target[:, None], importance[:, None]
+                target = target[:, None]
+            importance = self.importance(block + tap, target.shape if part else (*target.shape[:2], 1))
             drafts.append(draft_linear(
                 product, weights[rows], None if bias is None else bias[rows], self.codes[source],
                 self.lowered.quantities[source], target, importance, self.settings, bits).dequantized())
@@ -140,10 +142,7 @@ class _Measurement:
         """Return how a tensor is rounded to ``bits`` bits: as to 8, with the steps that fit this width."""
         recipe, x = self.settings.recipe, self.exact[tensor]
         fine = self.lowered.quantities[tensor]
-        weight = self.importance[_tap(tensor)]
-        if tensor.endswith((".q", ".k", ".v")):
-            weight = weight.transpose(1, 2).flatten(2)
-        weight = weight.reshape(x.shape)
+        weight = self.importance(_tap(tensor), x.shape)
         candidates = self.candidates(tensor, fine.codes, bits)
         if len(candidates) > 1:
             return fit_book(tensor, x, candidates, recipe.observer, weight, self.settings.generator)
@@ -198,12 +197,14 @@ def measure_layer_errors(
     Raises
     ------
     TypeError, ValueError
-        As :func:`~vitric.golden.quantization.quantize`, or a width is illegal.
+        As :func:`~vitric.golden.quantization.quantize`, a width is illegal, or there is a distillation token.
     """
     if not widths:
         raise ValueError("widths must hold at least one width of 2 to 8 bits, not none")
     for width in widths:
         check_int("widths", width, 2, 8)
+    if model.config.distilled:
+        raise ValueError("errors of single layers are not measured for models with a distillation token")
     fine = {"w_bits": 8, "a_bits": 8, "edge_bits": 8, "softmax_bits": 8}
     settings = Settings(**options, **fine)
     lowered = quantize_with_scales(model, calibration, **options, **fine)

@@ -142,8 +142,8 @@ def draft_linear(
         Of the input.
     target : float tensor (..., N)
         What the output should be: the float model's.
-    importance : float64 tensor (..., N)
-        Of each element of the output.
+    importance : float64 tensor (..., N) or (..., 1)
+        Of each element of the output, or of all elements of a token.
     settings : Settings
     w_bits : int
         Width of the weights.

@@ -21,10 +21,11 @@ from ..integer import (
 )
 from ..integer.layers import add_residual
 from ..spec.vit import PIXEL_MAX
-from ..vit import LAYER_NORM_EPS, VisionTransformer, collect
+from ..vit import LAYER_NORM_EPS, VisionTransformer
 from .attention import context, lower_scores, probabilities
 from .books import HIDDEN, fit_book
-from .build import INDEX_BITS, build_gelu, build_norm, build_pos_embed, pixel_quantity
+from .build import INDEX_BITS, build_gelu, build_norm, build_pos_embed, head_layer, pixel_quantity, side_by_side
+from .calibration import Calibration, Progress
 from .channels import CHANNELS
 from .codes import CodeMap, UnsignedCodes
 from .linear import LinearDraft, draft_linear
@@ -32,7 +33,7 @@ from .observers import minmax
 from .quantity import Channels, Quantity, observe
 from .rotate import balance_heads
 from .scales import FactorTooLarge
-from .sensitivity import sensitivities
+from .sensitivity import Sensitivities
 from .settings import Settings
 
 __all__ = ["Lowered", "SignedCodes", "lower"]
@@ -88,21 +89,13 @@ class Lowered:
 class _Lowering:
     """State of one lowering: the residual stream of the calibration images, and what was chosen so far."""
 
-    def __init__(self, model: VisionTransformer, images: torch.Tensor, settings: Settings, coarseness: int):
-        self.float, self.config, self.settings = model, model.config, settings
-        self.taps = collect(model, images)
-        if settings.recipe.sensitivity:
-            self.importance = sensitivities(model, images, settings.generator)
-        else:
-            self.importance = {name: torch.ones_like(x, dtype=torch.float64) for name, x in self.taps.items()}
-        self.images = images
+    def __init__(self, calibration: Calibration, settings: Settings, coarseness: int):
+        self.calibration, self.settings = calibration, settings
+        self.float, self.config = calibration.model, calibration.model.config
         self.quantities: dict[str, Quantity] = {}
         self.drafts: dict[str, LinearDraft] = {}
         self.context_bias: dict[str, torch.Tensor] = {}
-        stream = ("patch_embed", "tokens", "proj", "fc2", "residual1", "residual2")
-        largest = max(float(x.abs().max()) for name, x in self.taps.items() if name.split(".")[-1] in stream)
-        largest = max(largest, float(model.pos_embed.detach().abs().max()))
-        self.residual = self._signed(largest * coarseness)
+        self.residual = self._signed(calibration.largest * coarseness)
         self.x = torch.zeros(0, dtype=torch.int64)
 
     def _signed(self, largest: float) -> Quantity:
@@ -117,15 +110,14 @@ class _Lowering:
         """Choose the range of a tensor and remember it."""
         self.quantities[name] = observe(name, x, codes, self.settings.recipe.observer, self.settings.generator,
                                         channels=channels, least=least,
-                                        importance=self.importance[tap or name].reshape(x.shape))
+                                        importance=self.calibration.importance(tap or name, x.shape))
         return self.quantities[name]
 
     def draft(self, name: str, weight: torch.Tensor, bias: torch.Tensor | None, a: torch.Tensor, source: Quantity,
               target: torch.Tensor, bits: int) -> LinearDraft:
         """Quantize the weights of a layer and remember them."""
-        importance = self.importance[name]
-        if name.endswith((".q", ".k", ".v")):
-            importance = importance.transpose(1, 2)
+        parts = (".q", ".k", ".v")  # the others' sensitivities are kept by token alone
+        importance = self.calibration.importance(name, target.shape if name.endswith(parts) else (*target.shape[:2], 1))
         self.drafts[name] = draft_linear(name, weight, bias, a, source, target, importance, self.settings, bits)
         return self.drafts[name]
 
@@ -139,10 +131,11 @@ class _Lowering:
     def embedding(self) -> tuple[IntegerLinear, torch.Tensor]:
         """Return ``patch_embed`` and ``pos_embed``."""
         config, proj = self.config, self.float.patch_embed.proj
-        pixels = patchify(self.images, config)
+        pixels = patchify(self.calibration.images, config)
         self.quantities["input"] = source = pixel_quantity(config, PIXEL_MAX)
-        layer = self.draft("patch_embed", proj.weight.flatten(1), proj.bias, pixels[:, 1:], source,
-                           self.taps["patch_embed"], self.settings.bits("patch_embed").w).lower(self.residual)
+        patches = pixels[:, config.num_prefix_tokens:]
+        layer = self.draft("patch_embed", proj.weight.flatten(1), proj.bias, patches, source,
+                           self.calibration.patch_embed, self.settings.bits("patch_embed").w).lower(self.residual)
         pos_embed = build_pos_embed(self.float, layer, self.residual)
         self.quantities["pos_embed"] = self.residual
         self.x = pos_embed.expand(len(pixels), -1, -1)
@@ -159,26 +152,26 @@ class _Lowering:
         return build_norm(norm, out, self.settings, self.config)
 
     def attention(self, name: str, a: torch.Tensor, source: Quantity, attn: torch.nn.Module,
-                  target: torch.Tensor) -> tuple[IntegerAttention, torch.Tensor]:
-        """Return the attention layer and the codes of its context."""
+                  taps: dict[str, torch.Tensor], target: torch.Tensor) -> tuple[IntegerAttention, torch.Tensor]:
+        """Return the attention layer and the codes of its context; ``taps`` are the float model's, of this block."""
         settings, embed = self.settings, self.config.embed_dim
         weights, biases = attn.qkv.weight.split(embed), [None] * 3 if attn.qkv.bias is None else attn.qkv.bias.split(
             embed)
         w_bits = settings.bits(f"{name}.qkv").w
         drafts = {
-            part: self.draft(f"{name}.{part}", weight, bias, a, source,
-                             self.taps[f"{name}.{part}"].transpose(1, 2).reshape(a.shape), w_bits)
+            part: self.draft(f"{name}.{part}", weight, bias, a, source, taps[part], w_bits)
             for part, weight, bias in zip("qkv", weights, biases, strict=True)
         }
         spec = settings.softmax(self.config)
-        importance = {part: self.importance[f"{name}.{part}"].transpose(1, 2).reshape(a.shape) for part in "qkv"}
+        importance = {part: self.calibration.importance(f"{name}.{part}", a.shape) for part in "qkv"}
         real = {part: draft(a) for part, draft in drafts.items()}
         scores = lower_scores(name, real, importance, attn.num_heads, spec, settings)
         layers = {part: drafts[part].lower(scores.quantities[part]) for part in "qkv"}
         codes = {part: layer(a) for part, layer in layers.items()}
         p = probabilities(f"{name}.softmax", codes["q"], codes["k"], scores, spec, settings)
+        weight = self.calibration.importance(f"{name}.context", a.shape)
         out, bias, requantizer, mixed = context(f"{name}.context", p, codes["v"], scores.quantities["v"],
-                                          self.taps[f"{name}.context"], self.importance[f"{name}.context"], settings)
+                                                taps["context"], weight, settings)
         self.quantities |= {f"{name}.{part}": quantity for part, quantity in scores.quantities.items()}
         self.quantities |= {f"{name}.softmax": p.quantity, f"{name}.context": out}
         self.context_bias[f"{name}.context"] = bias
@@ -190,23 +183,25 @@ class _Lowering:
             softmax_spec=spec, softmax_bits=p.quantity.codes.bits, softmax_table=p.table, context=requantizer,
             proj=proj.lower(self.residual)), mixed
 
-    def hidden(self, name: str, x: torch.Tensor, importance: torch.Tensor) -> Quantity:
+    def hidden(self, name: str, x: torch.Tensor) -> Quantity:
         """Choose the codes of GELU's outputs and remember them."""
         recipe, settings = self.settings.recipe, self.settings
         candidates = HIDDEN[recipe.hidden](settings.bits(name.replace(".act", ".fc2")).a)
+        tap = name.replace(".act", ".gelu")
         if len(candidates) == 1:
-            return self.observe(name, x, candidates[0], tap=name.replace(".act", ".gelu"))
+            return self.observe(name, x, candidates[0], tap=tap)
+        importance = self.calibration.importance(tap, x.shape)
         self.quantities[name] = fit_book(name, x, candidates, recipe.observer, importance, settings.generator)
         return self.quantities[name]
 
     def mlp(self, name: str, a: torch.Tensor, source: Quantity, mlp: torch.nn.Module,
-            target: torch.Tensor) -> tuple[IntegerMlp, torch.Tensor]:
-        """Return the MLP and the codes of its hidden tensor."""
+            taps: dict[str, torch.Tensor], target: torch.Tensor) -> tuple[IntegerMlp, torch.Tensor]:
+        """Return the MLP and the codes of its hidden tensor; ``taps`` are the float model's, of this block."""
         settings = self.settings
-        fc1 = self.draft(f"{name}.fc1", mlp.fc1.weight, mlp.fc1.bias, a, source, self.taps[f"{name}.fc1"],
+        fc1 = self.draft(f"{name}.fc1", mlp.fc1.weight, mlp.fc1.bias, a, source, taps["fc1"],
                          settings.bits(f"{name}.fc1").w)
         hidden = fc1(a)
-        out = self.hidden(f"{name}.act", functional.gelu(hidden), self.importance[f"{name}.gelu"])
+        out = self.hidden(f"{name}.act", functional.gelu(hidden))
         top = float(out.decode(torch.tensor(out.codes.high)))
         index = self.quantities[f"{name}.fc1"] = observe(
             f"{name}.fc1", hidden.clamp(_GELU_FLAT, max(top, 0.0)), UnsignedCodes(INDEX_BITS),
@@ -221,37 +216,48 @@ class _Lowering:
     def block(self, index: int) -> IntegerBlock:
         """Return an encoder block and advance the residual stream."""
         name, block, bits = f"blocks.{index}", self.float.blocks[index], self.settings.bits
+        taps = self.calibration.block(index)
         norm1 = self.norm(f"{name}.norm1", block.norm1, self.x, bits(f"{name}.attn.qkv").a)
-        target = self.taps[f"{name}.residual1"].to(torch.float64) - self.residual.decode(self.x)
-        attn, a = self.attention(f"{name}.attn", norm1(self.x), self.quantities[f"{name}.norm1"], block.attn, target)
+        target = taps["residual1"].to(torch.float64) - self.residual.decode(self.x)
+        attn, a = self.attention(f"{name}.attn", norm1(self.x), self.quantities[f"{name}.norm1"], block.attn, taps,
+                                 target)
         self.add(attn.proj, a, f"{name}.attn.proj")
         norm2 = self.norm(f"{name}.norm2", block.norm2, self.x, bits(f"{name}.mlp.fc1").a)
-        target = self.taps[f"{name}.residual2"].to(torch.float64) - self.residual.decode(self.x)
-        mlp, a = self.mlp(f"{name}.mlp", norm2(self.x), self.quantities[f"{name}.norm2"], block.mlp, target)
+        target = taps["residual2"].to(torch.float64) - self.residual.decode(self.x)
+        mlp, a = self.mlp(f"{name}.mlp", norm2(self.x), self.quantities[f"{name}.norm2"], block.mlp, taps, target)
         self.add(mlp.fc2, a, f"{name}.mlp.fc2")
         return IntegerBlock(norm1=norm1, attn=attn, norm2=norm2, mlp=mlp, residual_bits=self.settings.residual_bits)
 
     def head(self) -> tuple[IntegerLayerNorm, IntegerLinear]:
-        """Return the final norm and the head, on the class token."""
-        head, bits = self.float.head, self.settings.bits("head")
-        token = self.x[:, :1]
-        norm = self.norm("norm", self.float.norm, token, bits.a)
-        logits = self.taps["head"][:, None]
-        draft = self.draft("head", head.weight, head.bias, norm(token), self.quantities["norm"], logits, bits.w)
-        largest = torch.maximum(logits.abs().max().to(torch.float64), draft(norm(token)).abs().max())
+        """Return the final norm and the head, on the tokens that have one, side by side."""
+        bits, prefix = self.settings.bits("head"), self.config.num_prefix_tokens
+        tokens = self.x[:, :prefix]
+        norm = self.norm("norm", self.float.norm, tokens, bits.a)
+        a = norm(tokens).flatten(1)[:, None]
+        logits = self.calibration.head[:, None]
+        draft = self.draft("head", *head_layer(self.float), a, side_by_side(self.quantities["norm"], prefix), logits,
+                           bits.w)
+        largest = torch.maximum(logits.abs().max().to(torch.float64), draft(a).abs().max())
         coarse = draft.unit.max() * self.residual.codes.high / _LARGEST_FACTOR  # few bits: large steps
         self.quantities["head"] = out = self._signed(float(torch.maximum(largest, coarse)))
         return norm, draft.lower(out)
 
 
-def lower(model: VisionTransformer, images: torch.Tensor, settings: Settings, info: dict[str, str]) -> Lowered:
+def lower(model: VisionTransformer, images: torch.Tensor, settings: Settings, info: dict[str, str],
+          progress: Progress | None = None) -> Lowered:
     """Calibrate and lower ``model``: arguments checked by :func:`vitric.golden.quantization.quantize`."""
+    say = progress or (lambda part, done, total: None)
     if settings.recipe.balance_heads:
         model = balance_heads(model, images)
+    sensitivities = None
+    if settings.recipe.sensitivity:
+        sensitivities = Sensitivities(model, images, settings.generator,
+                                      lambda done: say("sensitivities", done, len(images)))
+    calibration = Calibration(model, images, sensitivities)
     coarseness = 1
     while True:
         try:
-            return _lower(_Lowering(model, images, settings, coarseness), info)
+            return _lower(_Lowering(calibration, settings, coarseness), info, say)
         except FactorTooLarge:
             if coarseness == _COARSEST:
                 raise
@@ -259,13 +265,17 @@ def lower(model: VisionTransformer, images: torch.Tensor, settings: Settings, in
 
 
 @torch.no_grad()
-def _lower(work: _Lowering, info: dict[str, str]) -> Lowered:
-    settings = work.settings
+def _lower(work: _Lowering, info: dict[str, str], say: Progress) -> Lowered:
+    settings, depth = work.settings, work.config.depth
     patch_embed, pos_embed = work.embedding()
-    blocks = tuple(work.block(index) for index in range(work.config.depth))
+    blocks = []
+    for index in range(depth):
+        say("blocks", index, depth)
+        blocks.append(work.block(index))
+    say("blocks", depth, depth)
     norm, head = work.head()
     integer = IntegerViT(
-        config=work.config, patch_embed=patch_embed, pos_embed=pos_embed, blocks=blocks, norm=norm, head=head,
+        config=work.config, patch_embed=patch_embed, pos_embed=pos_embed, blocks=tuple(blocks), norm=norm, head=head,
         residual_bits=settings.residual_bits, a_plane_bits=settings.a_plane_bits, w_plane_bits=settings.w_plane_bits,
         info=info)
     return Lowered(model=integer, quantities=work.quantities, drafts=work.drafts,

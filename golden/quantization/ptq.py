@@ -11,6 +11,7 @@ from ..data import check_images
 from ..integer import IntegerViT
 from ..vit import VisionTransformer
 from .bits import check_names
+from .calibration import Progress
 from .lower import Lowered, lower
 from .settings import Settings
 
@@ -38,9 +39,14 @@ def check_model(model: VisionTransformer) -> None:
 
 
 def quantize_with_scales(
-    model: VisionTransformer, calibration: torch.Tensor, **options: str | int | Mapping,
+    model: VisionTransformer, calibration: torch.Tensor, *, progress: Progress | None = None,
+    **options: str | int | Mapping,
 ) -> Lowered:
-    """Quantize as :func:`quantize` and return also what each integer tensor stands for."""
+    """Quantize as :func:`quantize` and return also what each integer tensor stands for.
+
+    ``progress`` is called with a part of the work (``"sensitivities"``, in images; ``"blocks"``, anew if few bits need
+    a coarser residual stream), the steps that are done and the steps there are.
+    """
     settings = Settings(**options)
     check_model(model)
     try:
@@ -53,7 +59,7 @@ def quantize_with_scales(
         info["layer_bits"] = json.dumps(settings.layer_bits)
     info["calibration_images"] = str(len(calibration))
     with one_thread():
-        return lower(model, calibration, settings, info)
+        return lower(model, calibration, settings, info, progress)
 
 
 def quantize(

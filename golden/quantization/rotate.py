@@ -13,7 +13,8 @@ from math import pi
 
 import torch
 
-from ..vit import Attention, VisionTransformer, collect
+from ..vit import Attention, VisionTransformer
+from .calibration import Calibration
 
 __all__ = ["balance_heads", "balancing", "mixing"]
 
@@ -50,9 +51,9 @@ def balancing(first: torch.Tensor, second: torch.Tensor) -> tuple[torch.Tensor, 
     return forward, backward
 
 
-def _moments(x: torch.Tensor, *, centred: bool) -> torch.Tensor:
-    """Return the second moments (H, D, D) of a tensor [B, H, T, D]."""
-    samples = x.to(torch.float64).transpose(0, 1).flatten(1, 2)  # [H, B*T, D]
+def _moments(x: torch.Tensor, heads: int, *, centred: bool) -> torch.Tensor:
+    """Return the second moments (H, D, D) of a tensor [B, T, E]."""
+    samples = x.to(torch.float64).unflatten(2, (heads, -1)).permute(2, 0, 1, 3).flatten(1, 2)  # [H, B*T, D]
     if centred:
         samples = samples - samples.mean(1, keepdim=True)
     return samples.transpose(1, 2) @ samples / samples.shape[1]
@@ -61,12 +62,12 @@ def _moments(x: torch.Tensor, *, centred: bool) -> torch.Tensor:
 @torch.no_grad()
 def balance_heads(model: VisionTransformer, images: torch.Tensor) -> VisionTransformer:
     """Return a model that computes the same function, its heads balanced for the calibration ``images``."""
-    taps = collect(model, images)
+    calibration, heads = Calibration(model, images), model.config.num_heads
     result = copy.deepcopy(model)
     for index, block in enumerate(result.blocks):
-        name = f"blocks.{index}.attn"
-        q = _moments(taps[f"{name}.q"], centred=False)
-        k, v = (_moments(taps[f"{name}.{part}"], centred=True) for part in "kv")  # their means cost nothing
+        taps = calibration.block(index)
+        q = _moments(taps["q"], heads, centred=False)
+        k, v = (_moments(taps[part], heads, centred=True) for part in "kv")  # their means cost nothing
         _rotate(block.attn, q, k, v)
     return result
 

@@ -16,7 +16,7 @@ from .lower import Lowered
 from .quantity import Quantity
 from .taps import from_trace, to_trace, traced
 
-__all__ = ["float64", "reference", "rounded_logits", "set_linear", "simulate"]
+__all__ = ["Simulated", "float64", "reference", "rounded_logits", "set_linear", "simulate"]
 
 _NOT_ROUNDED = ("tokens", "residual1", "residual2", "head")  # 16 bits in the integer model
 
@@ -51,7 +51,7 @@ def rounded_logits(
     def tap(name, x):
         if not (known := traced(name)):
             return x
-        y = to_trace(name, x)
+        y = to_trace(name, x, model.config.num_prefix_tokens)
         if known in quantities and name.rpartition(".")[2] not in _NOT_ROUNDED:
             y = quantities[known].decode(quantities[known].encode(y))
         if trace is not None:
@@ -72,18 +72,33 @@ def reference(lowered: Lowered, images: torch.Tensor) -> dict[str, torch.Tensor]
     return tensors
 
 
-@torch.no_grad()
+class Simulated:
+    """The simulated quantized model: ``Simulated(lowered)(images)`` maps pixels to logits, float64 [B, classes]."""
+
+    @torch.no_grad()
+    def __init__(self, lowered: Lowered):
+        self.quantities = lowered.quantities
+        self.model = model = float64(lowered.source)
+        set_linear(model.patch_embed.proj, *lowered.drafts["patch_embed"].dequantized())
+        weight, bias = lowered.drafts["head"].dequantized()
+        heads = (model.head, model.head_dist) if model.config.distilled else (model.head,)
+        for head, part in zip(heads, weight.chunk(len(heads), dim=1), strict=True):
+            set_linear(head, part * len(heads), bias)  # logits are the mean of the heads'
+        for index, block in enumerate(model.blocks):
+            name = f"blocks.{index}"
+            parts = [lowered.drafts[f"{name}.attn.{part}"].dequantized() for part in "qkv"]
+            set_linear(block.attn.qkv, *(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
+            for layer in ("attn.proj", "mlp.fc1", "mlp.fc2"):
+                set_linear(block.get_submodule(layer), *lowered.drafts[f"{name}.{layer}"].dequantized())
+
+    @torch.no_grad()
+    def __call__(self, images: torch.Tensor, trace: dict[str, torch.Tensor] | None = None) -> torch.Tensor:
+        """Return the logits; ``trace`` gets every tensor under the name and in the shape of the integer trace."""
+        return rounded_logits(self.model, self.quantities, images, trace)
+
+
 def simulate(lowered: Lowered, images: torch.Tensor) -> dict[str, torch.Tensor]:
     """Return the tensors of the simulated quantized model: as :func:`reference`, with everything rounded."""
-    model = float64(lowered.source)
-    for name, module in [("patch_embed", model.patch_embed.proj), ("head", model.head)]:
-        set_linear(module, *lowered.drafts[name].dequantized())
-    for index, block in enumerate(model.blocks):
-        name = f"blocks.{index}"
-        parts = [lowered.drafts[f"{name}.attn.{part}"].dequantized() for part in "qkv"]
-        set_linear(block.attn.qkv, *(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
-        for layer in ("attn.proj", "mlp.fc1", "mlp.fc2"):
-            set_linear(block.get_submodule(layer), *lowered.drafts[f"{name}.{layer}"].dequantized())
     tensors = {}
-    rounded_logits(model, lowered.quantities, images, tensors)
+    Simulated(lowered)(images, tensors)
     return tensors

@@ -17,14 +17,17 @@ def traced(tap: str) -> str | None:
     return name and (f"{prefix}.{name}" if prefix else name)
 
 
-def to_trace(tap: str, x: torch.Tensor) -> torch.Tensor:
+def to_trace(tap: str, x: torch.Tensor, prefix: int) -> torch.Tensor:
     """Return a tapped tensor in the shape it has in a trace.
 
-    Queries, keys and values [B, H, T, D] become [B, T, E]; the class token's norm and head get a token axis.
+    Queries, keys and values [B, H, T, D] become [B, T, E]; the norm of the ``prefix`` tokens with a head
+    (:attr:`~vitric.golden.spec.vit.VitConfig.num_prefix_tokens`) and the head get a token axis.
     """
     if tap.endswith((".q", ".k", ".v")):
         return x.transpose(1, 2).flatten(2)
-    return x[:, None] if tap in ("norm", "head") else x
+    if tap == "norm":
+        return x.unflatten(1, (prefix, -1))
+    return x[:, None] if tap == "head" else x
 
 
 def from_trace(tap: str, y: torch.Tensor, shape: torch.Size) -> torch.Tensor:

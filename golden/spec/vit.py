@@ -15,7 +15,7 @@ PIXEL_MAX = 255
 
 @dataclass(frozen=True, kw_only=True)
 class VitConfig:
-    """A Vision Transformer with a class token and pre-norm blocks (ViT, DeiT without distillation).
+    """A Vision Transformer with a class token and pre-norm blocks (ViT, DeiT).
 
     Parameters
     ----------
@@ -37,6 +37,9 @@ class VitConfig:
         ``hidden_dim / embed_dim``; the product must be an integer.
     qkv_bias
         Whether the linear layer of query, key and value has a bias.
+    distilled
+        Whether there is a distillation token, after the class token, with a head of its own; the logits are the mean of
+        both heads' (Touvron et al. 2021, section 4).
     mean, std
         Pixel normalisation ``(pixel / 255 - mean) / std``: one number for all channels, or one per channel.
 
@@ -55,6 +58,7 @@ class VitConfig:
     num_heads: int
     mlp_ratio: float = 4.0
     qkv_bias: bool = True
+    distilled: bool = False
     mean: tuple[float, ...] = (0.5,)
     std: tuple[float, ...] = (0.5,)
 
@@ -67,6 +71,7 @@ class VitConfig:
         check_int("depth", self.depth, 1, 64)
         check_int("num_heads", self.num_heads, 1, 64)
         check_choice("qkv_bias", self.qkv_bias, (False, True))
+        check_choice("distilled", self.distilled, (False, True))
         if self.image_size % self.patch_size:
             raise ValueError(
                 f"image_size must be a multiple of patch_size, not {self.image_size} with patches of {self.patch_size}"
@@ -111,9 +116,14 @@ class VitConfig:
         return self.grid_size**2
 
     @property
+    def num_prefix_tokens(self) -> int:
+        """Tokens before the patches, each with a head: the class token and, if distilled, the distillation token."""
+        return 1 + self.distilled
+
+    @property
     def num_tokens(self) -> int:
-        """Tokens of one image: the class token and the patches."""
-        return self.num_patches + 1
+        """Tokens of one image: those with a head, then the patches."""
+        return self.num_prefix_tokens + self.num_patches
 
     @property
     def patch_dim(self) -> int:
@@ -131,11 +141,17 @@ class VitConfig:
         return int(self.embed_dim * self.mlp_ratio)
 
     @property
+    def block_elements(self) -> int:
+        """Elements, per image, of the tensors that one block computes: what a chunk of images needs in memory."""
+        tokens = self.num_tokens
+        return tokens * (9 * self.embed_dim + 2 * self.hidden_dim) + 2 * self.num_heads * tokens**2
+
+    @property
     def macs(self) -> dict[str, int]:
         """Multiply-accumulates per image and kind of layer, all blocks together.
 
-        The linear layers see every token, except ``head``, which sees the class token, and ``patch_embed``,
-        which sees the patches; ``scores`` is Q·Kᵀ and ``context`` is P·V.
+        The linear layers see every token, except ``head``, which sees the class token (and the distillation token),
+        and ``patch_embed``, which sees the patches; ``scores`` is Q·Kᵀ and ``context`` is P·V.
         """
         tokens, embed, hidden = self.num_tokens, self.embed_dim, self.hidden_dim
         block = {
@@ -149,7 +165,7 @@ class VitConfig:
         return {
             "patch_embed": self.num_patches * self.patch_dim * embed,
             **{kind: self.depth * count for kind, count in block.items()},
-            "head": embed * self.num_classes,
+            "head": self.num_prefix_tokens * embed * self.num_classes,
         }
 
     @property
@@ -159,7 +175,7 @@ class VitConfig:
 
     @property
     def num_parameters(self) -> int:
-        """Trained numbers: weights, biases, class token and position embedding."""
+        """Trained numbers: weights, biases, class and distillation token, position embedding."""
         embed, hidden = self.embed_dim, self.hidden_dim
         block = (
             4 * embed  # norm1, norm2
@@ -168,11 +184,11 @@ class VitConfig:
             + hidden * (embed + 1) + embed * (hidden + 1)  # mlp.fc1, mlp.fc2
         )
         return (
-            embed + self.num_tokens * embed  # cls_token, pos_embed
+            (self.num_prefix_tokens + self.num_tokens) * embed  # cls_token, dist_token, pos_embed
             + embed * (self.patch_dim + 1)
             + self.depth * block
             + 2 * embed  # norm
-            + self.num_classes * (embed + 1)
+            + self.num_prefix_tokens * self.num_classes * (embed + 1)  # head, head_dist
         )
 
     def to_dict(self) -> dict:

@@ -51,7 +51,12 @@ def test_command_names_the_file_and_prints_json(tmp_path, monkeypatch):
     (["--granularity", "row"], "granularity must be one of"),
     (["--calibration", 0], "--calibration must be between 1 and 1337, not 0"),
     (["--calibration", 1338], "--calibration must be between 1 and 1337, not 1338"),
-    (["--config", "deit"], "committed names (digits, tiny), not deit"),
+    (["--config", "deit"], "config must be one of tiny, digits, fashion, deit_tiny_block, not 'deit'"),
+    (["--config", "deit_tiny_block"], "deit_tiny_block has random weights, so nothing is quantized"),
+    (["--test", 361], "--test must be between 0 and 360, not 361"),
+    (["--weights", "a.pth"], "--config and --weights exclude each other"),
+    (["--heads", 2], "--heads and --statistics belong to --weights"),
+    (["--data", "imagenet"], "data must be one of digits, fashion or a folder that exists, not imagenet"),
     (["--out", "model.pt"], "--out must be named *.safetensors, not model.pt"),
     (["--out", "/dev/null/model.safetensors"], "cannot write /dev/null/model.safetensors"),
 ])
@@ -89,5 +94,5 @@ def test_model_without_training_is_random(tmp_path):
     model = quantized_model("deit_tiny_block", build=tmp_path)
     assert model.info == {"method": "random", "seed": str(RANDOM_SEED)} and len(model.blocks) == 1
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(UserError, match="config must be one of tiny, digits, deit_tiny_block, not 'x'"):
+    with pytest.raises(UserError, match="config must be one of tiny, digits, fashion, deit_tiny_block, not 'x'"):
         quantized_model("x", build=tmp_path)

@@ -5,14 +5,12 @@ import pytest
 import torch
 from vitric.golden import load_float
 from vitric.golden.arith import split_signed
-from vitric.golden.quantization import sensitivity
 from vitric.golden.quantization.codes import NarrowCodes, UnsignedCodes
 from vitric.golden.quantization.linear import check_accumulator, draft_linear, lower_requantizer
 from vitric.golden.quantization.methods import Method, method
 from vitric.golden.quantization.observers import mse
 from vitric.golden.quantization.quantity import Quantity
 from vitric.golden.quantization.rotate import balance_heads, balancing, mixing
-from vitric.golden.quantization.sensitivity import sensitivities
 from vitric.golden.quantization.settings import Settings
 from vitric.golden.quantization.weights import compensated, nearest, weight_scales
 from vitric.golden.vit import collect
@@ -88,7 +86,7 @@ def test_linear_layer_that_does_not_fit():
         draft.lower(quantity(UnsignedCodes(8), 50.0))
 
 
-# Heads and sensitivities
+# Heads
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 6, 16, 20])
@@ -121,41 +119,6 @@ def test_balanced_heads_compute_the_same():
     with torch.no_grad():
         constant.blocks[0].attn.qkv.weight.zero_()
     assert torch.allclose(balance_heads(constant, IMAGES)(IMAGES), constant(IMAGES), atol=1e-4)
-
-
-def test_sensitivities_predict_the_error():
-    model = load_float("tiny")
-    weights = sensitivities(model, IMAGES, torch.Generator().manual_seed(0))
-    taps = collect(model, IMAGES)
-    assert {name: w.shape for name, w in weights.items()} == {name: x.shape for name, x in taps.items()}
-    assert all((w > 0).all() and 0.5 < w.mean() < 2 for w in weights.values())
-    tokens = weights["blocks.0.residual2"].mean((0, 2))
-    assert tokens[0] > 10 * tokens[1]  # after the last block only the class token counts
-
-    def error(mask):
-        noise = 0.02 * normal(*mask.shape, seed=5).to(torch.float32) * mask
-
-        def tap(name, x):
-            return x + noise if name == "blocks.0.norm1" else x
-
-        with torch.no_grad():
-            return (model(IMAGES, tap) - taps["head"]).square().sum()
-
-    mask = weights["blocks.0.norm1"] > weights["blocks.0.norm1"].median()
-    assert error(mask) > 3 * error(~mask)
-
-
-def test_sensitivities_are_squared_gradients(monkeypatch):
-    monkeypatch.setattr(sensitivity, "_PROBES", 300)
-    model = load_float("tiny")
-    weights = sensitivities(model, IMAGES, torch.Generator().manual_seed(0))
-    leaf = collect(model, IMAGES)["blocks.0.norm1"].clone().requires_grad_()
-    logits = model(IMAGES, lambda name, x: leaf if name == "blocks.0.norm1" else x)
-    gradients = [torch.autograd.grad(logit.sum(), leaf, retain_graph=True)[0] for logit in logits.unbind(1)]
-    exact = torch.stack(gradients).to(torch.float64).square().sum(0)
-    exact = (exact / exact.mean()).mean((1, 2))  # per image
-    estimate = (weights["blocks.0.norm1"] - 0.2).mean((1, 2))
-    assert ((estimate - exact).abs() < 0.3 * exact).all() and exact.max() > 4 * exact.min()
 
 
 def test_methods():

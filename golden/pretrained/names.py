@@ -1,0 +1,67 @@
+"""Names of tensors: what Hugging Face calls the tensors that timm, and the float model here, call otherwise.
+
+Hugging Face's files name blocks ``encoder.layer.N``, its models in memory (from version 5 of transformers on)
+``layers.N``, with other names inside them; both are here. Query, key and value are three layers there and one here.
+"""
+
+import re
+from collections.abc import Mapping
+
+import torch
+
+__all__ = ["KINDS", "kind_of", "timm_names"]
+
+KINDS = ("timm", "hugging face")
+"""Whose names a file may use."""
+
+_PATCHES = {"timm": "patch_embed.proj.weight", "hugging face": "embeddings.patch_embeddings.projection.weight"}
+
+_OUTSIDE = {
+    "embeddings.cls_token": "cls_token", "embeddings.distillation_token": "dist_token",
+    "embeddings.position_embeddings": "pos_embed", "embeddings.patch_embeddings.projection": "patch_embed.proj",
+    "layernorm": "norm", "classifier": "head", "cls_classifier": "head", "distillation_classifier": "head_dist",
+}
+_INSIDE = {
+    "layernorm_before": "norm1", "layernorm_after": "norm2",
+    "attention.attention.query": "attn.q", "attention.attention.key": "attn.k", "attention.attention.value": "attn.v",
+    "attention.q_proj": "attn.q", "attention.k_proj": "attn.k", "attention.v_proj": "attn.v",
+    "attention.output.dense": "attn.proj", "attention.o_proj": "attn.proj",
+    "intermediate.dense": "mlp.fc1", "output.dense": "mlp.fc2", "mlp.fc1": "mlp.fc1", "mlp.fc2": "mlp.fc2",
+}
+_BLOCK = re.compile(r"(?:encoder\.layer|layers)\.(\d+)\.(.+)")
+
+
+def kind_of(state: Mapping[str, torch.Tensor]) -> str | None:
+    """Return whose names ``state`` uses, one of :data:`KINDS`, or ``None``: judged by its patch embedding."""
+    if _PATCHES["timm"] in state:
+        return "timm"
+    if any(name.endswith(_PATCHES["hugging face"]) for name in state):
+        return "hugging face"
+    return None
+
+
+def _renamed(name: str) -> str:
+    """Return timm's name for one of Hugging Face's, or ``name`` if there is none."""
+    short = name.removeprefix("vit.").removeprefix("deit.")
+    for ending in (".weight", ".bias", ""):
+        stem = short.removesuffix(ending)
+        if not short.endswith(ending):
+            continue
+        if stem in _OUTSIDE:
+            return _OUTSIDE[stem] + ending
+        if (found := _BLOCK.fullmatch(stem)) and found[2] in _INSIDE:
+            return f"blocks.{found[1]}.{_INSIDE[found[2]]}{ending}"
+    return name
+
+
+def timm_names(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return a state dict with Hugging Face's names under timm's; tensors that have none keep their name.
+
+    Query, key and value become one ``attn.qkv`` where all three are there.
+    """
+    renamed = {_renamed(name): tensor for name, tensor in state.items()}
+    for name in [name for name in renamed if re.search(r"\.attn\.q\.\w+$", name)]:
+        parts = [re.sub(r"\.q(\.\w+)$", rf".{part}\1", name) for part in "qkv"]
+        if all(part in renamed for part in parts):
+            renamed[re.sub(r"\.q(\.\w+)$", r".qkv\1", name)] = torch.cat([renamed.pop(part) for part in parts])
+    return renamed
