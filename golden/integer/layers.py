@@ -133,10 +133,12 @@ class IntegerLayerNorm:
 class IntegerAttention:
     """Multi-head self-attention on codes; the projection's output is added to the residual stream by the block.
 
+    All heads together have ``C`` channels: ``E``, or fewer where heads were pruned.
+
     Parameters
     ----------
     q, k, v : IntegerLinear
-        (E → E). ``q`` gives unsigned codes with ``q.requantizer.zero_point``; ``k`` and ``v`` signed narrow codes.
+        (E → C). ``q`` gives unsigned codes with ``q.requantizer.zero_point``; ``k`` and ``v`` signed narrow codes.
     score_multiplier, score_pre_shift, score_shift : int64 tensors, shape (H,)
         Bring ``sum((q - zero_point) * k)`` to the softmax unit's octaves, one of each per head: ``sum(q * k)`` is the
         accumulator and ``-zero_point * sum(k) >> score_pre_shift`` the bias.
@@ -150,9 +152,9 @@ class IntegerAttention:
         Replaces the clamp: each code of the unit becomes the entry at its index, of ``softmax_bits`` bits. So
         probabilities may have any codes whose values are integers of so many steps: powers of two, two step sizes.
     context : Requantizer
-        Of ``probabilities @ v``, channels in head order, shape (E,).
+        Of ``probabilities @ v``, channels in head order, shape (C,).
     proj : IntegerLinear
-        (E → E), to signed residual values.
+        (C → E), to signed residual values.
     """
 
     q: IntegerLinear
@@ -183,12 +185,12 @@ class IntegerAttention:
 
     def __call__(self, a: torch.Tensor, trace: dict[str, torch.Tensor], name: str) -> torch.Tensor:
         """Map codes (B, T, E) to increments of the residual stream (B, T, E), recording what reaches memory."""
-        B, T, E = a.shape
-        H = self.num_heads
+        B, T, _ = a.shape
+        H, C = self.num_heads, len(self.q.weight)
         q, k, v = self.q(a), self.k(a), self.v(a)
-        heads = [x.reshape(B, T, H, E // H).transpose(1, 2) for x in (q, k, v)]  # (B, H, T, hd)
+        heads = [x.reshape(B, T, H, C // H).transpose(1, 2) for x in (q, k, v)]  # (B, H, T, hd)
         k_limit = signed_code_range(self.k.out_bits, self.k.w_plane_bits)
-        bound = (E // H) * (1 << self.q.out_bits) * k_limit
+        bound = (C // H) * (1 << self.q.out_bits) * k_limit
         x = requantize_scores(
             integer_matmul(heads[0], heads[1].transpose(-2, -1), bound=bound),  # (B, H, T, T)
             -self.q.requantizer.zero_point * heads[1].sum(-1), self.score_multiplier, self.score_pre_shift,
@@ -199,7 +201,7 @@ class IntegerAttention:
         v_limit = signed_code_range(self.v.out_bits, self.v.w_plane_bits)
         bound = T * p_high * v_limit
         context = integer_matmul(p, heads[2], bound=bound)  # (B, H, T, hd)
-        context = self.context(context.transpose(1, 2).reshape(B, T, E))
+        context = self.context(context.transpose(1, 2).reshape(B, T, C))
         trace.update({f"{name}.q": q, f"{name}.k": k, f"{name}.v": v,
                       f"{name}.softmax": p, f"{name}.context": context})
         return self.proj(context)

@@ -28,16 +28,16 @@ from .quantity import Quantity
 from .sensitivity import ELEMENTS, Sensitivities
 from .settings import Settings
 from .simulate import float64, rounded_logits, set_linear
+from .taps import to_trace
 
 __all__ = ["WIDTHS", "LayerErrors", "measure_layer_errors"]
 
 WIDTHS = (2, 3, 4, 6, 8)
 """Widths to choose from. On 4-bit digits a signed code of 5 bits has the range of one of 6, so 5 is not among them."""
 
-_WEIGHTS = {  # product: where its weights are in the float model, and its parts with the taps of their outputs
-    "patch_embed": ("patch_embed.proj", {"": "patch_embed"}), "head": ("head", {"": "head"}),
-    "attn.qkv": ("attn.qkv", {part: f"attn.{part}" for part in "qkv"}), "attn.proj": ("attn.proj", {"": "attn.proj"}),
-    "mlp.fc1": ("mlp.fc1", {"": "mlp.fc1"}), "mlp.fc2": ("mlp.fc2", {"": "mlp.fc2"}),
+_WEIGHTS = {  # product: where its weights are in the float model, and the taps of its parts' outputs
+    "patch_embed": ("patch_embed.proj", ("patch_embed",)), "attn.qkv": ("attn.qkv", ("attn.q", "attn.k", "attn.v")),
+    **{name: (name, (name,)) for name in ("head", "attn.proj", "mlp.fc1", "mlp.fc2")},
 }
 _TENSORS = {  # product: traced tensors on the weight port, if it has no weights, and on the activation port
     "patch_embed": (None, "input"), "head": (None, "norm"), "attn.qkv": (None, "norm1"),
@@ -111,19 +111,16 @@ class _Measurement:
     def weights(self, product: str, bits: int) -> float:
         """Return the error of rounding a product's weights."""
         block, kind = _split(product)
-        path, parts = _WEIGHTS[kind]
+        path, taps = _WEIGHTS[kind]
         module = self.model.get_submodule(block + path)
         source = block + _TENSORS[kind][1]
         weights, bias = module.weight.flatten(1), module.bias
         drafts = []
-        for index, (part, tap) in enumerate(parts.items()):
-            rows = slice(index * len(weights) // len(parts), (index + 1) * len(weights) // len(parts))
-            target = self.taps[block + tap]
-            if part:  # [B, H, T, D] to [B, T, E]
-                target = target.transpose(1, 2).flatten(2)
-            if kind == "head":
-                target = target[:, None]
-            importance = self.importance(block + tap, target.shape if part else (*target.shape[:2], 1))
+        for index, tap in enumerate(taps):
+            rows = slice(index * len(weights) // len(taps), (index + 1) * len(weights) // len(taps))
+            target = to_trace(tap, self.taps[block + tap], self.model.config.num_prefix_tokens)
+            shape = target.shape if len(taps) > 1 else (*target.shape[:2], 1)
+            importance = self.importance(block + tap, shape)
             drafts.append(draft_linear(
                 product, weights[rows], None if bias is None else bias[rows], self.codes[source],
                 self.lowered.quantities[source], target, importance, self.settings, bits).dequantized())
@@ -142,7 +139,7 @@ class _Measurement:
         """Return how a tensor is rounded to ``bits`` bits: as to 8, with the steps that fit this width."""
         recipe, x = self.settings.recipe, self.exact[tensor]
         fine = self.lowered.quantities[tensor]
-        weight = self.importance(_tap(tensor), x.shape)
+        weight = self.importance(tensor.replace(".act", ".gelu"), x.shape)
         candidates = self.candidates(tensor, fine.codes, bits)
         if len(candidates) > 1:
             return fit_book(tensor, x, candidates, recipe.observer, weight, self.settings.generator)
@@ -166,11 +163,6 @@ class _Measurement:
         if tensor.endswith(".v"):
             return channels
         return self.lowered.source.config.num_heads if tensor.endswith((".q", ".k")) else 1
-
-
-def _tap(tensor: str) -> str:
-    """Return the float model's name of a tensor of the trace."""
-    return tensor.replace(".act", ".gelu")
 
 
 @torch.no_grad()

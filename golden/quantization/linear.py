@@ -180,10 +180,17 @@ def _regression(
     """Return weights (N, K) that give the targets from rounded inputs (S, K), drawn to the given ones.
 
     Ridge regression of what the weights leave of the target (ERQ, Zhong et al. 2024, its first step): the change has
-    the least ``sum over samples of rows * error**2 + ridge * |change|**2``.
+    the least ``sum over samples of rows * error**2 + ridge * |change|**2``. Weights that are 0 were pruned and stay 0.
     """
     missing = target.to(torch.float64) - inputs @ weight.T - bias
     moments = inputs.T @ (rows * inputs)
     ridge = _RIDGE * float(moments.diagonal().mean()) or 1.0
     moments = moments + ridge * torch.eye(len(moments), dtype=torch.float64)
-    return weight + torch.linalg.solve(moments, inputs.T @ (rows * missing)).T
+    wanted = inputs.T @ (rows * missing)  # (K, N)
+    kept = weight != 0
+    if kept.all():
+        return weight + torch.linalg.solve(moments, wanted).T
+    result = weight.clone()
+    for row, own in enumerate(kept):  # each has the weights of its own to change
+        result[row, own] += torch.linalg.solve(moments[own][:, own], wanted[own, row])
+    return result

@@ -72,11 +72,21 @@ def balance_heads(model: VisionTransformer, images: torch.Tensor) -> VisionTrans
     return result
 
 
+def _mixable(rows: torch.Tensor) -> bool:
+    """Return whether sums of the rows are 0 where they are: otherwise single weights were pruned and have to stay 0."""
+    zero = rows == 0
+    return bool((zero == zero[0]).all())
+
+
 def _rotate(attn: Attention, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
     heads, head_dim = attn.num_heads, attn.head_dim
     proj = attn.proj.weight.to(torch.float64).unflatten(1, (heads, head_dim))  # [E, H, D]
-    scores = [balancing(q[head], k[head]) for head in range(heads)]
-    values = [balancing(v[head], proj[:, head].T @ proj[:, head]) for head in range(heads)]
+    rows = attn.qkv.weight.detach().reshape(3, heads, head_dim, -1)  # [3, H, D, E]
+    same = (torch.eye(head_dim, dtype=torch.float64),) * 2
+    scores = [balancing(q[head], k[head]) if _mixable(rows[0, head]) and _mixable(rows[1, head]) else same
+              for head in range(heads)]
+    values = [balancing(v[head], proj[:, head].T @ proj[:, head])
+              if _mixable(rows[2, head]) and _mixable(proj[:, head].T) else same for head in range(heads)]
     parts = torch.stack([
         torch.stack([forward for forward, _ in scores]), torch.stack([backward for _, backward in scores]),
         torch.stack([forward for forward, _ in values])])  # [3, H, D, D]

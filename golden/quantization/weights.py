@@ -60,7 +60,9 @@ def compensated(weight: torch.Tensor, scale: torch.Tensor, codes: NarrowCodes, m
     """Return codes whose rounding errors cancel in the layer's output, int64 (N, K).
 
     Column by column, most important first, each rounding error is spread over the columns still to be rounded so
-    that the squared error of the output grows least (GPTQ, Frantar et al. 2022, after optimal brain surgery).
+    that the squared error of the output grows least (GPTQ, Frantar et al. 2022, after optimal brain surgery). Weights
+    that are 0 were pruned and stay 0; what the errors before would have made of them is spread on in the same way
+    (SparseGPT, Frantar and Alistarh 2023).
 
     Parameters
     ----------
@@ -79,9 +81,10 @@ def compensated(weight: torch.Tensor, scale: torch.Tensor, codes: NarrowCodes, m
     # upper Cholesky factor of the inverse: row k holds how an error of column k spreads
     spread = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(hessian)), upper=True)
     remaining = weight[:, order].clone()
+    kept = remaining != 0
     result = torch.empty_like(remaining, dtype=torch.int64)
     for column in range(len(order)):
-        result[:, column] = codes.encode(remaining[:, column], scale, torch.tensor(0))
+        result[:, column] = codes.encode(remaining[:, column], scale, torch.tensor(0)) * kept[:, column]
         error = (remaining[:, column] - result[:, column] * scale) / spread[column, column]
         remaining[:, column + 1:] -= error[:, None] * spread[column, column + 1:]
     return result[:, order.argsort()]
