@@ -83,6 +83,8 @@ class QuantizedTraining(nn.Module):
         self.settings = next(iter(lowered.drafts.values())).settings
         if self.settings.recipe.power_of_two:
             raise ValueError(f"method must be one without power-of-two scales, not {self.settings.method!r}")
+        if lowered.source.config.distilled:
+            raise ValueError("the model to fine-tune must have one head, not one for the distillation token as well")
         self.config = config = lowered.source.config
         if config.distilled:
             raise ValueError("a model with a distillation token cannot be trained with its roundings, only quantized")
@@ -208,7 +210,7 @@ class QuantizedTraining(nn.Module):
             known = name if name.endswith("fc1") else traced(name)
             if known is None:
                 return x
-            quantity, y = lowered.quantities[known], to_trace(name, x.to(torch.float32), 1)
+            quantity, y = lowered.quantities[known], to_trace(name, x.to(torch.float32), self.config.num_prefix_tokens)
             codes = quantity.encode(y.detach()) if name.endswith("fc1") else trace[known]
             if known.endswith("context"):
                 y = y + self._context_correction(known, lowered, trace)

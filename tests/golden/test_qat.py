@@ -11,6 +11,7 @@ from vitric.golden.qat import model as model_module
 from vitric.golden.qat.straight import replace_learned, replaced
 from vitric.golden.quantization import quantize_with_scales
 from vitric.golden.train import RECIPES, Recipe, accuracy
+from vitric.golden.vit import VisionTransformer
 
 TRAIN = digits("train")
 CALIBRATION, OTHERS = TRAIN[:32], TRAIN[32:48]
@@ -153,6 +154,12 @@ def test_power_of_two_scales_are_refused(tiny):
     lowered = quantize_with_scales(tiny, CALIBRATION, method="p2_vit")
     with pytest.raises(ValueError, match="method must be one without power-of-two scales, not 'p2_vit'"):
         QuantizedTraining(lowered)
+
+
+def test_distillation_tokens_are_refused(tiny):
+    model = VisionTransformer(replace(tiny.config, distilled=True)).eval()
+    with pytest.raises(ValueError, match="must have one head, not one for the distillation token as well"):
+        QuantizedTraining(quantize_with_scales(model, CALIBRATION))
 
 
 def test_freezer_holds_what_swings():
