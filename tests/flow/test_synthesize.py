@@ -82,7 +82,7 @@ def test_quantize_takes_the_source(tmp_path):
     (["synthesize", "--count", 0], "count must be between 1 and 100000, not 0"),
     (["synthesize", "--steps", 0], "steps must be between 1 and 100000, not 0"),
     (["synthesize", "--out", "images.png"], "--out must be named *.safetensors, not images.png"),
-    (["synthesize", "--config", "deit"], "committed names (digits, tiny"),
+    (["synthesize", "--config", "deit"], "committed names (digits, fashion, tiny"),
     (["synthesize", "--steps", 1, "--out", "/dev/null/x.safetensors"], "cannot write /dev/null/x.safetensors"),
     (["quantize", "--calibration-source", "web"], "--calibration-source must be one of train, data_free, noise"),
 ])

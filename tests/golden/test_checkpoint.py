@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from vitric.golden import checkpoint
 from vitric.golden.checkpoint import MODELS, load_float, load_state_dict, model_names, read_about, save_float
 from vitric.golden.data import digits
 from vitric.golden.spec.vit import VIT_CONFIGS
-from vitric.golden.train import accuracy
+from vitric.golden.train import RECIPES, accuracy
 from vitric.golden.vit import VisionTransformer
 
 TINY = VIT_CONFIGS["tiny"]
@@ -111,7 +112,7 @@ def test_missing_and_broken_files(model, tmp_path):
     path = tmp_path / "model.safetensors"
     with pytest.raises(FileNotFoundError, match="does not exist"):
         load_float(path)
-    with pytest.raises(ValueError, match=r"one of the committed names \(digits, tiny\), not giant"):
+    with pytest.raises(ValueError, match=r"one of the committed names \(digits, fashion, tiny\), not giant"):
         load_float("giant")
     save_float(model, path)
     for content in (path.read_bytes()[:-1], path.read_bytes()[:100], b"", b"not a checkpoint"):
@@ -133,3 +134,14 @@ def test_committed_models_reach_their_cards(name, least):
     assert percent == pytest.approx(100 * test, abs=0.005)
     assert read_about(name)["test_accuracy"] == test >= least
     assert f"| {model.config.num_parameters:,} |" in card
+
+
+def test_the_fashion_model_agrees_with_its_card():
+    """Its data may not be installed, so that accuracy is compared with the metadata alone."""
+    model, path = load_float("fashion"), MODELS / "fashion.safetensors"
+    assert path.stat().st_size < 4_000_000 and model.config == VIT_CONFIGS["fashion"]
+    assert bool(model(torch.zeros(1, 1, 28, 28, dtype=torch.uint8)).isfinite().all())
+    about, card = read_about("fashion"), path.with_suffix(".md").read_text()
+    assert about["test_accuracy"] >= 0.9 and about["test_images"] == 10_000
+    assert f"| test accuracy | {about['test_accuracy']:.2%}".replace("%", " %") in card
+    assert about["recipe"] == asdict(RECIPES["fashion"])
