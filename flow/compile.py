@@ -20,7 +20,7 @@ from .program import Program
 from .stream import ModelStream, StreamWriter
 from .tap import Comparison, TensorWrite, compare
 
-__all__ = ["CompileError", "Compiled", "compile_model"]
+__all__ = ["CompileError", "Compiled", "compile_model", "token_rows"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,12 +36,15 @@ class Compiled:
         What each command writes, in stream order (all but END).
     act_words : int
         Words of activation memory that the model takes.
+    rows : int64 array (T,)
+        Row that each token has: :func:`token_rows`.
     """
 
     stream: ModelStream
     config: VitConfig
     tensors: list[TensorWrite]
     act_words: int
+    rows: np.ndarray
 
     @property
     def spec(self) -> AcceleratorSpec:
@@ -51,8 +54,9 @@ class Compiled:
     def input_words(self, images: torch.Tensor) -> np.ndarray:
         """Return the columns of the input port, uint8 (images, columns, rows).
 
-        For row group g, for channel k of the patch: the pixel codes of tokens ``g * rows`` to ``g * rows + rows - 1``;
-        token 0 and padded tokens are zero. ``last`` belongs to the final column of each image.
+        For row group g, for channel k of the patch: the pixel codes of rows ``g * rows`` to ``g * rows + rows - 1``;
+        the class token, the distillation token and padded rows are zero. ``last`` belongs to the final column of each
+        image.
 
         Raises
         ------
@@ -64,7 +68,7 @@ class Compiled:
         count, tokens, channels = pixels.shape
         groups = ceil_div(tokens, self.spec.rows)
         padded = np.zeros((count, groups * self.spec.rows, channels), dtype=np.uint8)
-        padded[:, :tokens] = pixels
+        padded[:, self.rows] = pixels
         columns = padded.reshape(count, groups, self.spec.rows, channels).swapaxes(2, 3)
         return np.ascontiguousarray(columns.reshape(count, groups * channels, self.spec.rows))
 
@@ -94,7 +98,7 @@ def _attention(program: Program, name: str, attn: IntegerAttention, a: Activatio
                        out_map=offsets[0] * head_tiles * spec.cols + offsets[1],
                        positions=heads * head_tiles * spec.cols)
     row_words = ceil_div(program.tokens, spec.depth)
-    rows = [program.tensor(f"{name}.softmax", groups, row_words, attn.softmax_bits, np.arange(program.tokens))
+    rows = [program.tensor(f"{name}.softmax", groups, row_words, attn.softmax_bits, program.rows)
             for _ in range(min(buffers, heads))]
     context = program.tensor(f"{name}.context", groups, heads * head_words, attn.proj.a_bits, whole_words)
 
@@ -115,16 +119,41 @@ def _attention(program: Program, name: str, attn: IntegerAttention, a: Activatio
     program.linear(f"{name}.proj", attn.proj, context, Target.RESIDUAL, groups=groups)
 
 
+def token_rows(config: VitConfig, spec: AcceleratorSpec) -> np.ndarray:
+    """Return the row that each token has in memory, int64 (T,).
+
+    The distillation token goes to the first row of the second row group, and the patches before it move up. The two
+    tokens with a head then are the same row of two row groups, which lie one after the other in activation memory: to
+    the head they are one row of twice the channels.
+    """
+    rows = np.arange(config.num_tokens)
+    if config.distilled:
+        rows[1] = spec.rows
+        rows[2:spec.rows + 1] = np.arange(1, spec.rows)
+    return rows
+
+
+def _side_by_side(a: Activation, spec: AcceleratorSpec) -> Activation:
+    """Return the same row of two row groups as one row of twice the channels."""
+    channels = np.concatenate([a.channel_map, a.words * spec.depth + a.channel_map])
+    return replace(a, words=2 * a.words, channel_map=channels)
+
+
 def _lower(model: IntegerViT, spec: AcceleratorSpec, probability_buffers: int) -> Program:
     """Return the steps of the whole model."""
-    config = model.config
-    program = Program(spec, config.num_tokens, config.embed_dim)
+    config, prefix = model.config, model.config.num_prefix_tokens
+    if config.distilled and config.num_tokens <= spec.rows:
+        raise CompileError(spec, [Misfit("rows", f"below {config.num_tokens}, the tokens", spec.rows,
+                                         "distillation token (in the second row group)")])
+    program = Program(spec, config.num_tokens, config.embed_dim, token_rows(config, spec))
     program.need("max_tokens", config.num_tokens, spec.max_tokens, "tokens")
     program.need("max_embed", config.embed_dim, spec.max_embed, "embed_dim")
     program.need("max_classes", config.num_classes, spec.max_classes, "num_classes")
     program.match("residual_bits", model.residual_bits, spec.residual_bits, "residual stream")
     groups = program.groups
-    program.load("pos_embed", lambda: residual_words(model.pos_embed, program.residual_columns, spec))
+    start = torch.zeros_like(model.pos_embed)
+    start[torch.from_numpy(program.rows)] = model.pos_embed
+    program.load("pos_embed", lambda: residual_words(start, program.residual_columns, spec))
     a = program.input("input", config.patch_dim, model.patch_embed.a_bits)
     program.linear("patch_embed", model.patch_embed, a, Target.RESIDUAL, groups=groups)
     for number, block in enumerate(model.blocks):
@@ -135,8 +164,8 @@ def _lower(model: IntegerViT, spec: AcceleratorSpec, probability_buffers: int) -
         a = program.linear(f"{name}.mlp.act", block.mlp.fc1, a, Target.CODES, groups=groups, table=block.mlp.gelu,
                            table_bits=block.mlp.fc2.a_bits)
         program.linear(f"{name}.mlp.fc2", block.mlp.fc2, a, Target.RESIDUAL, groups=groups)
-    a = program.norm("norm", model.norm, 1)
-    program.linear("head", model.head, a, Target.LOGITS, groups=1)
+    a = program.norm("norm", model.norm, prefix, prefix)
+    program.linear("head", model.head, _side_by_side(a, spec) if config.distilled else a, Target.LOGITS, groups=1)
     return program
 
 
@@ -172,4 +201,5 @@ def compile_model(model: IntegerViT, spec: AcceleratorSpec) -> Compiled:
         except ValueError as error:
             raise CompileError(spec, [Misfit("16-bit fields", str(error), "16 bits", step.write.trace)]) from None
         tensors.append(replace(step.write, base=resolve(step.base)))
-    return Compiled(stream=writer.finish(), config=model.config, tensors=tensors, act_words=act_words)
+    return Compiled(stream=writer.finish(), config=model.config, tensors=tensors, act_words=act_words,
+                    rows=program.rows)

@@ -46,11 +46,14 @@ class Program:
         Tokens of an image, T.
     embed : int
         Channels of the residual stream, E.
+    rows : int64 array (T,)
+        Row that each token has in memory: tokens may be in any order, as long as a row group has no gap.
     """
 
-    def __init__(self, spec: AcceleratorSpec, tokens: int, embed: int):
+    def __init__(self, spec: AcceleratorSpec, tokens: int, embed: int, rows: np.ndarray):
         self.spec = spec
         self.tokens = tokens
+        self.rows = rows
         self.groups = ceil_div(tokens, spec.rows)
         self.residual_columns = ceil_div(embed, spec.cols) * spec.cols
         self.embed = embed
@@ -126,6 +129,8 @@ class Program:
         index = len(self.steps) + 1
         for buffer in (*reads, *([base.buffer] if isinstance(base, Address) else [])):
             buffer.use(index)
+        if write.kind != "logits" and write.row_map is None:
+            write = replace(write, row_map=self.rows)
         write = replace(write, index=index, planes=(fields.get("flags", 0) >> 8) + 1,
                         tiles=fields["row_tiles"] * fields.get("sets", 1), groups=fields["groups"])
         if write.kind != "logits":
@@ -163,8 +168,8 @@ class Program:
             base=Address(y.buffer))
         return y
 
-    def norm(self, name: str, layer: IntegerLayerNorm, groups: int) -> Activation:
-        """Normalise the residual stream."""
+    def norm(self, name: str, layer: IntegerLayerNorm, groups: int, tokens: int | None = None) -> Activation:
+        """Normalise the first ``groups`` row groups of the residual stream, of which ``tokens`` tokens matter."""
         spec = self.spec
         self.match("LayerNorm", arithmetic(layer.spec), arithmetic(spec.layernorm), name)
         self.need("channel_words", self.embed, spec.channel_words, name)
@@ -177,7 +182,8 @@ class Program:
              "row_tiles": ceil_div(self.embed, spec.cols), "code_high": (1 << layer.out_bits) - 1,
              "inverse0": row.inverse & 0xFFFF, "inverse1": row.inverse >> 16 & 0xFFFF, "inverse2": row.inverse >> 32,
              "norm": row.norm, "exponent": row.exponent},
-            TensorWrite(trace=name, kind="act", stride=words, plane_stride=y.plane_words, out_map=y.channel_map),
+            TensorWrite(trace=name, kind="act", stride=words, plane_stride=y.plane_words, out_map=y.channel_map,
+                        row_map=self.rows[:tokens]),
             affine_words(layer, spec).tobytes, base=Address(y.buffer))
         return y
 

@@ -62,6 +62,8 @@ class TensorWrite:
         Codes are signed and have signed digits.
     zero_pad : bool
         The positions that no channel has must hold zero.
+    row_map : int64 array (rows,) or None
+        Row among ``groups * rows`` that each row of the golden tensor is written to; without it, the same one.
     """
 
     trace: str
@@ -78,6 +80,7 @@ class TensorWrite:
     transposed: bool = False
     signed: bool = False
     zero_pad: bool = False
+    row_map: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     def values(self, trace: Mapping[str, torch.Tensor], image: int) -> np.ndarray:
         """Return this command's part of the golden tensor, int64 (rows, N)."""
@@ -149,11 +152,11 @@ def _columns(write: TensorWrite, values: np.ndarray, rows: int, positions: int) 
     """Return values and validity at (groups * rows, positions)."""
     expected = np.zeros((write.groups * rows, positions), dtype=np.int64)
     valid = np.zeros_like(expected, dtype=bool)
-    tokens = min(len(values), len(expected))
-    expected[:tokens, write.out_map] = values[:tokens]
-    valid[:tokens, write.out_map] = True
+    row_map = np.arange(min(len(values), len(expected))) if write.row_map is None else write.row_map
+    expected[row_map[:, None], write.out_map] = values[:len(row_map)]
+    valid[row_map[:, None], write.out_map] = True
     if write.zero_pad:
-        valid[:tokens] = True
+        valid[row_map] = True
     return expected, valid
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from vitric.flow.compile import CompileError, compile_model
+from vitric.flow.compile import CompileError, compile_model, token_rows
 from vitric.flow.layout import Buffer, allocate, plane_passes
 from vitric.flow.report import UserError
 from vitric.flow.tap import logit_records
@@ -51,6 +51,9 @@ def run(compiled, model, *, image=1, commands=None, seed=11):
     pytest.param(NETWORK, replace(SPEC, a_bits=8, w_bits=8), {"a_bits": 7, "softmax_bits": 6}, id="8 x 8 bit array"),
     pytest.param(replace(NETWORK, in_chans=3), replace(SPEC, rows=2, cols=2, depth=16, model_bits=128), {},
                  id="words of eight tiles"),
+    pytest.param(replace(NETWORK, distilled=True), SPEC, {}, id="distillation token"),
+    pytest.param(replace(NETWORK, distilled=True, depth=2), replace(SPEC, a_bits=8, depth=4),
+                 {"a_bits": 8, "w_bits": 8}, id="distillation token, other ports"),
 ])
 def test_commands_compute_the_golden_model(network, spec, bits):
     model = random_integer_vit(network, seed=1, spec=spec, **bits)
@@ -61,6 +64,15 @@ def test_commands_compute_the_golden_model(network, spec, bits):
     assert result.compared > sum(tensor[0].numel() for tensor in trace.values())  # code planes count on their own
     assert tap["logits"]["value"].tolist() == model(random_images(network, 2))[1].tolist()
     assert compile_model(model, spec).stream.data == compiled.stream.data
+
+
+def test_distillation_token_has_a_row_group_of_its_own():
+    config = replace(NETWORK, distilled=True)  # 11 tokens on 4 rows
+    assert token_rows(config, SPEC).tolist() == [0, 4, 1, 2, 3, 5, 6, 7, 8, 9, 10]
+    assert token_rows(NETWORK, SPEC).tolist() == list(range(10))
+    small = replace(config, image_size=2)
+    with pytest.raises(CompileError, match="distillation token .* needs rows below 3, the tokens, not 4"):
+        compile_model(random_integer_vit(small, seed=1, spec=SPEC), SPEC)
 
 
 def test_one_probability_buffer_if_two_do_not_fit():
