@@ -80,8 +80,6 @@ def quantize_command(
     if out is not None and out.suffix != ".safetensors":
         raise UserError(f"--out must be named *.safetensors, not {out}")
     to_stdout = json_file is not None and str(json_file) == "-"
-    from vitric.golden.integer.heads import without_dead_heads
-
     work = open_workload(config, weights, data, heads=heads, statistics=statistics, skip_bad=skip_bad)
     count = work.test_count(test)
     images = work.calibration(calibration, draw, count)
@@ -91,7 +89,7 @@ def quantize_command(
     figures |= {"calibration_source": calibration_source, "calibration_seed": draw}
     widths = f"w{w_bits}a{a_bits}" if layer_bits is None else f"{layer_bits.stem}"
     path = out or Path("build") / work.name / f"{method}-{widths}.safetensors"
-    _write(without_dead_heads(lowered.model), path)
+    _write(lowered.model, path)
     figures["model"] = str(path)
     if json_file is not None:
         write_json(json_file, figures)
@@ -166,11 +164,12 @@ def _snr(lowered, images, bars):
 
 
 def _write(model, path):
+    from vitric.golden.integer.heads import without_dead_heads
     from vitric.golden.integer.storage import save_integer
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_integer(model, path)
+        save_integer(without_dead_heads(model), path)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
 

@@ -43,25 +43,25 @@ def model_bytes(
         N and M.
     """
     config = model.config
-    shapes, outputs = [], []
+    weight_bits = channels = dense = 0  # channels: with constants of their own
     for block in model.blocks:
         kept = live_heads(block.attn) * config.head_dim
         for name in LAYERS:
             rows, columns = block.get_submodule(name).weight.shape
+            dense += rows * columns
             rows = 3 * kept if name == "attn.qkv" else rows
-            shapes.append((rows, kept if name == "attn.proj" else columns))
-            outputs.append(rows if w_bits != FLOAT_BITS or block.get_submodule(name).bias is not None else 0)
-        outputs.append(kept if w_bits != FLOAT_BITS else 0)  # requantizer of the context
-    weight_bits = sum(_row_bits(columns, w_bits, n_m) * rows for rows, columns in shapes)
-    edges = config.embed_dim * (config.patch_dim + config.num_classes)
-    outputs += [config.embed_dim, config.num_classes]
-    norms = (2 * config.depth + 1) * config.embed_dim
-    embedding = config.num_tokens * config.embed_dim
+            weight_bits += rows * _row_bits(kept if name == "attn.proj" else columns, w_bits, n_m)
+            channels += rows
+        channels += kept  # requantizer of the context
     if w_bits == FLOAT_BITS:
-        values = edges + sum(outputs) + 2 * norms + embedding + config.embed_dim  # the last: class token
-        return ceil(weight_bits / 8) + values * FLOAT_BITS // 8
-    return (ceil(weight_bits / 8) + ceil(edges * edge_bits / 8) + sum(outputs) * _CHANNEL_BYTES
-            + norms * _AFFINE_BYTES + embedding * _STREAM_BYTES + config.depth * _TABLE_BYTES)
+        heads = config.depth * config.num_heads - sum(live_heads(block.attn) for block in model.blocks)
+        gone = 3 * heads * config.head_dim * config.qkv_bias
+        return ceil(weight_bits / 8) + (config.num_parameters - dense - gone) * FLOAT_BITS // 8
+    channels += config.embed_dim + config.num_classes
+    edges = config.embed_dim * (config.patch_dim + config.num_classes)
+    return (ceil(weight_bits / 8) + ceil(edges * edge_bits / 8) + channels * _CHANNEL_BYTES
+            + (2 * config.depth + 1) * config.embed_dim * _AFFINE_BYTES
+            + config.num_tokens * config.embed_dim * _STREAM_BYTES + config.depth * _TABLE_BYTES)
 
 
 def _row_bits(columns: int, w_bits: int, n_m: tuple[int, int] | None) -> int:
