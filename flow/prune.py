@@ -39,15 +39,17 @@ def prune_command(
 ) -> None:
     """Prune weights or whole heads of a float ViT, train it further with what was pruned kept at 0, and save it.
 
-    The table compares size, accuracy and cycles before and after, in float and quantized. `vitric quantize --config
-    FILE.safetensors` takes the checkpoint: pruned weights stay 0 in the integer model, and pruned heads leave it.
+    The table compares size, accuracy and cycles with the model as it was, and with it trained further for as long, in
+    float and quantized. `vitric quantize --weights FILE.safetensors --data DATA` takes the checkpoint: pruned weights
+    stay 0 in the integer model, and pruned heads leave it.
     """
     from vitric.golden import load_float
     from vitric.golden.checkpoint import save_float
     from vitric.golden.data import dataset
     from vitric.golden.train import accuracy
 
-    from .configs import CONFIGS
+    from .configs import configuration
+    from .models import float_file
 
     if n_m is None and not heads:
         raise UserError("there is nothing to prune: give --n-m, --heads or both")
@@ -55,23 +57,28 @@ def prune_command(
     path = out or Path("build") / config / "pruned.safetensors"
     if path.suffix != ".safetensors":
         raise UserError(f"--out must be named *.safetensors, not {path}")
+    entry = configuration(config)
+    if entry.data is None:
+        raise UserError(f"{config} has random weights, so there is nothing to prune; give a trained configuration")
     recipe = recovery_recipe(config, epochs, seed)
     try:
-        dense = load_float(config)
-        train, test = dataset(recipe.data, "train"), dataset(recipe.data, "test")
+        dense = load_float(float_file(entry))
+        train, test = dataset(entry.data, "train"), dataset(entry.data, "test")
     except (TypeError, ValueError, OSError) as error:
         raise UserError(str(error)) from error
     started = time.process_time()
     before = []
-    pruned = _with_progress(config, recipe, dense, pruning, train,
+    pruned = _with_progress(f"train pruned {config}", recipe, dense, pruning, train,
                             lambda model: before.append(accuracy(model, test)))
     seconds = time.process_time() - started
-    spec = CONFIGS[config].spec if config in CONFIGS else None
+    control = _with_progress(f"train {config} as long", recipe, dense, Pruning(), train)
     rows = []
-    for model, what in ((dense, Pruning()), (pruned, pruning)):
-        rows += [float_row(model, what, test),
-                 integer_row(model, what, train[:_CALIBRATION], test, spec, w_bits, a_bits)]
-    figures = {"config": config, "n_m": n_m, "heads": heads, "importance": importance, "epochs": recipe.epochs,
+    for model, what, more in ((dense, Pruning(), 0), (control, Pruning(), recipe.epochs),
+                              (pruned, pruning, recipe.epochs)):
+        own = [float_row(model, what, test),
+               integer_row(model, what, train[:_CALIBRATION], test, entry.spec, w_bits, a_bits)]
+        rows += [{**row, "more_epochs": more} for row in own]
+    figures = {"config": config, "data": entry.data, "n_m": n_m, "heads": heads, "importance": importance, "epochs": recipe.epochs,
                "seed": seed, "accuracy_before_training": before[0], "test_images": len(test), "rows": rows}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +91,7 @@ def prune_command(
     _show(figures, stderr=json_file is not None and str(json_file) == "-")
 
 
-def _with_progress(config, recipe, model, pruning, train, on_pruned):
+def _with_progress(what, recipe, model, pruning, train, on_pruned=None):
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -93,7 +100,7 @@ def _with_progress(config, recipe, model, pruning, train, on_pruned):
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console(stderr=True)) as progress:
-        task = progress.add_task(f"train pruned {config}", total=recipe.epochs, loss=float("nan"), accuracy=0.0)
+        task = progress.add_task(what, total=recipe.epochs, loss=float("nan"), accuracy=0.0)
         return prune(
             model, pruning, train, recipe, on_pruned=on_pruned,
             on_epoch=lambda epoch, loss, right: progress.update(task, completed=epoch, loss=loss, accuracy=right))
@@ -102,12 +109,12 @@ def _with_progress(config, recipe, model, pruning, train, on_pruned):
 def _show(figures: dict, *, stderr: bool) -> None:
     from rich.table import Table
 
-    table = Table("pruning", "bits", "bytes", "accuracy", "cycles", "stream bytes", title=f"{figures['config']}, "
+    table = Table("pruning", "more epochs", "bits", "bytes", "accuracy", "cycles", "stream bytes", title=f"{figures['config']}, "
                   f"{figures['test_images']} test images")
     for row in figures["rows"]:
         integer = row["accuracy_integer"]
         table.add_row(
-            row["pruning"], "float" if integer is None else f"W{row['w_bits']}A{row['a_bits']}", f"{row['bytes']:,}",
+            row["pruning"], str(row["more_epochs"]), "float" if integer is None else f"W{row['w_bits']}A{row['a_bits']}", f"{row['bytes']:,}",
             f"{row['accuracy_float'] if integer is None else integer:.2%}",
             *("–" if row[name] is None else f"{row[name]:,}" for name in ("cycles", "stream_bytes")))
     out = console(stderr=stderr)

@@ -80,7 +80,7 @@ def prune(
     on_pruned: Callable[["VisionTransformer"], None] | None = None,
     on_epoch: Callable[[int, float, float], None] | None = None,
 ) -> "VisionTransformer":
-    """Return a pruned copy of ``model``, trained further on ``train``; without anything to prune, ``model`` itself.
+    """Return a pruned copy of ``model``, trained further on ``train``, as is a model without anything to prune.
 
     Heads go first: weights are then chosen among those that remain.
 
@@ -108,8 +108,6 @@ def prune(
         recover,
     )
 
-    if pruning == Pruning(importance=pruning.importance):
-        return model
     model = copy.deepcopy(model)
     try:
         masks = {}
