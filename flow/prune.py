@@ -78,8 +78,10 @@ def prune_command(
         own = [float_row(model, what, test),
                integer_row(model, what, train[:_CALIBRATION], test, entry.spec, w_bits, a_bits)]
         rows += [{**row, "more_epochs": more} for row in own]
-    figures = {"config": config, "data": entry.data, "n_m": n_m, "heads": heads, "importance": importance, "epochs": recipe.epochs,
-               "seed": seed, "accuracy_before_training": before[0], "test_images": len(test), "rows": rows}
+    figures = {
+        "config": config, "data": entry.data, "n_m": n_m, "heads": heads, "importance": importance, "seed": seed,
+        "epochs": recipe.epochs, "accuracy_before_training": before[0], "test_images": len(test), "rows": rows,
+    }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_float(pruned, path, figures)
@@ -109,12 +111,13 @@ def _with_progress(what, recipe, model, pruning, train, on_pruned=None):
 def _show(figures: dict, *, stderr: bool) -> None:
     from rich.table import Table
 
-    table = Table("pruning", "more epochs", "bits", "bytes", "accuracy", "cycles", "stream bytes", title=f"{figures['config']}, "
-                  f"{figures['test_images']} test images")
+    table = Table("pruning", "more epochs", "bits", "bytes", "accuracy", "cycles", "stream bytes",
+                  title=f"{figures['config']}, {figures['test_images']} test images")
     for row in figures["rows"]:
         integer = row["accuracy_integer"]
         table.add_row(
-            row["pruning"], str(row["more_epochs"]), "float" if integer is None else f"W{row['w_bits']}A{row['a_bits']}", f"{row['bytes']:,}",
+            row["pruning"], str(row["more_epochs"]),
+            "float" if integer is None else f"W{row['w_bits']}A{row['a_bits']}", f"{row['bytes']:,}",
             f"{row['accuracy_float'] if integer is None else integer:.2%}",
             *("–" if row[name] is None else f"{row[name]:,}" for name in ("cycles", "stream_bytes")))
     out = console(stderr=stderr)

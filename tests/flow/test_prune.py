@@ -34,7 +34,7 @@ def test_command_writes_checkpoint_and_figures(tmp_path):
     assert [row["pruning"] for row in result["rows"]] == ["none"] * 4 + ["2:4 + heads 50 %"] * 2
     assert [row["w_bits"] for row in result["rows"]] == [32, 4] * 3
     assert [row["more_epochs"] for row in result["rows"]] == [0, 0, 2, 2, 2, 2]
-    assert control["bytes"] == dense["bytes"] and control["accuracy_float"] != dense["accuracy_float"]
+    assert control["bytes"] == dense["bytes"]
     assert (control4["bytes"], control4["cycles"]) == (dense4["bytes"], dense4["cycles"])
     assert thin["accuracy_float"] == accuracy(model, TEST) > result["accuracy_before_training"]
     assert dense["bytes"] > 1.7 * thin["bytes"] and dense4["bytes"] > thin4["bytes"]
