@@ -21,6 +21,7 @@ COMMANDS = {
     "train": ("vitric.flow.train:train_command", "Train a float ViT."),
     "quantize": ("vitric.flow.quantize:quantize_command", "Quantize a float ViT and report its accuracy."),
     "qat": ("vitric.flow.qat:qat_command", "Train a ViT as the integer model that it becomes, down to 2 bits."),
+    "prune": ("vitric.flow.prune:prune_command", "Prune weights or heads of a float ViT and train it further."),
     "allocate": ("vitric.flow.allocate:allocate_command", "Choose the widths of every layer under a budget."),
     "synthesize": ("vitric.flow.synthesize:synthesize_command", "Make calibration images from the model alone."),
     "compile": ("vitric.flow.inspect:compile_command", "Compile an integer model to a model stream."),

@@ -164,11 +164,12 @@ def _snr(lowered, images, bars):
 
 
 def _write(model, path):
+    from vitric.golden.integer.heads import without_dead_heads
     from vitric.golden.integer.storage import save_integer
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_integer(model, path)
+        save_integer(without_dead_heads(model), path)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
 

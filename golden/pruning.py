@@ -16,17 +16,21 @@ from .spec.check import check_choice, check_int
 from .train import Recipe, fit
 from .vit import VisionTransformer, collect
 
-__all__ = ["IMPORTANCE", "apply_masks", "combine", "head_importance", "head_masks", "heads_to_prune", "n_m_masks",
-           "pruned_share", "recover"]
+__all__ = ["IMPORTANCE", "LAYERS", "Masks", "apply_masks", "combine", "head_importance", "head_masks", "heads_to_prune",
+           "n_m_masks", "pruned_share", "recover"]
 
 IMPORTANCE = ("magnitude", "activation")
 """How much a weight counts in N:M pruning: ``|w|``, or ``|w|`` times the root mean square of its input (Wanda, Sun et
 al. 2023)."""
 
-_INPUTS = {"attn.qkv": "norm1", "attn.proj": "attn.context", "mlp.fc1": "norm2", "mlp.fc2": "mlp.gelu"}
+LAYERS = ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2")
+"""Layers of a block that N:M pruning thins out."""
+
+_INPUTS = dict(zip(LAYERS, ("norm1", "attn.context", "norm2", "mlp.gelu"), strict=True))  # taps
 _BATCH = 128  # images of one gradient
 
 Masks = dict[str, torch.Tensor]
+"""What to keep, by parameter name."""
 
 
 @torch.no_grad()
@@ -153,7 +157,7 @@ def apply_masks(model: VisionTransformer, masks: Mapping[str, torch.Tensor]) -> 
 
 def pruned_share(model: VisionTransformer) -> float:
     """Return the share, 0 to 1, of the weights of the blocks' linear layers that are exactly 0."""
-    weights = [block.get_submodule(layer).weight for block in model.blocks for layer in _INPUTS]
+    weights = [block.get_submodule(layer).weight for block in model.blocks for layer in LAYERS]
     return sum(int((weight == 0).sum()) for weight in weights) / sum(weight.numel() for weight in weights)
 
 

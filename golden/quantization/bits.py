@@ -34,11 +34,13 @@ PRODUCTS = ("attn.qkv", "attn.scores", "attn.context", "attn.proj", "mlp.fc1", "
 PIXEL_BITS = 8
 """Width of the activations of ``patch_embed``."""
 
+_WEIGHTS = ("patch_embed", "head", "qkv", "proj", "fc1", "fc2")  # products with weights, which may have 1 bit
+
 _LEGAL = re.compile(rf"patch_embed|head|blocks(\.\d+(\.(attn|mlp|{'|'.join(map(re.escape, PRODUCTS))}))?)?")
 
 
 class Bits(NamedTuple):
-    """Widths of a product's operands: ``w`` on the weight port, ``a`` on the activation port, 2 to 8 each."""
+    """Widths of a product's operands, ``w`` on the weight port and ``a`` on the other: 2 to 8, of weights 1 to 8."""
 
     w: int
     a: int
@@ -64,7 +66,7 @@ def check_layer_bits(layer_bits: Mapping[str, tuple[int, int]]) -> dict[str, Bit
     ------
     TypeError, ValueError
         It is not a mapping, a name is not that of a product or of a module above one (``blocks``, ``blocks.N``,
-        ``blocks.N.attn``, ``blocks.N.mlp``), or a value is not a pair of widths of 2 to 8 bits.
+        ``blocks.N.attn``, ``blocks.N.mlp``), or a value is not a pair of widths of 2 to 8 bits (weights: also 1).
     """
     if not isinstance(layer_bits, Mapping):
         raise TypeError(f"layer_bits must be a mapping of names to (w_bits, a_bits), not {layer_bits!r}")
@@ -77,7 +79,8 @@ def check_layer_bits(layer_bits: Mapping[str, tuple[int, int]]) -> dict[str, Bit
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise TypeError(f"layer_bits of {name} must be a pair (w_bits, a_bits), not {pair!r}")
         for port, bits in zip("wa", pair, strict=True):
-            check_int(f"{port}_bits of {name} in layer_bits", bits, 2, 8)
+            least = 1 if port == "w" and name.endswith(_WEIGHTS) else 2
+            check_int(f"{port}_bits of {name} in layer_bits", bits, least, 8)
         result[name] = Bits(*pair)
     if result.get("patch_embed", Bits(PIXEL_BITS, PIXEL_BITS)).a != PIXEL_BITS:
         raise ValueError(f"a_bits of patch_embed in layer_bits must be {PIXEL_BITS}, the width of pixels, not "

@@ -9,6 +9,7 @@ import torch
 
 from ..data import check_images
 from ..integer import IntegerViT
+from ..integer.heads import without_dead_heads
 from ..vit import VisionTransformer
 from .bits import check_names
 from .calibration import Progress
@@ -102,7 +103,8 @@ def quantize(
     Returns
     -------
     IntegerViT
-        Equal arguments give an equal model on one machine and torch version. Runs on one thread.
+        Equal arguments give an equal model on one machine and torch version. Runs on one thread. Weights that are 0
+        stay 0, and heads that are 0 throughout are left out.
 
     Raises
     ------
@@ -110,7 +112,7 @@ def quantize(
         An option or the calibration images are illegal, the model holds NaN or infinity, or a layer does not fit the
         integer units (a scale underflows, an accumulator overflows); the message names what, and the legal values.
     """
-    return quantize_with_scales(
+    return without_dead_heads(quantize_with_scales(
         model, calibration, method=method, w_bits=w_bits, a_bits=a_bits, edge_bits=edge_bits,
         softmax_bits=softmax_bits, granularity=granularity, residual_bits=residual_bits, a_plane_bits=a_plane_bits,
-        w_plane_bits=w_plane_bits, seed=seed, layer_bits=layer_bits or {}).model
+        w_plane_bits=w_plane_bits, seed=seed, layer_bits=layer_bits or {}).model)

@@ -15,6 +15,7 @@ GROUP = 8
 """Consecutive output channels of a group; the last group may have fewer."""
 
 _DAMPING = 0.01  # of the mean square of the inputs, added to the Hessian's diagonal
+_ROWS = 64  # that are rounded at a time, if each has a Hessian of its own
 _SMALLEST_RATIO = 2.0**-12  # of a channel's scale to the layer's largest: keeps the multipliers of all channels exact
 
 
@@ -61,8 +62,7 @@ def compensated(weight: torch.Tensor, scale: torch.Tensor, codes: NarrowCodes, m
 
     Column by column, most important first, each rounding error is spread over the columns still to be rounded so
     that the squared error of the output grows least (GPTQ, Frantar et al. 2022, after optimal brain surgery). Weights
-    that are 0 were pruned and stay 0; what the errors before would have made of them is spread on in the same way
-    (SparseGPT, Frantar and Alistarh 2023).
+    that are 0 were pruned: they stay 0, and errors are spread over the other weights of their row alone.
 
     Parameters
     ----------
@@ -78,16 +78,34 @@ def compensated(weight: torch.Tensor, scale: torch.Tensor, codes: NarrowCodes, m
         return nearest(weight, scale, codes, moments)
     order = diagonal.argsort(descending=True, stable=True)
     hessian = moments[order][:, order] + damping * torch.eye(len(order), dtype=torch.float64)
+    ordered = weight[:, order]
+    kept = ordered != 0
+    if kept.all():
+        return _rounded_columns(ordered, scale, codes, hessian)[:, order.argsort()]
+    result = torch.zeros_like(ordered, dtype=torch.int64)
+    counts = kept.sum(1)
+    for count in counts[counts > 0].unique().tolist():  # with N:M there is one
+        for rows in torch.nonzero(counts == count)[:, 0].split(_ROWS):
+            own = torch.nonzero(kept[rows])[:, 1].reshape(len(rows), count)  # (R, count): columns of each row
+            rounded = _rounded_columns(ordered[rows].gather(1, own), scale[rows], codes,
+                                       hessian[own[:, :, None], own[:, None, :]])
+            result[rows] = result[rows].scatter(1, own, rounded)
+    return result[:, order.argsort()]
+
+
+def _rounded_columns(
+    weight: torch.Tensor, scale: torch.Tensor, codes: NarrowCodes, hessian: torch.Tensor,
+) -> torch.Tensor:
+    """Return the codes of weights (N, K), column by column, with one Hessian (K, K) or one per row (N, K, K)."""
     # upper Cholesky factor of the inverse: row k holds how an error of column k spreads
     spread = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(hessian)), upper=True)
-    remaining = weight[:, order].clone()
-    kept = remaining != 0
+    remaining = weight.clone()
     result = torch.empty_like(remaining, dtype=torch.int64)
-    for column in range(len(order)):
-        result[:, column] = codes.encode(remaining[:, column], scale, torch.tensor(0)) * kept[:, column]
-        error = (remaining[:, column] - result[:, column] * scale) / spread[column, column]
-        remaining[:, column + 1:] -= error[:, None] * spread[column, column + 1:]
-    return result[:, order.argsort()]
+    for column in range(weight.shape[1]):
+        result[:, column] = codes.encode(remaining[:, column], scale, torch.tensor(0))
+        error = (remaining[:, column] - result[:, column] * scale) / spread[..., column, column]
+        remaining[:, column + 1:] -= error[:, None] * spread[..., column, column + 1:]
+    return result
 
 
 ROUNDINGS = {"nearest": nearest, "compensated": compensated}

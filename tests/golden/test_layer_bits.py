@@ -64,6 +64,12 @@ def test_only_the_named_layer_changes(tmp_path):
     assert torch.equal(again(IMAGES), wide(IMAGES)) and again.info == wide.info
 
 
+def test_binary_weights():
+    model = quantize(load_float("tiny"), IMAGES, layer_bits={"blocks.0.mlp.fc1": (1, 4)})
+    assert set(model.blocks[0].mlp.fc1.weight.unique().tolist()) == {-1, 1}
+    assert model.blocks[0].mlp.fc2.w_bits == 4
+
+
 def test_the_most_specific_name_counts():
     settings = Settings(w_bits=3, a_bits=5, edge_bits=7, layer_bits={"blocks.1": (2, 2), "blocks.1.mlp": [8, 6],
                                                                      "blocks": (4, 4)})
@@ -90,7 +96,9 @@ def test_products_make_up_the_network(name):
     ({3: (4, 4)}, ValueError, "not 3"),
     ({"head": 4}, TypeError, "layer_bits of head must be a pair .*, not 4"),
     ({"head": (4, 4, 4)}, TypeError, "must be a pair"),
-    ({"head": (1, 4)}, ValueError, "w_bits of head in layer_bits must be between 2 and 8, not 1"),
+    ({"head": (0, 4)}, ValueError, "w_bits of head in layer_bits must be between 1 and 8, not 0"),
+    ({"blocks.0.attn.scores": (1, 4)}, ValueError, "scores in layer_bits must be between 2 and 8, not 1"),
+    ({"blocks.0.mlp": (1, 4)}, ValueError, "mlp in layer_bits must be between 2 and 8, not 1"),
     ({"head": (4, 9)}, ValueError, "a_bits of head in layer_bits must be between 2 and 8, not 9"),
     ({"head": (4, 4.5)}, TypeError, "a_bits of head in layer_bits must be an integer"),
     ({"patch_embed": (4, 4)}, ValueError, "a_bits of patch_embed in layer_bits must be 8, the width of pixels, not 4"),

@@ -5,6 +5,7 @@ from dataclasses import replace
 from vitric.flow.compile import compile_model
 from vitric.golden import load_float, quantize
 from vitric.golden.data import digits
+from vitric.golden.pruning import apply_masks, combine, head_masks, n_m_masks
 from vitric.golden.qat import fine_tune, tuning_recipe
 from vitric.golden.quantization import quantize_with_scales
 from vitric.golden.quantization.methods import METHODS
@@ -23,6 +24,7 @@ WIDTHS = [(8, 8), (6, 6), (4, 8), (3, 3), (2, 2)]  # weights, activations
 OPTIONS = [
     *({"method": name} for name in METHODS), {"granularity": "group"},
     *({"method": name, "layer_bits": bits} for name in ("mse", "ptq4vit") for bits in (MIXED, OTHERWISE)),
+    {"pruned": True}, {"pruned": True, "method": "ptq4vit", "w_bits": 6},
     *({"method": name, "w_bits": w_bits, "a_bits": a_bits} for name in ("mse", "ptq4vit") for w_bits, a_bits in WIDTHS),
 ]
 
@@ -37,11 +39,20 @@ def tuned(**options):
     return fine_tune(lowered, load_float("tiny"), few, tuning_recipe("tiny", epochs=2)).model
 
 
+def float_model(*, pruned=False, **options):
+    """Return the trained model, or it without one of its heads and half of its other weights."""
+    model = load_float("tiny")
+    if pruned:
+        apply_masks(model, combine(head_masks(model, [(0, 0)]), n_m_masks(model, 2, 4)))
+    return model
+
+
 def test_every_method_and_width_is_exact(monkeypatch):
     monkeypatch.setattr(Accelerator, "stall_limit", STALL_LIMIT)
     cases = [*OPTIONS, *(options | {"tuned": True} for options in TUNED)]
     images = digits("test")[:len(cases)]
-    models = [quantize(load_float("tiny"), digits("train")[:32], **options) for options in OPTIONS]
+    models = [quantize(float_model(**options), digits("train")[:32], **{
+        name: value for name, value in options.items() if name != "pruned"}) for options in OPTIONS]
     models += [tuned(**options) for options in TUNED]
     compiled = [compile_model(model, SPEC) for model in models]
     columns = [item.input_words(images[n:n + 1])[0] for n, item in enumerate(compiled)]
