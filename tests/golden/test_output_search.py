@@ -83,6 +83,8 @@ def test_input_range_follows_the_outputs():
     assert isinstance(found.zero_point, int) and 0 <= found.zero_point <= 15
     again = search_input(start, x, [layer], "channel", torch.Generator(), least=start.scale * 0.95)
     assert float(again.scale) >= 0.95 * float(start.scale)
+    low = search_input(replace(start, zero_point=10), x, [layer], "channel", torch.Generator())
+    assert low.zero_point < 10  # inputs are not negative: codes below zero are of no use
     both = search_input(start, x, [layer, replace(layer, importance=torch.ones_like(importance) * 1e6)], "channel",
                         torch.Generator())
     assert float(both.scale) > 1.2 * float(found.scale)  # the second layer cares about the outliers
