@@ -73,7 +73,7 @@ def similarity_entropy(x: torch.Tensor) -> torch.Tensor:
     """Return the differential entropy of the patch similarities of each image, float [B], in nats.
 
     Over all pairs of different patches, with ``u`` their vectors: the integral of ``-f(s) * log(f(s))``, where ``f`` is
-    the density of ``cos(u_i, u_j)``, estimated with Gaussian kernels of width 0.05 (PSAQ-ViT, equations 5 to 8).
+    the density of ``cos(u_i, u_j)``, estimated with Gaussian kernels of width 0.05.
 
     Parameters
     ----------

@@ -7,6 +7,7 @@
   by the same factor changes nothing, so both get the same spread; the scales of a head then have one product.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -169,7 +170,7 @@ def _uniform_step(
 
 def context(
     name: str, p: Probabilities, v: torch.Tensor, value: Quantity, target: torch.Tensor, importance: torch.Tensor,
-    settings: Settings,
+    settings: Settings, refine: Callable[[Quantity, torch.Tensor], Quantity],
 ) -> tuple[Quantity, torch.Tensor, Requantizer, torch.Tensor]:
     """Return quantity, real bias (E,), requantizer and codes (B, T, E) of the context.
 
@@ -187,6 +188,8 @@ def context(
     importance : float64 tensor (B, T, E)
         Of its elements.
     settings : Settings
+    refine : callable
+        From the quantity that the observer chose and the real context to the one to use.
     """
     heads, tokens = p.codes.shape[1], p.codes.shape[-1]
     bound = tokens * p.quantity.codes.high * value.codes.high
@@ -200,5 +203,6 @@ def context(
     codes = UnsignedCodes(settings.bits(name.replace(".context", ".proj")).a)
     out = observe(name, real + bias, codes, settings.recipe.observer, settings.generator,
                   channels=CHANNELS[settings.recipe.channels], importance=importance)
+    out = refine(out, real + bias)
     requantizer = build_context(name, p.quantity, value, bias, out, tokens, settings)
     return out, bias, requantizer, requantizer(acc)

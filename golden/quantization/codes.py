@@ -13,7 +13,9 @@ import torch
 from ..arith import nearest_signed_code, signed_code_range
 from ..spec.check import check_int
 
-__all__ = ["BinaryCodes", "BookCodes", "CentredCodes", "CodeMap", "FittedCodes", "NarrowCodes", "UnsignedCodes"]
+__all__ = [
+    "BinaryCodes", "BookCodes", "CentredCodes", "CodeMap", "FittedCodes", "NarrowCodes", "SignedCodes", "UnsignedCodes",
+]
 
 
 @dataclass(frozen=True)
@@ -177,3 +179,17 @@ class BinaryCodes(NarrowCodes):
     def encode(self, x, scale, zero_point):
         """Return -1 and 1, int64."""
         return torch.where(x < 0, -1, 1)
+
+
+class SignedCodes(CodeMap):
+    """Two's complement values of the residual stream and the logits; the scale is given, never fitted."""
+
+    @property
+    def low(self) -> int:
+        """Smallest code."""
+        return -(1 << self.bits - 1)
+
+    @property
+    def high(self) -> int:
+        """Largest code."""
+        return (1 << self.bits - 1) - 1

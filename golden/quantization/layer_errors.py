@@ -23,6 +23,7 @@ from .calibration import Calibration
 from .codes import CodeMap
 from .linear import draft_linear
 from .lower import Lowered
+from .output_search import Layer
 from .ptq import one_thread, quantize_with_scales
 from .quantity import Quantity
 from .sensitivity import ELEMENTS, Sensitivities
@@ -121,9 +122,10 @@ class _Measurement:
             target = to_trace(tap, self.taps[block + tap], self.model.config.num_prefix_tokens)
             shape = target.shape if len(taps) > 1 else (*target.shape[:2], 1)
             importance = self.importance(block + tap, shape)
-            drafts.append(draft_linear(
-                product, weights[rows], None if bias is None else bias[rows], self.codes[source],
-                self.lowered.quantities[source], target, importance, self.settings, bits).dequantized())
+            layer = Layer.trained(product, weights[rows], None if bias is None else bias[rows], target, importance,
+                                  self.settings.weights(bits))
+            drafts.append(draft_linear(layer, self.codes[source], self.lowered.quantities[source],
+                                       self.settings).dequantized())
         kept = module.weight.clone(), bias
         set_linear(module, *(torch.cat(tensors) for tensors in zip(*drafts, strict=True)))
         error = self.error({})

@@ -1,12 +1,13 @@
 """A linear layer in two steps: its weights become codes, then, once the range of its output is known, it is lowered."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from ..arith import integer_matmul
 from ..integer.layers import IntegerLinear, Requantizer
 from .codes import NarrowCodes
+from .output_search import Layer, choose_rows, search_weight_scales
 from .quantity import ENOUGH_SAMPLES, Quantity, check_scale
 from .scales import fit_scaling
 from .settings import Settings
@@ -124,53 +125,44 @@ def _accumulate(steps: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     return integer_matmul(steps, weight.T, bound=bound).to(torch.float64)
 
 
-def draft_linear(
-    name: str, weight: torch.Tensor, bias: torch.Tensor | None, a: torch.Tensor, source: Quantity,
-    target: torch.Tensor, importance: torch.Tensor, settings: Settings, w_bits: int,
-) -> LinearDraft:
+def draft_linear(layer: Layer, a: torch.Tensor, source: Quantity, settings: Settings) -> LinearDraft:
     """Quantize the weights of a layer.
 
     Parameters
     ----------
-    name : str
-        Of the layer, for error messages.
-    weight, bias : float tensors (N, K), (N,)
-        As trained; no bias is one of zeros.
+    layer : Layer
+        As trained, with what its output should be.
     a : int64 tensor (..., K)
         Input codes for the calibration images, from the integer layers before.
     source : Quantity
         Of the input.
-    target : float tensor (..., N)
-        What the output should be: the float model's.
-    importance : float64 tensor (..., N) or (..., 1)
-        Of each element of the output, or of all elements of a token.
     settings : Settings
-    w_bits : int
-        Width of the weights.
     """
-    recipe = settings.recipe
-    weight = weight.detach().to(torch.float64)
+    recipe, codes, target = settings.recipe, layer.codes, layer.target
     steps = (a - source.zero_point).reshape(-1, a.shape[-1])  # (S, K)
     real = steps.to(torch.float64)
-    bias = torch.zeros(len(weight), dtype=torch.float64) if bias is None else bias.detach().to(torch.float64)
-    bias = bias + weight @ source.offset.expand(weight.shape[1])
-    weight = weight * source.scale  # per step of the input code
-    rows = importance.reshape(len(real), -1).mean(1, keepdim=True)  # (S, 1)
+    bias = layer.bias + layer.weight @ source.offset.expand(layer.weight.shape[1])
+    weight = layer.weight * source.scale  # per step of the input code
+    rows = layer.importance.reshape(len(real), -1).mean(1, keepdim=True)  # (S, 1)
     rows = rows / rows.sum()
     enough = len(real) >= ENOUGH_SAMPLES
     correct_bias, rounding = recipe.correct_bias and enough, recipe.rounding if enough else "nearest"
     centred = real - (rows * real).sum(0) if correct_bias else real
     moments = centred.T @ (rows * centred)
-    codes = settings.weights(w_bits)
     if recipe.regression and enough:
         weight = _regression(weight, centred, rows, target.reshape(len(real), -1), bias)
-    scale = weight_scales(weight, codes, recipe.fitted(recipe.weights), settings.granularity, moments.diagonal())
-    check_scale(name, scale)
+    if recipe.output_search and enough:
+        chosen = choose_rows(len(real), settings.generator)
+        searched = replace(layer, weight=weight, bias=bias).rows(chosen)
+        scale = search_weight_scales(searched, real[chosen], settings.granularity)
+    else:
+        scale = weight_scales(weight, codes, recipe.fitted(recipe.weights), settings.granularity, moments.diagonal())
+    check_scale(layer.name, scale)
     integers = ROUNDINGS[rounding](weight, scale, codes, moments)
     if correct_bias:
         output = _accumulate(steps, integers) * scale
         bias = (rows * (target.reshape(output.shape).to(torch.float64) - output)).sum(0)
-    return LinearDraft(name=name, weight=integers, unit=scale, bias=bias, source=source, codes=codes,
+    return LinearDraft(name=layer.name, weight=integers, unit=scale, bias=bias, source=source, codes=codes,
                        settings=settings)
 
 

@@ -4,6 +4,7 @@ Each layer is calibrated on what the integer layers before it compute, so that i
 biases makes up for, their rounding; targets are the float model's tensors for the same images.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -27,35 +28,22 @@ from .books import HIDDEN, fit_book
 from .build import INDEX_BITS, build_gelu, build_norm, build_pos_embed, head_layer, pixel_quantity, side_by_side
 from .calibration import Calibration, Progress
 from .channels import CHANNELS
-from .codes import CodeMap, UnsignedCodes
+from .codes import CodeMap, SignedCodes, UnsignedCodes
 from .linear import LinearDraft, draft_linear
 from .observers import minmax
-from .quantity import Channels, Quantity, observe
+from .output_search import Layer, search_input
+from .quantity import ENOUGH_SAMPLES, Channels, Quantity, observe
 from .rotate import balance_heads
 from .scales import FactorTooLarge
-from .sensitivity import Sensitivities
+from .sensitivity import ELEMENTS, ROWS, Sensitivities
 from .settings import Settings
 
-__all__ = ["Lowered", "SignedCodes", "lower"]
+__all__ = ["Lowered", "lower"]
 
 _HEADROOM = 1.5  # of the residual stream and the logits over their largest calibration value
 _COARSEST = 16  # largest factor by which the residual stream's steps grow beyond that, for layers of few bits
 _LARGEST_FACTOR = 128  # of the head's requantization, well below what the unit can do
 _GELU_FLAT = -4.0  # GELU is above -0.0002 below it
-
-
-class SignedCodes(CodeMap):
-    """Two's complement values of the residual stream and the logits; the scale is given, never fitted."""
-
-    @property
-    def low(self) -> int:
-        """Smallest code."""
-        return -(1 << self.bits - 1)
-
-    @property
-    def high(self) -> int:
-        """Largest code."""
-        return (1 << self.bits - 1) - 1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -106,20 +94,34 @@ class _Lowering:
         return Quantity(codes=codes, scale=scale, zero_point=0, offset=torch.zeros((), dtype=torch.float64))
 
     def observe(self, name: str, x: torch.Tensor, codes: CodeMap, *, tap: str | None = None,
-                channels: Channels | None = None, least: torch.Tensor | float = 0.0) -> Quantity:
-        """Choose the range of a tensor and remember it."""
-        self.quantities[name] = observe(name, x, codes, self.settings.recipe.observer, self.settings.generator,
-                                        channels=channels, least=least,
-                                        importance=self.calibration.importance(tap or name, x.shape))
+                channels: Channels | None = None, least: torch.Tensor | float = 0.0,
+                readers: Sequence[Layer]) -> Quantity:
+        """Choose the range of a tensor, which ``readers`` read, and remember it."""
+        quantity = observe(name, x, codes, self.settings.recipe.observer, self.settings.generator, channels=channels,
+                           least=least, importance=self.calibration.importance(tap or name, x.shape))
+        self.quantities[name] = self.refine(quantity, x, readers, least)
         return self.quantities[name]
 
-    def draft(self, name: str, weight: torch.Tensor, bias: torch.Tensor | None, a: torch.Tensor, source: Quantity,
-              target: torch.Tensor, bits: int) -> LinearDraft:
+    def refine(self, quantity: Quantity, x: torch.Tensor, readers: Sequence[Layer],
+               least: torch.Tensor | float = 0.0) -> Quantity:
+        """Return the quantity of the input of some layers after the search that the method makes, if any."""
+        settings = self.settings
+        if not settings.recipe.output_search or not readers or x[..., 0].numel() < ENOUGH_SAMPLES:
+            return quantity
+        return search_input(quantity, x, readers, settings.granularity, settings.generator, least=least)
+
+    def layer(self, name: str, weight: torch.Tensor, bias: torch.Tensor | None, target: torch.Tensor) -> Layer:
+        """Return a float layer with what its output should be."""
+        part, settings = name.endswith((".q", ".k", ".v")), self.settings
+        single = part or settings.recipe.output_search  # the others' sensitivities are kept by token alone
+        importance = self.calibration.importance(name, target.shape if single else (*target.shape[:2], 1))
+        bits = settings.bits(name[:-1] + "qkv" if part else name).w
+        return Layer.trained(name, weight, bias, target, importance, settings.weights(bits))
+
+    def draft(self, layer: Layer, a: torch.Tensor, source: Quantity) -> LinearDraft:
         """Quantize the weights of a layer and remember them."""
-        parts = (".q", ".k", ".v")  # the others' sensitivities are kept by token alone
-        importance = self.calibration.importance(name, target.shape if name.endswith(parts) else (*target.shape[:2], 1))
-        self.drafts[name] = draft_linear(name, weight, bias, a, source, target, importance, self.settings, bits)
-        return self.drafts[name]
+        self.drafts[layer.name] = draft_linear(layer, a, source, self.settings)
+        return self.drafts[layer.name]
 
     def add(self, layer: IntegerLinear, a: torch.Tensor, name: str) -> None:
         """Add a layer's output to the residual stream."""
@@ -134,74 +136,77 @@ class _Lowering:
         pixels = patchify(self.calibration.images, config)
         self.quantities["input"] = source = pixel_quantity(config, PIXEL_MAX)
         patches = pixels[:, config.num_prefix_tokens:]
-        layer = self.draft("patch_embed", proj.weight.flatten(1), proj.bias, patches, source,
-                           self.calibration.patch_embed, self.settings.bits("patch_embed").w).lower(self.residual)
+        layer = self.layer("patch_embed", proj.weight, proj.bias, self.calibration.patch_embed)
+        layer = self.draft(layer, patches, source).lower(self.residual)
         pos_embed = build_pos_embed(self.float, layer, self.residual)
         self.quantities["pos_embed"] = self.residual
         self.x = pos_embed.expand(len(pixels), -1, -1)
         self.add(layer, pixels, "patch_embed")
         return layer, pos_embed
 
-    def norm(self, name: str, norm: torch.nn.LayerNorm, x: torch.Tensor, bits: int) -> IntegerLayerNorm:
-        """Return the LayerNorm of residual values ``x``."""
+    def norm(self, name: str, norm: torch.nn.LayerNorm, x: torch.Tensor, bits: int,
+             readers: Sequence[Layer] = ()) -> IntegerLayerNorm:
+        """Return the LayerNorm of residual values ``x``, which ``readers`` read."""
         gamma, beta = norm.weight.detach().to(torch.float64), norm.bias.detach().to(torch.float64)
         y = functional.layer_norm(self.residual.decode(x), gamma.shape, gamma, beta, LAYER_NORM_EPS)
         spec = self.settings.layernorm(self.config)
         out = self.observe(name, y, UnsignedCodes(bits), channels=CHANNELS[self.settings.recipe.channels],
-                           least=gamma.abs() / (1 << spec.gamma_bits - spec.gamma_fraction - 2))
+                           readers=readers, least=gamma.abs() / (1 << spec.gamma_bits - spec.gamma_fraction - 2))
         return build_norm(norm, out, self.settings, self.config)
 
-    def attention(self, name: str, a: torch.Tensor, source: Quantity, attn: torch.nn.Module,
-                  taps: dict[str, torch.Tensor], target: torch.Tensor) -> tuple[IntegerAttention, torch.Tensor]:
-        """Return the attention layer and the codes of its context; ``taps`` are the float model's, of this block."""
-        settings, embed = self.settings, self.config.embed_dim
-        weights, biases = attn.qkv.weight.split(embed), [None] * 3 if attn.qkv.bias is None else attn.qkv.bias.split(
-            embed)
-        w_bits = settings.bits(f"{name}.qkv").w
-        drafts = {
-            part: self.draft(f"{name}.{part}", weight, bias, a, source, taps[part], w_bits)
-            for part, weight, bias in zip("qkv", weights, biases, strict=True)
-        }
+    def attention_layers(self, name: str, attn: torch.nn.Module, taps: dict[str, torch.Tensor],
+                         target: torch.Tensor) -> dict[str, Layer]:
+        """Return the layers ``q``, ``k``, ``v`` and ``proj``; ``target`` is of the last one's output."""
+        biases = [None] * 3 if attn.qkv.bias is None else attn.qkv.bias.chunk(3)
+        layers = {part: self.layer(f"{name}.{part}", weight, bias, taps[part])
+                  for part, weight, bias in zip("qkv", attn.qkv.weight.chunk(3), biases, strict=True)}
+        return layers | {"proj": self.layer(f"{name}.proj", attn.proj.weight, attn.proj.bias, target)}
+
+    def attention(self, name: str, a: torch.Tensor, source: Quantity, parts: dict[str, Layer],
+                  target: torch.Tensor) -> tuple[IntegerAttention, torch.Tensor]:
+        """Return the attention layer and the codes of its context; ``target`` is the float model's context."""
+        settings = self.settings
+        drafts = {part: self.draft(parts[part], a, source) for part in "qkv"}
         spec = settings.softmax(self.config)
         importance = {part: self.calibration.importance(f"{name}.{part}", a.shape) for part in "qkv"}
         real = {part: draft(a) for part, draft in drafts.items()}
-        scores = lower_scores(name, real, importance, attn.num_heads, spec, settings)
+        scores = lower_scores(name, real, importance, self.config.num_heads, spec, settings)
         layers = {part: drafts[part].lower(scores.quantities[part]) for part in "qkv"}
         codes = {part: layer(a) for part, layer in layers.items()}
         p = probabilities(f"{name}.softmax", codes["q"], codes["k"], scores, spec, settings)
         weight = self.calibration.importance(f"{name}.context", a.shape)
-        out, bias, requantizer, mixed = context(f"{name}.context", p, codes["v"], scores.quantities["v"],
-                                                taps["context"], weight, settings)
+        out, bias, requantizer, mixed = context(
+            f"{name}.context", p, codes["v"], scores.quantities["v"], target, weight, settings,
+            lambda found, x: self.refine(found, x, [parts["proj"]]))
         self.quantities |= {f"{name}.{part}": quantity for part, quantity in scores.quantities.items()}
         self.quantities |= {f"{name}.softmax": p.quantity, f"{name}.context": out}
         self.context_bias[f"{name}.context"] = bias
-        proj = self.draft(f"{name}.proj", attn.proj.weight, attn.proj.bias, mixed, out, target,
-                          settings.bits(f"{name}.proj").w)
+        proj = self.draft(parts["proj"], mixed, out)
         return IntegerAttention(
             **layers, score_multiplier=scores.scaling.multiplier, score_pre_shift=scores.scaling.pre_shift,
             score_shift=scores.scaling.shift, softmax_offset=p.offset,
             softmax_spec=spec, softmax_bits=p.quantity.codes.bits, softmax_table=p.table, context=requantizer,
             proj=proj.lower(self.residual)), mixed
 
-    def hidden(self, name: str, x: torch.Tensor) -> Quantity:
-        """Choose the codes of GELU's outputs and remember them."""
+    def hidden(self, name: str, x: torch.Tensor, reader: Layer) -> Quantity:
+        """Choose the codes of GELU's outputs, which ``reader`` reads, and remember them."""
         recipe, settings = self.settings.recipe, self.settings
         candidates = HIDDEN[recipe.hidden](settings.bits(name.replace(".act", ".fc2")).a)
         tap = name.replace(".act", ".gelu")
         if len(candidates) == 1:
-            return self.observe(name, x, candidates[0], tap=tap)
+            return self.observe(name, x, candidates[0], tap=tap, readers=[reader])
         importance = self.calibration.importance(tap, x.shape)
-        self.quantities[name] = fit_book(name, x, candidates, recipe.observer, importance, settings.generator)
+        quantity = fit_book(name, x, candidates, recipe.observer, importance, settings.generator)
+        self.quantities[name] = self.refine(quantity, x, [reader])
         return self.quantities[name]
 
-    def mlp(self, name: str, a: torch.Tensor, source: Quantity, mlp: torch.nn.Module,
-            taps: dict[str, torch.Tensor], target: torch.Tensor) -> tuple[IntegerMlp, torch.Tensor]:
-        """Return the MLP and the codes of its hidden tensor; ``taps`` are the float model's, of this block."""
+    def mlp(self, name: str, a: torch.Tensor, source: Quantity, first: Layer,
+            second: Layer) -> tuple[IntegerMlp, torch.Tensor]:
+        """Return the MLP and the codes of its hidden tensor."""
         settings = self.settings
-        fc1 = self.draft(f"{name}.fc1", mlp.fc1.weight, mlp.fc1.bias, a, source, taps["fc1"],
-                         settings.bits(f"{name}.fc1").w)
+        fc1 = self.draft(first, a, source)
         hidden = fc1(a)
-        out = self.hidden(f"{name}.act", functional.gelu(hidden))
+        out = self.hidden(f"{name}.act", functional.gelu(hidden), second)
         top = float(out.decode(torch.tensor(out.codes.high)))
         index = self.quantities[f"{name}.fc1"] = observe(
             f"{name}.fc1", hidden.clamp(_GELU_FLAT, max(top, 0.0)), UnsignedCodes(INDEX_BITS),
@@ -209,34 +214,38 @@ class _Lowering:
         table = build_gelu(index, out)
         layer = fc1.lower(index)
         hidden = lookup(table, layer(a))
-        fc2 = self.draft(f"{name}.fc2", mlp.fc2.weight, mlp.fc2.bias, hidden, out, target,
-                         settings.bits(f"{name}.fc2").w)
+        fc2 = self.draft(second, hidden, out)
         return IntegerMlp(fc1=layer, gelu=table, fc2=fc2.lower(self.residual)), hidden
 
     def block(self, index: int) -> IntegerBlock:
         """Return an encoder block and advance the residual stream."""
         name, block, bits = f"blocks.{index}", self.float.blocks[index], self.settings.bits
         taps = self.calibration.block(index)
-        norm1 = self.norm(f"{name}.norm1", block.norm1, self.x, bits(f"{name}.attn.qkv").a)
         target = taps["residual1"].to(torch.float64) - self.residual.decode(self.x)
-        attn, a = self.attention(f"{name}.attn", norm1(self.x), self.quantities[f"{name}.norm1"], block.attn, taps,
-                                 target)
+        parts = self.attention_layers(f"{name}.attn", block.attn, taps, target)
+        norm1 = self.norm(f"{name}.norm1", block.norm1, self.x, bits(f"{name}.attn.qkv").a,
+                          [parts[part] for part in "qkv"])
+        attn, a = self.attention(f"{name}.attn", norm1(self.x), self.quantities[f"{name}.norm1"], parts,
+                                 taps["context"])
         self.add(attn.proj, a, f"{name}.attn.proj")
-        norm2 = self.norm(f"{name}.norm2", block.norm2, self.x, bits(f"{name}.mlp.fc1").a)
+        fc1, fc2 = block.mlp.fc1, block.mlp.fc2
+        first = self.layer(f"{name}.mlp.fc1", fc1.weight, fc1.bias, taps["fc1"])
         target = taps["residual2"].to(torch.float64) - self.residual.decode(self.x)
-        mlp, a = self.mlp(f"{name}.mlp", norm2(self.x), self.quantities[f"{name}.norm2"], block.mlp, taps, target)
+        second = self.layer(f"{name}.mlp.fc2", fc2.weight, fc2.bias, target)
+        norm2 = self.norm(f"{name}.norm2", block.norm2, self.x, bits(f"{name}.mlp.fc1").a, [first])
+        mlp, a = self.mlp(f"{name}.mlp", norm2(self.x), self.quantities[f"{name}.norm2"], first, second)
         self.add(mlp.fc2, a, f"{name}.mlp.fc2")
         return IntegerBlock(norm1=norm1, attn=attn, norm2=norm2, mlp=mlp, residual_bits=self.settings.residual_bits)
 
     def head(self) -> tuple[IntegerLayerNorm, IntegerLinear]:
         """Return the final norm and the head, on the tokens that have one, side by side."""
-        bits, prefix = self.settings.bits("head"), self.config.num_prefix_tokens
+        prefix = self.config.num_prefix_tokens
         tokens = self.x[:, :prefix]
-        norm = self.norm("norm", self.float.norm, tokens, bits.a)
+        norm = self.norm("norm", self.float.norm, tokens, self.settings.bits("head").a)
         a = norm(tokens).flatten(1)[:, None]
         logits = self.calibration.head[:, None]
-        draft = self.draft("head", *head_layer(self.float), a, side_by_side(self.quantities["norm"], prefix), logits,
-                           bits.w)
+        layer = self.layer("head", *head_layer(self.float), logits)
+        draft = self.draft(layer, a, side_by_side(self.quantities["norm"], prefix))
         largest = torch.maximum(logits.abs().max().to(torch.float64), draft(a).abs().max())
         coarse = draft.unit.max() * self.residual.codes.high / _LARGEST_FACTOR  # few bits: large steps
         self.quantities["head"] = out = self._signed(float(torch.maximum(largest, coarse)))
@@ -252,7 +261,8 @@ def lower(model: VisionTransformer, images: torch.Tensor, settings: Settings, in
     sensitivities = None
     if settings.recipe.sensitivity:
         sensitivities = Sensitivities(model, images, settings.generator,
-                                      lambda done: say("sensitivities", done, len(images)))
+                                      lambda done: say("sensitivities", done, len(images)),
+                                      elements=(*ELEMENTS, *ROWS) if settings.recipe.output_search else ELEMENTS)
     calibration = Calibration(model, images, sensitivities)
     coarseness = 1
     while True:

@@ -39,6 +39,9 @@ class Method:
         Change the basis inside each head first: :mod:`~vitric.golden.quantization.rotate`.
     sensitivity : bool
         Weight errors with the squared gradients of the logits: :mod:`~vitric.golden.quantization.sensitivity`.
+    output_search : bool
+        Choose the scales of each linear layer's weights and input by the error of its output:
+        :mod:`~vitric.golden.quantization.output_search`. Observers choose the rest, and where the search starts.
     regression : bool
         Adapt the float weights of each layer to its rounded inputs before they are rounded themselves, by ridge
         regression (ERQ, Zhong et al. 2024).
@@ -56,6 +59,7 @@ class Method:
     hidden: str = "uniform"
     balance_heads: bool = False
     sensitivity: bool = False
+    output_search: bool = False
     regression: bool = False
     power_of_two: bool = False
 
@@ -64,6 +68,8 @@ class Method:
         check_choice("channels", self.channels, tuple(CHANNELS))
         check_choice("probabilities", self.probabilities, tuple(PROBABILITIES))
         check_choice("hidden", self.hidden, tuple(HIDDEN))
+        if self.output_search and self.power_of_two:
+            raise ValueError("output_search chooses scales freely, so it cannot be combined with power_of_two")
 
     @property
     def observer(self) -> Observer:
@@ -81,10 +87,11 @@ METHODS: Mapping[str, Method] = MappingProxyType({
     "mse_plain": Method(weights=mse, activations=mse),
     "minmax": Method(weights=minmax, activations=minmax),
     "percentile": Method(weights=percentile, activations=percentile),
+    "hessian": Method(weights=mse, activations=mse, sensitivity=True, output_search=True),
     # The parts of published methods that concern codes and scales; all arithmetic is that of the integer model.
     "fq_vit": Method(weights=minmax, activations=minmax, channels="power_of_two", probabilities="log2"),
-    "ptq4vit": Method(weights=mse, activations=mse, sensitivity=True, probabilities="twin_uniform",
-                      hidden="twin_uniform"),
+    "ptq4vit": Method(weights=mse, activations=mse, sensitivity=True, output_search=True,
+                      probabilities="twin_uniform", hidden="twin_uniform"),
     "repq_vit": Method(weights=mse, activations=mse, channels="free", probabilities="log_sqrt2"),
     "packqvit": Method(weights=mse, activations=mse, channels="outliers", probabilities="log2"),
     "adalog": Method(weights=mse, activations=mse, sensitivity=True, channels="free", probabilities="adaptive_log"),

@@ -39,7 +39,7 @@ class Sensitivities:
     progress : function, optional
         Called with the number of images that are done.
     elements : tuple of str
-        Names instead of :data:`ELEMENTS`.
+        Names instead of :data:`ELEMENTS`; those of :data:`ROWS` among them are kept for every element, too.
     """
 
     def __init__(self, model: VisionTransformer, images: torch.Tensor, generator: torch.Generator,
@@ -53,7 +53,7 @@ class Sensitivities:
         done = 0
         for chunk, chunk_signs in zip(images.split(size), signs.split(size), strict=True):
             for name, square in _squares(model, chunk, chunk_signs, (*elements, *ROWS)).items():
-                parts[name].append(_reduced(name, square).sqrt().to(kept))
+                parts[name].append(_reduced(name, square, elements).sqrt().to(kept))
             done += len(chunk)
             if progress is not None:
                 progress(done)
@@ -70,9 +70,9 @@ class Sensitivities:
         return self._roots[name].to(torch.float64).square() / self._means[name] + _FLOOR
 
 
-def _reduced(name: str, square: torch.Tensor) -> torch.Tensor:
+def _reduced(name: str, square: torch.Tensor, elements: tuple[str, ...]) -> torch.Tensor:
     last = name.rpartition(".")[2]
-    if last in ROWS:
+    if last not in elements:
         return square.mean(-1, keepdim=True)
     return square.transpose(1, 2).flatten(2) if last in ("q", "k", "v") else square
 

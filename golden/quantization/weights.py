@@ -6,7 +6,7 @@ from ..spec.check import check_choice
 from .codes import NarrowCodes
 from .observers import Observer
 
-__all__ = ["GRANULARITIES", "GROUP", "ROUNDINGS", "compensated", "nearest", "weight_scales"]
+__all__ = ["GRANULARITIES", "GROUP", "ROUNDINGS", "compensated", "group_size", "nearest", "weight_scales"]
 
 GRANULARITIES = ("layer", "group", "channel")
 """One scale for a layer's weights, one per group of output channels (Q-BERT, Shen et al. 2020), or one per channel."""
@@ -17,6 +17,12 @@ GROUP = 8
 _DAMPING = 0.01  # of the mean square of the inputs, added to the Hessian's diagonal
 _ROWS = 64  # that are rounded at a time, if each has a Hessian of its own
 _SMALLEST_RATIO = 2.0**-12  # of a channel's scale to the layer's largest: keeps the multipliers of all channels exact
+
+
+def group_size(granularity: str, count: int) -> int:
+    """Return how many of ``count`` output channels share a scale; the last group may have fewer."""
+    check_choice("granularity", granularity, GRANULARITIES)
+    return {"layer": count, "group": GROUP, "channel": 1}[granularity]
 
 
 def weight_scales(
@@ -34,8 +40,7 @@ def weight_scales(
     importance : float64 tensor (K,)
         Of each input channel: the mean square of what it is multiplied with.
     """
-    check_choice("granularity", granularity, GRANULARITIES)
-    size = {"layer": len(weight), "group": GROUP, "channel": 1}[granularity]
+    size = group_size(granularity, len(weight))
     whole = len(weight) // size * size
     scales, unused = [], []  # the scale of a group without weights has no meaning
     for part in (weight[:whole], weight[whole:]):

@@ -9,6 +9,7 @@ from vitric.golden.quantization.codes import NarrowCodes, UnsignedCodes
 from vitric.golden.quantization.linear import check_accumulator, draft_linear, lower_requantizer
 from vitric.golden.quantization.methods import Method, method
 from vitric.golden.quantization.observers import mse
+from vitric.golden.quantization.output_search import Layer
 from vitric.golden.quantization.quantity import Quantity
 from vitric.golden.quantization.rotate import balance_heads, balancing, mixing
 from vitric.golden.quantization.settings import Settings
@@ -45,6 +46,11 @@ def quantity(codes, scale, zero_point=0, offset=0.0):
                     zero_point=zero_point, offset=tensor(offset)[0])
 
 
+def layer_of(weight, bias, target, bits):
+    return Layer(name="fc", weight=weight, bias=bias, target=target, importance=torch.ones_like(target),
+                 codes=NarrowCodes(bits, 4))
+
+
 @pytest.mark.parametrize("name", ["mse", "minmax"])
 def test_linear_layer(name):
     settings = Settings(method=name, w_bits=8, a_bits=8)
@@ -53,7 +59,7 @@ def test_linear_layer(name):
                       offset=normal(12, seed=3))
     a = source.encode(x)
     target = x @ weight.T + bias
-    draft = draft_linear("fc", weight, bias, a, source, target, torch.ones_like(target), settings, 8)
+    draft = draft_linear(layer_of(weight, bias, target, 8), a, source, settings)
     assert (draft(a) - target).square().mean() < 1e-3 * target.var()
     real_weight, real_bias = draft.dequantized()
     assert torch.allclose(source.decode(a) @ real_weight.T + real_bias, draft(a))
@@ -63,7 +69,7 @@ def test_linear_layer(name):
     if name == "mse":
         assert (draft(a) - target).mean(0).abs().max() < 1e-9  # the bias is corrected
     plain = Settings(method="minmax")
-    dead = draft_linear("fc", weight * 0, bias, a, source, target, torch.ones_like(target), plain, 4)
+    dead = draft_linear(layer_of(weight * 0, bias, target, 4), a, source, plain)
     assert (out.decode(dead.lower(out)(a)) - bias).abs().max() < 0.102
 
 
@@ -81,7 +87,7 @@ def test_linear_layer_that_does_not_fit():
     source = quantity(UnsignedCodes(8), 0.1)
     a = torch.randint(0, 256, (40, 300), generator=torch.Generator().manual_seed(0))
     target = source.decode(a) @ wide.T
-    draft = draft_linear("fc", wide, None, a, source, target, torch.ones_like(target), Settings(w_bits=8), 8)
+    draft = draft_linear(layer_of(wide, torch.zeros(2), target, 8), a, source, Settings(w_bits=8))
     with pytest.raises(ValueError, match="fc: an accumulator must fit"):
         draft.lower(quantity(UnsignedCodes(8), 50.0))
 
