@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     import torch
     from rich.console import Console
     from vitric.golden.integer import IntegerViT
-    from vitric.golden.qonnx import Comparison
+    from vitric.golden.qonnx.check import Comparison
     from vitric.golden.quantization import Lowered
 
 __all__ = ["export_command"]
 
-_INSTALL = "pip install 'vitric[qonnx]' brings it"
+_INSTALL = "run make setup, or pip install '.[qonnx]' in the repository"
 
 
 def export_command(
@@ -168,7 +168,7 @@ def _export(lowered: "Lowered", path: Path, batch: int, images: "torch.Tensor | 
     say.print(f"[bold]nodes[/]     {nodes.total()}, {nodes['Quant']} of them Quant")
     if images is None:
         return figures, True
-    from vitric.golden.qonnx import TOLERANCE, compare
+    from vitric.golden.qonnx.check import TOLERANCE, compare
 
     with say.status(f"executing it with qonnx on {len(images)} test images"):
         outcome = compare(made, lowered, images)

@@ -1,10 +1,10 @@
-"""The quantized model as QONNX, for other tools: the graph, and its execution compared with golden.
+"""The quantized model as QONNX, for other tools.
 
-Needs the packages of the extra ``qonnx``: onnx to build the graph, qonnx (with onnxruntime) to execute it.
+Needs the packages of the extra ``qonnx``: onnx to build the graph; :mod:`~vitric.golden.qonnx.check`, which executes it
+and compares it with golden, also qonnx.
 """
 
-from .check import TOLERANCE, Comparison, TensorComparison, compare
 from .graph import DOMAIN, Traced
-from .network import QonnxModel, export
+from .network import TIE, QonnxModel, export
 
-__all__ = ["DOMAIN", "TOLERANCE", "Comparison", "QonnxModel", "TensorComparison", "Traced", "compare", "export"]
+__all__ = ["DOMAIN", "TIE", "QonnxModel", "Traced", "export"]

@@ -97,7 +97,8 @@ class Graph:
     def constant(self, name: str, value: torch.Tensor | float | int | list[int]) -> str:
         """Add a constant (integers are int64, tensors and floats float32) and return its name."""
         kind = np.int64 if isinstance(value, (int, list)) else np.float32
-        array = np.asarray(value.detach().numpy() if isinstance(value, torch.Tensor) else value).astype(kind)
+        with np.errstate(over="ignore"):
+            array = np.asarray(value.detach().numpy() if isinstance(value, torch.Tensor) else value).astype(kind)
         if not np.isfinite(array).all():
             raise ValueError(f"{name} does not fit float32")
         self._constants[name] = numpy_helper.from_array(array, name)
@@ -152,6 +153,8 @@ class Graph:
         Their real values are integer codes of at most ``largest``, times a scale that broadcasts.
         """
         bits = largest.bit_length() + 1
+        if bool((scale == scale.reshape(-1)[0]).all()):
+            scale = scale.reshape(-1)[0]
         real = self.constant(f"{name}.weight.real", codes * scale)
         return self.quant(real, f"{name}.weight", scale, bits, narrow=True, trace=trace, shape=tuple(codes.shape))
 

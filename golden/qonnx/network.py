@@ -22,11 +22,12 @@ from .graph import Graph, Traced
 
 __all__ = ["TIE", "QonnxModel", "export"]
 
-TIE = 2.0**-18
-"""Steps that the layer in front of a Quant node adds, so that halves go up as in golden, not to even (QONNX's ROUND).
+TIE = 2.0**-22
+"""Of the range of a tensor's codes: what the layer in front of a Quant node adds, so that halves go up as in golden.
 
-Ties do occur: the largest query of the calibration images is 7.5 steps of 4 bits by construction, and that of the class
-token in block 0 is the same for every image. The shift is a little more than the error of float32 at 4 bits.
+QONNX's ROUND takes them to even. Ties do occur: the largest query of the calibration images is half a step outside the
+codes, and that of the class token in block 0 is the same for every image. The shift is a little more than the error of
+float32, so it decides ties and changes hardly anything else.
 """
 
 
@@ -54,7 +55,7 @@ class QonnxModel:
 class _Units:
     """Units of a rounded tensor in the graph: a value is ``step * (code - zero_code)``.
 
-    A real number x becomes ``x * factor + term`` before it is rounded, :data:`TIE` steps included.
+    A real number x becomes ``x * factor + term`` before it is rounded, :data:`TIE` included.
     """
 
     step: float
@@ -74,7 +75,7 @@ def _units(quantity: Quantity) -> _Units:
     step = float(quantity.scale.reshape(-1)[0]) if scalar else 1.0
     factor = torch.ones((), dtype=torch.float64) if scalar else 1 / quantity.scale
     return _Units(step, zero_code, factor,
-                  step * (quantity.zero_point - zero_code + TIE) - factor * quantity.offset)
+                  step * (quantity.zero_point - zero_code + TIE * 2**quantity.codes.bits) - factor * quantity.offset)
 
 
 def _largest(draft: LinearDraft) -> int:
@@ -102,16 +103,18 @@ class _Network:
         steps = units.zero_code - quantity.zero_point  # that a value of 0 in the graph is worth
         return draft.unit / units.step, draft.bias + draft.unit * draft.weight.sum(1) * steps
 
-    def linear(self, x: str, name: str, source: str, out: str, target: _Units | None = None) -> str:
+    def linear(self, x: str, name: str, source: str, out: str, *, target: _Units | None = None,
+               trace: str | None = None) -> str:
         """Add a linear layer; its result is real, or in the units of ``target``."""
+        trace = trace or name
         draft = self.lowered.drafts[name]
         scale, bias = self.absorbed(draft, source)
         if target is not None:
             scale, bias = scale * target.factor, bias * target.factor + target.term
-        weight = self.graph.weight(name, draft.weight.T, _largest(draft), scale[None], trace=name)
+        weight = self.graph.weight(name, draft.weight.T, _largest(draft), scale[None], trace=trace)
         shape = (*self.graph.shape(x)[:-1], len(bias))
-        product = self.graph.add("MatMul", [x, weight], f"{name}.product", shape, trace=name)
-        return self.graph.add("Add", [product, self.graph.constant(f"{name}.bias", bias)], out, trace=name)
+        product = self.graph.add("MatMul", [x, weight], f"{name}.product", shape, trace=trace)
+        return self.graph.add("Add", [product, self.graph.constant(f"{name}.bias", bias)], out, trace=trace)
 
     def norm(self, x: str, name: str, norm: torch.nn.LayerNorm) -> str:
         """Add a LayerNorm and round its result."""
@@ -165,7 +168,7 @@ class _Network:
         parts = {}
         for part in "qkv":
             trace = f"{name}.{part}"
-            real = self.linear(a, trace, source, f"{trace}.unrounded", self.units[trace])
+            real = self.linear(a, trace, source, f"{trace}.unrounded", target=self.units[trace])
             parts[part] = self.rounded(real, trace)
         value = quantities[f"{name}.v"]
         offset = value.offset * self.units[f"{name}.v"].step / value.scale
@@ -218,7 +221,7 @@ class _Network:
         y = self.linear(a, f"{name}.attn.proj", f"{name}.attn.context", f"{name}.attn.proj.real")
         x = graph.real(graph.add("Add", [x, y], f"{name}.attn.proj"))
         a = self.norm(x, f"{name}.norm2", block.norm2)
-        hidden = self.linear(a, f"{name}.mlp.fc1", f"{name}.norm2", f"{name}.mlp.fc1.real")
+        hidden = self.linear(a, f"{name}.mlp.fc1", f"{name}.norm2", f"{name}.mlp.fc1.real", trace=f"{name}.mlp.act")
         a = self.gelu(hidden, f"{name}.mlp.act")
         y = self.linear(a, f"{name}.mlp.fc2", f"{name}.mlp.act", f"{name}.mlp.fc2.real")
         return graph.real(graph.add("Add", [x, y], f"{name}.mlp.fc2"))
