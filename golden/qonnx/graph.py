@@ -86,6 +86,7 @@ class Graph:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
+        self._casts: dict[str, int] = {}
         self._inputs: list[str] = []
 
     def input(self, name: str, shape: tuple[int, ...]) -> str:
@@ -128,6 +129,8 @@ class Graph:
         node = helper.make_node(kind, inputs, [output], name=output, domain=domain, **attributes)
         node.metadata_props.append(onnx.StringStringEntryProto(key=_TRACE_KEY, value=trace or output))
         self._nodes.append(node)
+        if "to" in attributes:
+            self._casts[output] = attributes["to"]
         self._shapes[output] = self._shapes[inputs[0]] if shape is None else shape
         return output
 
@@ -198,7 +201,8 @@ class Graph:
     def model(self, outputs: list[str], info: dict[str, str]) -> onnx.ModelProto:
         """Return the model, checked; ``info`` and the traced tensors become its metadata."""
         def declared(names):
-            return [helper.make_tensor_value_info(name, self._kind(name), self._shapes[name]) for name in names]
+            return [helper.make_tensor_value_info(name, self._casts.get(name, onnx.TensorProto.FLOAT),
+                                                  self._shapes[name]) for name in names]
 
         inner = [name for name in self._shapes if name not in outputs and name not in self._inputs]
         graph = helper.make_graph(self._nodes, self.name, declared(self._inputs), declared(outputs),
@@ -209,6 +213,3 @@ class Graph:
         helper.set_model_props(model, {_TENSORS_KEY: json.dumps(tensors), _INFO_KEY: json.dumps(info)})
         onnx.checker.check_model(model)
         return model
-
-    def _kind(self, name: str) -> int:
-        return onnx.TensorProto.INT64 if name.endswith(".index") else onnx.TensorProto.FLOAT

@@ -163,44 +163,48 @@ class _Network:
                               trace=trace, perm=perm)
 
     def attention(self, a: str, source: str, name: str) -> str:
-        """Add attention up to its projection, which is real."""
-        graph, config, quantities = self.graph, self.config, self.lowered.quantities
+        """Add attention up to its context, rounded; the input ``a`` is the tensor ``source`` of the trace."""
         parts = {}
         for part in "qkv":
             trace = f"{name}.{part}"
             real = self.linear(a, trace, source, f"{trace}.unrounded", target=self.units[trace])
             parts[part] = self.rounded(real, trace)
-        value = quantities[f"{name}.v"]
+        value = self.lowered.quantities[f"{name}.v"]
         offset = value.offset * self.units[f"{name}.v"].step / value.scale
         if bool((offset != 0).any()):
-            parts["v"] = graph.add("Add", [parts["v"], graph.constant(f"{name}.v.offset", offset)], f"{name}.v.moved",
-                                   trace=f"{name}.v")
-        q, v = self._heads(parts["q"], f"{name}.q"), self._heads(parts["v"], f"{name}.v")
-        k = self._heads(parts["k"], f"{name}.k", swap=True)
-        square = (self.batch, config.num_heads, config.num_tokens, config.num_tokens)
-        scores = graph.add("MatMul", [q, k], f"{name}.scores.product", square, trace=f"{name}.softmax")
+            parts["v"] = self.graph.add("Add", [parts["v"], self.graph.constant(f"{name}.v.offset", offset)],
+                                        f"{name}.v.moved", trace=f"{name}.v")
+        p = self.probabilities(self._heads(parts["q"], f"{name}.q"), self._heads(parts["k"], f"{name}.k", swap=True),
+                               name)
+        return self.context(p, self._heads(parts["v"], f"{name}.v"), name)
+
+    def probabilities(self, q: str, k: str, name: str) -> str:
+        """Add the scores and the softmax of queries (B, H, T, hd) and keys (B, H, hd, T), rounded.
+
+        The keys' offset is missing: it adds the same to all scores of a row.
+        """
+        graph, config, quantities, trace = self.graph, self.config, self.lowered.quantities, f"{name}.softmax"
+        shape = (self.batch, config.num_heads, config.num_tokens, config.num_tokens)
+        scores = graph.add("MatMul", [q, k], f"{name}.scores.product", shape, trace=trace)
         unit = torch.ones(config.embed_dim, dtype=torch.float64) * config.head_dim**-0.5
         for part in "qk":  # the product of the scales is the same in all channels of a head
             unit = unit * quantities[f"{name}.{part}"].scale / self.units[f"{name}.{part}"].step
         unit = unit.reshape(config.num_heads, -1)[:, 0].reshape(-1, 1, 1)
-        scores = graph.add("Mul", [scores, graph.constant(f"{name}.scores.unit", unit)], f"{name}.scores",
-                           trace=f"{name}.softmax")
-        p = graph.add("Softmax", [scores], f"{name}.softmax.unrounded", trace=f"{name}.softmax", axis=-1)
-        p = graph.round(p, f"{name}.softmax", quantities[f"{name}.softmax"],
-                        float(quantities[f"{name}.softmax"].scale), 0, signed=False)
-        trace = f"{name}.context"
-        x = graph.add("MatMul", [p, v], f"{trace}.product", graph.shape(v), trace=trace)
-        x = graph.add("Transpose", [x], f"{trace}.tokens", tuple(graph.shape(v)[axis] for axis in (0, 2, 1, 3)),
-                      trace=trace, perm=[0, 2, 1, 3])
-        x = self._reshape(x, f"{trace}.joined", (config.num_tokens, config.embed_dim), trace)
-        return x
+        scores = graph.add("Mul", [scores, graph.constant(f"{name}.scores.unit", unit)], f"{name}.scores", trace=trace)
+        p = graph.add("Softmax", [scores], f"{trace}.unrounded", trace=trace, axis=-1)
+        return graph.round(p, trace, quantities[trace], float(quantities[trace].scale), 0, signed=False)
 
-    def context(self, x: str, name: str) -> str:
-        """Bring the product of probabilities and values to its units, and round it."""
-        value, units = self.lowered.quantities[f"{name}.v"], self.units[f"{name}.context"]
-        scale = value.scale / self.units[f"{name}.v"].step
-        x = self.graph.affine(x, f"{name}.context", scale * units.factor, units.term, trace=f"{name}.context")
-        return self.rounded(x, f"{name}.context")
+    def context(self, p: str, v: str, name: str) -> str:
+        """Add the product of probabilities (B, H, T, T) and values (B, H, T, hd), heads side by side, rounded."""
+        graph, config, trace = self.graph, self.config, f"{name}.context"
+        shape = graph.shape(v)
+        x = graph.add("MatMul", [p, v], f"{trace}.product", shape, trace=trace)
+        x = graph.add("Transpose", [x], f"{trace}.tokens", tuple(shape[axis] for axis in (0, 2, 1, 3)), trace=trace,
+                      perm=[0, 2, 1, 3])
+        x = self._reshape(x, f"{trace}.joined", (config.num_tokens, config.embed_dim), trace)
+        scale = self.lowered.quantities[f"{name}.v"].scale / self.units[f"{name}.v"].step
+        x = graph.affine(x, trace, scale * self.units[trace].factor, self.units[trace].term, trace=trace)
+        return self.rounded(x, trace)
 
     def gelu(self, x: str, name: str) -> str:
         """Add the exact GELU, ``x * (1 + erf(x / sqrt(2))) / 2``, and round its result."""
@@ -217,7 +221,7 @@ class _Network:
         """Add an encoder block."""
         name, block, graph = f"blocks.{index}", self.source.blocks[index], self.graph
         a = self.norm(x, f"{name}.norm1", block.norm1)
-        a = self.context(self.attention(a, f"{name}.norm1", f"{name}.attn"), f"{name}.attn")
+        a = self.attention(a, f"{name}.norm1", f"{name}.attn")
         y = self.linear(a, f"{name}.attn.proj", f"{name}.attn.context", f"{name}.attn.proj.real")
         x = graph.real(graph.add("Add", [x, y], f"{name}.attn.proj"))
         a = self.norm(x, f"{name}.norm2", block.norm2)
