@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .layer_bits import read_layer_bits
 from .report import UserError, console, write_bytes, write_json
 
 if TYPE_CHECKING:
     import torch
     from rich.console import Console
+    from vitric.golden.data import ImageData
     from vitric.golden.integer import IntegerViT
     from vitric.golden.qonnx.check import Comparison
     from vitric.golden.quantization import Lowered
@@ -31,12 +33,13 @@ def export_command(
     qonnx: Annotated[bool, typer.Option("--qonnx", help="Write QONNX: ONNX with Quant nodes.")] = False,
     config: Annotated[
         str | None, typer.Option(help="Committed float model: tiny or digits; by default digits.")] = None,
-    method: Annotated[str | None, typer.Option(help="As of `vitric quantize`, and so the next six.")] = None,
+    method: Annotated[str | None, typer.Option(help="As of `vitric quantize`, and so the next seven.")] = None,
     w_bits: Annotated[int | None, typer.Option(help="Width of the weights.")] = None,
     a_bits: Annotated[int | None, typer.Option(help="Width of the activations.")] = None,
     edge_bits: Annotated[int | None, typer.Option(help="Width of patch embedding's and head's operands.")] = None,
     softmax_bits: Annotated[int | None, typer.Option(help="Width of the attention probabilities.")] = None,
     granularity: Annotated[str | None, typer.Option(help="Of the weights' scales.")] = None,
+    layer_bits: Annotated[Path | None, typer.Option(help="Widths of single layers (JSON).")] = None,
     calibration: Annotated[int | None, typer.Option(help="Training images to calibrate on; by default 64.")] = None,
     batch: Annotated[int, typer.Option(help="Images that the graph takes at once.")] = 1,
     images: Annotated[int, typer.Option(help="Test images to execute the file on and compare; 0 for none.")] = 8,
@@ -58,19 +61,24 @@ def export_command(
     if batch < 1:
         raise UserError(f"--batch must be at least 1, not {batch}")
     _need("onnx", "writes the file")
-    chosen = _images(images) if images else None
+    if images:
+        _need("qonnx", "executes the file (--images 0 does without)")
     options = {"method": method, "w_bits": w_bits, "a_bits": a_bits, "edge_bits": edge_bits,
-               "softmax_bits": softmax_bits, "granularity": granularity, "calibration": calibration, "config": config}
+               "softmax_bits": softmax_bits, "granularity": granularity, "calibration": calibration, "config": config,
+               "layer_bits": None if layer_bits is None else read_layer_bits(layer_bits)}
     options = {name: value for name, value in options.items() if value is not None}
     if model is not None:
         if options:
             raise UserError(f"{', '.join(options)}: not together with an integer model, which has been quantized")
         name, lowered = _quantized_again(model)
+        chosen = _images(name, images)
     else:
         name = options.pop("config", "digits")
+        chosen = _images(name, images)
         lowered = _quantized(name, options.pop("calibration", None), options)
     info = lowered.model.info
-    path = out or Path("build") / name / f"{info['method']}-w{info['w_bits']}a{info['a_bits']}.onnx"
+    widths = f"w{info['w_bits']}a{info['a_bits']}" if layer_bits is None else layer_bits.stem
+    path = out or Path("build") / name / f"{info['method']}-{widths}.onnx"
     say = console(stderr=json_file is not None and str(json_file) == "-")
     figures, equal = _export(lowered, path, batch, chosen, say)
     figures = {"config": name, **figures}
@@ -85,24 +93,31 @@ def _need(package: str, purpose: str) -> None:
         raise UserError(f"the package {package}, which {purpose}, is not installed: {_INSTALL}")
 
 
-def _images(count: int) -> "torch.Tensor":
-    from vitric.golden import digits
+def _data(config: str, split: str) -> "ImageData":
+    from vitric.golden.data import dataset
+    from vitric.golden.train import RECIPES
 
-    _need("qonnx", "executes the file (--images 0 does without)")
-    test = digits("test")
-    if not 1 <= count <= len(test):
+    try:
+        return dataset(RECIPES[config].data if config in RECIPES else "digits", split)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def _images(config: str, count: int) -> "torch.Tensor | None":
+    test = _data(config, "test")
+    if not 0 <= count <= len(test):
         raise UserError(f"--images must be between 0 and {len(test)}, not {count}")
-    return test.images[:count]
+    return test[:count] if count else None
 
 
 def _quantized(config: str, calibration: int | None, options: dict) -> "Lowered":
-    from vitric.golden import digits, load_float
+    from vitric.golden import load_float
     from vitric.golden.quantization import quantize_with_scales
 
     from .models import CALIBRATION_IMAGES
 
     count = CALIBRATION_IMAGES if calibration is None else calibration
-    train = digits("train")
+    train = _data(config, "train")
     if not 1 <= count <= len(train):
         raise UserError(f"--calibration must be between 1 and {len(train)}, not {count}")
     try:
@@ -113,6 +128,7 @@ def _quantized(config: str, calibration: int | None, options: dict) -> "Lowered"
 
 def _quantized_again(path: Path) -> "tuple[str, Lowered]":
     """Return name and lowering of an integer model's file: scales are not in it, so they are found anew."""
+    import json
     from dataclasses import fields
 
     from vitric.golden import load_float
@@ -125,8 +141,9 @@ def _quantized_again(path: Path) -> "tuple[str, Lowered]":
     except (OSError, ValueError) as error:
         raise UserError(str(error)) from error
     info = model.info
-    options = {field.name: info.get(field.name) for field in fields(Settings)}
+    options = {field.name: info.get(field.name) for field in fields(Settings) if field.name != "layer_bits"}
     options = {name: int(value) if value and value.isdecimal() else value for name, value in options.items()}
+    options["layer_bits"] = json.loads(info.get("layer_bits", "{}"))
     names = [name for name in model_names() if load_float(name).config == model.config]
     if None not in options.values() and info.get("calibration_images", "").isdecimal():
         for name in names:

@@ -23,8 +23,10 @@ def run(*arguments):
 @pytest.fixture(scope="module")
 def integer_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
+    widths = path.with_name("widths.json")
+    widths.write_text(json.dumps({"layer_bits": {"blocks.0.mlp": [5, 6], "blocks.0.attn.scores": [8, 7]}}))
     done = run("quantize", "--config", "tiny", "--w-bits", 3, "--a-bits", 5, "--method", "minmax", "--calibration", 20,
-               "--out", path)
+               "--layer-bits", widths, "--out", path)
     assert done.exit_code == 0, done.output
     return path
 
@@ -64,11 +66,14 @@ def test_defaults_and_json_on_stdout(tmp_path, monkeypatch):
 
 def test_integer_model_gives_the_file_of_its_options(integer_file, tmp_path):
     files = [tmp_path / "a.onnx", tmp_path / "b.onnx"]
-    options = ["--config", "tiny", "--w-bits", 3, "--a-bits", 5, "--method", "minmax", "--calibration", 20]
+    options = ["--config", "tiny", "--w-bits", 3, "--a-bits", 5, "--method", "minmax", "--calibration", 20,
+               "--layer-bits", integer_file.with_name("widths.json")]
     for arguments, file in zip(([integer_file], options), files, strict=True):
         done = run("export", "--qonnx", *arguments, "--images", 0, "-o", file)
         assert done.exit_code == 0, done.output
     assert files[0].read_bytes() == files[1].read_bytes()
+    info = {entry.key: json.loads(entry.value) for entry in onnx.load(files[0]).metadata_props}["vitric.info"]
+    assert json.loads(info["layer_bits"])["blocks.0.mlp"] == [5, 6]
 
 
 @pytest.mark.parametrize("change", ["weight", "info", "none"])
@@ -101,6 +106,7 @@ def test_a_difference_is_exit_status_1(tmp_path, monkeypatch):
     (["--qonnx", "--images", -1], "--images must be between 0 and 360, not -1"),
     (["--qonnx", "--images", 361], "--images must be between 0 and 360, not 361"),
     (["--qonnx", "--calibration", 0], "--calibration must be between 1 and 1437, not 0"),
+    (["--qonnx", "--layer-bits", "none.json"], "cannot read none.json"),
     (["--qonnx", "--w-bits", 9], "w_bits must be between 2 and 8, not 9"),
     (["--qonnx", "--method", "best"], "method must be one of 'mse', "),
     (["--qonnx", "--config", "deit"], "committed names (digits, tiny), not deit"),

@@ -59,10 +59,11 @@ OPTIONS = [
     {"method": "fq_vit", "w_bits": 3, "a_bits": 3},
     {"method": "adalog"},
     {"method": "p2_vit"},
+    {"layer_bits": {"blocks.0.attn.scores": (8, 5), "blocks.0.mlp.fc2": (2, 7), "head": (5, 6)}},
 ]
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: "-".join(map(str, options.values())) or "default")
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: "-".join(map(str, options)) or "default")
 def test_every_layer_equals_the_simulated_model(options):
     lowered = lower(**options)
     outcome = compare(export(lowered), lowered, TEST)
