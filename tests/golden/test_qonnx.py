@@ -244,7 +244,16 @@ def test_a_wrong_constant_shows_in_its_layer_alone(lowered, exported, name, tens
     assert [x.name for x in outcome.tensors if x.outside] == [tensor]
 
 
-def test_nan_is_outside(lowered, exported):
+def test_tolerance_is_a_thousandth_of_a_step(lowered, exported):
+    for shift, equal in ((2e-4, True), (0.02, False)):  # of a step: this layer's Quant has scale 1
+        moved = changed(exported, "blocks.0.attn.k.bias", lambda array, shift=shift: array + np.float32(shift))
+        assert compare(moved, lowered, TEST).equal is equal
+
+
+def test_nan_and_infinity_are_outside(lowered, exported):
+    wrong = changed(exported, "blocks.0.attn.k.bias", lambda array: np.full_like(array, math.inf))
+    outside = {x.name: x.outside for x in compare(wrong, lowered, TEST[:2]).tensors}
+    assert outside["blocks.0.attn.k"] == 2 * 5 * 16  # those that golden saturates too
     wrong = changed(exported, "head.bias", lambda array: np.full_like(array, math.nan))
     assert [x.name for x in compare(wrong, lowered, TEST[:2]).tensors if x.outside] == ["head"]
 
