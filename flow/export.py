@@ -176,7 +176,10 @@ def _export(lowered: "Lowered", path: Path, batch: int, images: "torch.Tensor | 
 
     from vitric.golden.qonnx import export
 
-    made = export(lowered, batch=batch)
+    try:
+        made = export(lowered, batch=batch)
+    except ValueError as error:
+        raise UserError(str(error)) from error
     write_bytes(path, made.proto.SerializeToString(deterministic=True))
     nodes = Counter(node.op_type for node in made.proto.graph.node)
     figures = {"file": str(path), "bytes": path.stat().st_size, "batch": batch,

@@ -78,11 +78,6 @@ def _units(quantity: Quantity) -> _Units:
                   step * (quantity.zero_point - zero_code + TIE * 2**quantity.codes.bits) - factor * quantity.offset)
 
 
-def _largest(draft: LinearDraft) -> int:
-    """Return the largest magnitude that a code of the layer's weights may have."""
-    return draft.settings.narrow(draft.w_bits).high
-
-
 class _Network:
     """State of one export: the graph so far and the units of the rounded tensors in it."""
 
@@ -111,7 +106,7 @@ class _Network:
         scale, bias = self.absorbed(draft, source)
         if target is not None:
             scale, bias = scale * target.factor, bias * target.factor + target.term
-        weight = self.graph.weight(name, draft.weight.T, _largest(draft), scale[None], trace=trace)
+        weight = self.graph.weight(name, draft.weight.T, draft.codes.high, scale[None], trace=trace)
         shape = (*self.graph.shape(x)[:-1], len(bias))
         product = self.graph.add("MatMul", [x, weight], f"{name}.product", shape, trace=trace)
         return self.graph.add("Add", [product, self.graph.constant(f"{name}.bias", bias)], out, trace=trace)
@@ -135,7 +130,7 @@ class _Network:
         pixels = graph.quant(images, "input", 1.0, 8, signed=False, trace="input")
         draft = self.lowered.drafts["patch_embed"]
         weight = graph.weight("patch_embed.proj", draft.weight.reshape(embed, config.in_chans, size, size),
-                              _largest(draft), draft.unit.reshape(-1, 1, 1, 1), trace="patch_embed")
+                              draft.codes.high, draft.unit.reshape(-1, 1, 1, 1), trace="patch_embed")
         bias = graph.constant("patch_embed.proj.bias", draft.bias)
         x = graph.add("Conv", [pixels, weight, bias], "patch_embed.proj", (self.batch, embed, grid, grid),
                       trace="patch_embed", kernel_shape=[size, size], strides=[size, size])
@@ -252,9 +247,11 @@ def export(lowered: Lowered, *, batch: int = 1) -> QonnxModel:
     Raises
     ------
     ValueError
-        ``batch`` is below 1, or a constant does not fit float32.
+        ``batch`` is below 1, the model has a distillation token, or a constant does not fit float32.
     """
     check_int("batch", batch, 1, 1 << 16)
+    if lowered.model.config.distilled:
+        raise ValueError("the model must have no distillation token: the export knows one head, not two")
     network = _Network(lowered, batch)
     x = network.embedding()
     for index in range(lowered.model.config.depth):

@@ -107,7 +107,7 @@ def test_a_difference_is_exit_status_1(tmp_path, monkeypatch):
     (["--qonnx", "--images", 361], "--images must be between 0 and 360, not 361"),
     (["--qonnx", "--calibration", 0], "--calibration must be between 1 and 1437, not 0"),
     (["--qonnx", "--layer-bits", "none.json"], "cannot read none.json"),
-    (["--qonnx", "--w-bits", 9], "w_bits must be between 2 and 8, not 9"),
+    (["--qonnx", "--w-bits", 9], "w_bits must be between 1 and 8, not 9"),
     (["--qonnx", "--method", "best"], "method must be one of 'mse', "),
     (["--qonnx", "--config", "deit"], "committed names (digits, tiny), not deit"),
     (["--qonnx", "missing.safetensors"], "integer model missing.safetensors does not exist"),

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -165,7 +166,7 @@ def test_weights_and_their_nodes(lowered, exported):
             codes = codes.T
         assert np.abs(codes - draft.weight.numpy()).max() < 1e-4
         assert constant(proto, quant.input[2]) == 0
-        largest = draft.settings.narrow(draft.w_bits).high
+        largest = draft.codes.high
         assert largest <= 2 ** (float(constant(proto, quant.input[3])) - 1) - 1 < 2 * largest + 1
         attributes = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in quant.attribute}
         assert attributes == {"signed": 1, "narrow": 1, "rounding_mode": b"ROUND"}
@@ -265,5 +266,8 @@ def test_tolerance_is_far_below_a_step():
 def test_rejects(lowered):
     with pytest.raises(ValueError, match="batch must be between 1 and 65536, not 0"):
         export(lowered, batch=0)
+    distilled = replace(lowered.model, config=replace(lowered.model.config, distilled=True))
+    with pytest.raises(ValueError, match="the model must have no distillation token"):
+        export(replace(lowered, model=distilled))
     with pytest.raises(ValueError, match="x does not fit float32"):
         Graph("test").constant("x", 1e39)
