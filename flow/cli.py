@@ -24,6 +24,7 @@ COMMANDS = {
     "prune": ("vitric.flow.prune:prune_command", "Prune weights or heads of a float ViT and train it further."),
     "allocate": ("vitric.flow.allocate:allocate_command", "Choose the widths of every layer under a budget."),
     "synthesize": ("vitric.flow.synthesize:synthesize_command", "Make calibration images from the model alone."),
+    "export": ("vitric.flow.export:export_command", "Write a quantized model as QONNX, for other tools."),
     "compile": ("vitric.flow.inspect:compile_command", "Compile an integer model to a model stream."),
     "inspect": ("vitric.flow.inspect:inspect_command", "Check a model stream and show its commands."),
     "cycles": ("vitric.flow.inspect:cycles_command", "Predict the cycles of one image from its model stream."),
