@@ -23,6 +23,7 @@ COMMANDS = {
     "qat": ("vitric.flow.qat:qat_command", "Train a ViT as the integer model that it becomes, down to 2 bits."),
     "allocate": ("vitric.flow.allocate:allocate_command", "Choose the widths of every layer under a budget."),
     "synthesize": ("vitric.flow.synthesize:synthesize_command", "Make calibration images from the model alone."),
+    "study": ("vitric.flow.study:study_command", "Run an experiment of the survey: table, plot and JSON, resumable."),
     "compile": ("vitric.flow.inspect:compile_command", "Compile an integer model to a model stream."),
     "inspect": ("vitric.flow.inspect:inspect_command", "Check a model stream and show its commands."),
     "cycles": ("vitric.flow.inspect:cycles_command", "Predict the cycles of one image from its model stream."),
