@@ -17,6 +17,7 @@ STUDIES: Mapping[str, str] = MappingProxyType({
     "calibration": "How many calibration images are enough.",
     "granularity": "Scales per layer, group or channel: accuracy beside hardware cost.",
     "sensitivity": "Which layer or unit loses the accuracy, and why.",
+    "pruning": "Sparse weights and fewer heads, alone and both, with 4-bit quantization.",
     "roofline": "Which layers are bound by memory, on which device, at which precision.",
 })
 """Name, which is also that of the module with its ``STUDY``, and one line for ``vitric study --help``."""

@@ -5,7 +5,7 @@ torch is imported where it is used, so that tables and plots of stored results d
 
 from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
-from math import sqrt
+from math import log10, sqrt
 from typing import TYPE_CHECKING, Any
 
 from ..models import QUANTIZATION_SOURCES
@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     import torch
     from vitric.golden.data import ImageData
     from vitric.golden.quantization import Lowered
+    from vitric.golden.vit import VisionTransformer
 
 __all__ = ["BITS", "CALIBRATION", "DEFAULT_IMAGES", "HELD", "SOURCES", "accuracies", "base_case", "bits_label",
-           "calibration_pool", "float_accuracy", "lowered", "standard_error", "test_split", "trained"]
+           "calibration_pool", "float_accuracy", "float_model", "logit_snr", "lowered", "standard_error", "test_split",
+           "trained", "training_data"]
 
 CALIBRATION = 64
 """The first images of the training split: what models are calibrated on where the study does not vary it."""
@@ -59,7 +61,8 @@ def _split(name: str, split: str) -> "ImageData":
 
 
 @cache
-def _model(config: str):
+def float_model(config: str) -> "VisionTransformer":
+    """Return the committed float model; shared, so not to be changed."""
     from vitric.golden import load_float
 
     return load_float(config)
@@ -90,9 +93,18 @@ def test_split(data: str, images: int) -> "ImageData":
     return ImageData("test", split.images[:images], split.labels[:images])
 
 
+@cache
+def training_data(data: str) -> "ImageData":
+    """Return the training split but for the last :data:`HELD`."""
+    from vitric.golden.data import ImageData
+
+    split = _split(data, "train")
+    return ImageData("train", split.images[:-HELD], split.labels[:-HELD])
+
+
 def calibration_pool(data: str) -> "torch.Tensor":
-    """Return the training images but for the last :data:`HELD`."""
-    return _split(data, "train")[:-HELD]
+    """Return the images of :func:`training_data`."""
+    return training_data(data).images
 
 
 @lru_cache(maxsize=2)
@@ -100,7 +112,7 @@ def _lowered(config: str, options: tuple, chosen: tuple[int, ...] | None) -> "Lo
     from vitric.golden.quantization import quantize_with_scales
 
     pool = calibration_pool(_data_name(config))
-    return quantize_with_scales(_model(config), pool[:CALIBRATION] if chosen is None else pool[list(chosen)],
+    return quantize_with_scales(float_model(config), pool[:CALIBRATION] if chosen is None else pool[list(chosen)],
                                 **dict(options))
 
 
@@ -117,17 +129,26 @@ def float_accuracy(config: str, data: str, images: int) -> float:
     """Return the float model's accuracy on the first ``images`` of the test split."""
     from vitric.golden.train import accuracy
 
-    return round(accuracy(_model(config), test_split(data, images)), 6)
+    return round(accuracy(float_model(config), test_split(data, images)), 6)
+
+
+def logit_snr(model: "Lowered", images: "torch.Tensor") -> float:
+    """Return the ratio of the float logits' power to that of the integer logits' error, in decibels."""
+    from vitric.golden.quantization import reference
+
+    wanted = reference(model, images)["head"][:, 0]
+    error = model.quantities["head"].decode(model.model(images)) - wanted
+    return 10 * log10(float(wanted.square().sum()) / max(float(error.square().sum()), 1e-300))
 
 
 def accuracies(model: "Lowered", data: str, images: int) -> dict[str, float]:
     """Return ``simulated`` and ``integer`` accuracy, and ``logit_snr_db`` on the last :data:`HELD` training images."""
-    from vitric.golden.quantization import logit_snr, simulate
+    from vitric.golden.quantization import Simulated
     from vitric.golden.train import accuracy
 
     test = test_split(data, images)
     return {
-        "simulated": round(accuracy(lambda x: simulate(model, x)["head"][:, 0], test), 6),
+        "simulated": round(accuracy(Simulated(model), test), 6),
         "integer": round(accuracy(model.model, test), 6),
         "logit_snr_db": round(logit_snr(model, _split(data, "train")[-HELD:]), 2),
     }

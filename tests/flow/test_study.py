@@ -42,7 +42,7 @@ def test_measured_study_and_its_second_run(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("arguments,message", [
-    (["everything"], "study must be one of methods, calibration, granularity, sensitivity, roofline, not 'everything'"),
+    (["everything"], "study must be one of methods, calibration, granularity, sensitivity, pruning, roofline, not "),
     (["methods", "--config", "deit_tiny"], "--config of methods must be one of digits, "),
     (["roofline", "--config", "vgg"], "--config of roofline must be one of tiny, digits, fashion, "),
     (["roofline", "--images", 3], "--images has no effect on roofline"),

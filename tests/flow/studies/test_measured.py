@@ -8,10 +8,10 @@ from vitric.flow.compile import compile_model
 from vitric.flow.cycles import predict
 from vitric.flow.report import UserError
 from vitric.flow.sources import ROOT
-from vitric.flow.studies import calibration, evaluate, granularity, methods
+from vitric.flow.studies import calibration, evaluate, granularity, methods, pruning
 from vitric.flow.studies.evaluate import base_case, calibration_pool, lowered, standard_error
 from vitric.golden import digits, load_float, quantize
-from vitric.golden.quantization import logit_snr, quantize_with_scales
+from vitric.golden.quantization import quantize_with_scales, reference
 from vitric.golden.spec.accelerator import SPECS
 from vitric.golden.train import accuracy
 
@@ -36,7 +36,10 @@ def test_methods_measures_what_it_says():
     assert found["integer"] == round(float(right.double().mean()), 6)
     right = load_float("tiny")(test[:IMAGES]).argmax(1) == test.labels[:IMAGES]
     assert found["float"] == round(float(right.double().mean()), 6)
-    assert found["logit_snr_db"] == round(logit_snr(model, train[-400:]), 2)
+    wanted = reference(model, train[-400:])["head"][:, 0]
+    error = model.quantities["head"].scale * model.model(train[-400:]) - wanted
+    ratio = 10 * torch.log10(wanted.square().sum() / error.square().sum())
+    assert found["logit_snr_db"] == pytest.approx(float(ratio), abs=0.006)
     assert set(found) == {"float", "simulated", "integer", "logit_snr_db"} and 0.2 < found["simulated"] <= 1
     assert methods.STUDY.run(case) == found
     assert {"method", "w_bits", "a_bits", "data"} < set(methods.STUDY.cases("tiny", IMAGES)[0])
@@ -122,6 +125,27 @@ def test_area_comes_from_the_unit_bench(monkeypatch):
     monkeypatch.setattr(granularity, "_DEVICE", "none")
     with pytest.raises(UserError, match="must have a row of requantize .* on none; run make bench-units"):
         granularity.lut_per_lane(multiplier=True)
+
+
+def test_pruning_with_quantization():
+    cases = {kind: {"pruning": kind, "method": "mse", "w_bits": 4, "a_bits": 4, **BASE, "epochs": 1, "seed": 0}
+             for kind in ("dense", "2:4 and heads")}
+    dense, pruned = (pruning.STUDY.run(case) for case in cases.values())
+    assert dense["float"] == dense["pruned"] == pruned["float"] and pruned["pruned"] < dense["pruned"]
+    weights = 3 * 16 * 16 + 16 * 16 + 2 * 16 * 32  # qkv, proj, fc1, fc2 of the one block
+    assert dense["weight_bytes"] == weights // 2
+    # half of the weights, and of qkv's and proj's the half that belongs to one of two heads; 4 bits and 2 of position
+    assert pruned["weight_bytes"] * 8 / 6 == pytest.approx(weights // 2 - (3 * 16 * 16 + 16 * 16) // 4, abs=64)
+    assert pruned["cycles"] < dense["cycles"] and pruned["stream_bytes"] < dense["stream_bytes"]
+    assert "| 2:4 and heads |" in pruning.STUDY.table([{**cases["2:4 and heads"], **pruned}])
+    assert [case["epochs"] for case in pruning.STUDY.cases("tiny", 5)] == [0, 20, 20, 20, 20]
+
+
+def test_bytes_of_weights():
+    mask = torch.tensor([[True, False, False, True], [False, True, True, False]])
+    assert pruning.weight_bytes({"a": 8, "b": 8}, {}, "dense", 4) == 8
+    assert pruning.weight_bytes({"a": 8, "b": 8}, {"a": mask}, "heads", 4) == 6
+    assert pruning.weight_bytes({"a": 8}, {"a": mask}, "2:4", 4) == 3  # 4 weights of 4 + 2 bits
 
 
 @pytest.mark.parametrize("images", [0, 361])

@@ -116,7 +116,7 @@ def test_registered_studies():
         assert study.name == name and set(study.default) <= set(study.configs())
         cases = study.cases(study.default[0], None)
         unique = {json.dumps(case, sort_keys=True) for case in cases}
-        assert len(unique) == len(cases) > 10 and all(case["config"] == study.default[0] for case in cases)
+        assert len(unique) == len(cases) >= 5 and all(case["config"] == study.default[0] for case in cases)
         assert ("images" in cases[0]) == study.measured
     with pytest.raises(UserError, match="study must be one of methods, calibration, .*, not 'all'"):
         study_named("all")

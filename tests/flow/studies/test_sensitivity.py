@@ -11,7 +11,7 @@ from vitric.golden import digits, load_float
 from vitric.golden.quantization import quantize_with_scales, reference, simulate
 
 CALIBRATION, OTHERS = digits("train")[:64], digits("train")[100:164]
-BASE = {"config": "tiny", "data": "digits", "images": 60, "method": "mse", "w_bits": 2, "a_bits": 2}
+BASE = {"config": "tiny", "data": "digits", "images": 60, "method": "mse", "w_bits": 3, "a_bits": 3}
 
 
 @pytest.fixture(autouse=True)
@@ -113,6 +113,6 @@ def test_table():
                                          ("head", "all but", 1.5)]]
     records[1]["cause"] = "few codes: blocks.0.attn.k"
     table = STUDY.table(records)
-    assert "**W2A2, mse**, 1.0 dB with everything rounded. Worst alone: keys, and of the layers head. " in table
+    assert "**W3A3, mse**, 1.0 dB with everything rounded. Worst alone: keys, and of the layers head. " in table
     assert "Most gained in float: keys (3.0 dB), head (1.5 dB)." in table
     assert "* keys loses 10.0 points alone: few codes: blocks.0.attn.k.\n" in table
