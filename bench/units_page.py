@@ -1,9 +1,9 @@
 """The page and the plot of ``bench.units``, made from ``docs/units/figures.json``."""
 
-import io
 from collections.abc import Mapping, Sequence
 
 from vitric.flow.devices import TARGETS
+from vitric.flow.plot import draw_svg
 
 __all__ = ["AIMS", "page", "plot", "table"]
 
@@ -77,15 +77,12 @@ def page(figures: Mapping) -> str:
 
 
 def plot(rows: Sequence[Mapping]) -> str:
-    """Return the plot of area over bit width as SVG; the same text for the same figures and version of matplotlib."""
-    import matplotlib
-    from matplotlib.figure import Figure
+    """Return the plot of area over bit width as SVG."""
     from vitric.golden.spec.mac import MacArraySpec
 
     from .bounds import mac_bound
 
-    with matplotlib.rc_context({"svg.hashsalt": "vitric", "svg.fonttype": "none", "font.family": "sans-serif"}):
-        figure = Figure(figsize=(7, 4.2), layout="constrained")
+    def draw(figure):
         axes = figure.add_subplot()
         measured = [row for row in rows if "error" not in row]
         for mapping in dict.fromkeys(row["settings"]["mapping"] for row in measured):
@@ -101,6 +98,5 @@ def plot(rows: Sequence[Mapping]) -> str:
         axes.minorticks_off()
         axes.grid(alpha=0.3)
         axes.legend()
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
+
+    return draw_svg(draw, (7, 4.2))

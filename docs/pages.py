@@ -8,12 +8,17 @@ import os
 import re
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from vitric.flow.cli import COMMANDS
+from vitric.flow.studies import STUDIES, study_named
+from vitric.flow.studies.methods import published_order
+from vitric.flow.studies.pages import load
 from vitric.golden.spec.accelerator import SPECS, AcceleratorSpec
 
-__all__ = ["PARTS", "ROOT", "commands", "fill", "main", "make_help", "part", "widths"]
+__all__ = ["PARTS", "RESULTS", "ROOT", "commands", "fill", "literature", "main", "make_help", "part", "study_results",
+           "widths"]
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -103,10 +108,29 @@ def widths(names: tuple[str, ...] = ("digits", "deit_tiny")) -> str:
     return "\n".join([head, "|---|---|" + "---:|" * len(names), *rows]) + "\n"
 
 
+RESULTS = ROOT / "docs" / "studies"
+"""Where ``vitric study --out docs/studies`` leaves results that are committed: JSON and plots."""
+
+
+def study_results(name: str) -> str:
+    """Return tables and plots of the stored results of a study, one network after the other."""
+    study = study_named(name)
+    return "\n".join(f"{study.table(records)}\n![{study.title}](studies/{stem}.svg)\n"
+                     for stem, records in load(study, RESULTS).items())
+
+
+def literature() -> str:
+    """Return the published order of methods beside that of the stored results, one network after the other."""
+    return "\n".join(published_order(records) for records in load(study_named("methods"), RESULTS).values())
+
+
 PARTS: dict[tuple[str, str], Callable[[], str]] = {
     ("README.md", "make help"): make_help,
     ("README.md", "commands"): commands,
     ("docs/number-formats.md", "widths"): widths,
+    ("docs/accuracy.md", "literature"): literature,
+    **{("docs/roofline.md" if name == "roofline" else "docs/accuracy.md", f"study {name}"): partial(study_results, name)
+       for name in STUDIES},
 }
 """What makes each part, by page and name."""
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "allocate": ("vitric.flow.allocate:allocate_command", "Choose the widths of every layer under a budget."),
     "synthesize": ("vitric.flow.synthesize:synthesize_command", "Make calibration images from the model alone."),
     "export": ("vitric.flow.export:export_command", "Write a quantized model as QONNX, for other tools."),
+    "study": ("vitric.flow.study:study_command", "Run an experiment of the survey: table, plot and JSON, resumable."),
     "compile": ("vitric.flow.inspect:compile_command", "Compile an integer model to a model stream."),
     "inspect": ("vitric.flow.inspect:inspect_command", "Check a model stream and show its commands."),
     "cycles": ("vitric.flow.inspect:cycles_command", "Predict the cycles of one image from its model stream."),

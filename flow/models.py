@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from .configs import Configuration, configuration
 from .report import UserError
+from .sources import source_digest
 
 if TYPE_CHECKING:
     from vitric.golden.integer import IntegerViT
 
-__all__ = ["CALIBRATION_IMAGES", "RANDOM_SEED", "float_file", "quantized_model"]
+__all__ = ["CALIBRATION_IMAGES", "QUANTIZATION_SOURCES", "RANDOM_SEED", "float_file", "quantized_model"]
 
 CALIBRATION_IMAGES = 64
 """The first images of the training split that configurations with a trained model are calibrated on."""
@@ -21,7 +22,8 @@ CALIBRATION_IMAGES = 64
 RANDOM_SEED = 1
 """Of the weights of configurations without a trained model."""
 
-_SOURCES = ("arith.py", "vit.py", "integer", "quantization", "spec")  # of golden/: what the result depends on
+QUANTIZATION_SOURCES = ("golden/arith.py", "golden/vit.py", "golden/integer", "golden/quantization", "golden/spec")
+"""What an integer model depends on beside the float model."""
 
 
 def float_file(entry: Configuration) -> Path:
@@ -96,12 +98,6 @@ def _short(value: str | int | Mapping) -> str:
 def _key(entry: Configuration) -> str:
     """Return a digest of everything that the integer model depends on."""
     import torch
-    from vitric import golden
 
-    folder = Path(golden.__file__).parent
-    sources = [path for name in _SOURCES for path in sorted(folder.joinpath(name).rglob("*.py"))]
-    sources += [folder / name for name in _SOURCES if name.endswith(".py")]
-    digest = hashlib.sha256(f"{torch.__version__} {CALIBRATION_IMAGES}".encode())
-    for path in [*sources, float_file(entry)]:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    weights = hashlib.sha256(float_file(entry).read_bytes()).hexdigest()
+    return source_digest(QUANTIZATION_SOURCES, torch.__version__, str(CALIBRATION_IMAGES), weights)

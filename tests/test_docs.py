@@ -17,6 +17,8 @@ from vitric.flow.cli import COMMANDS, app
 from vitric.flow.configs import CONFIGS
 from vitric.flow.devices import TARGETS
 from vitric.flow.generate import generate_unit
+from vitric.flow.studies import STUDIES, study_named
+from vitric.flow.studies.pages import load, svg
 from vitric.flow.units import UNITS
 
 from bench import readme
@@ -153,6 +155,26 @@ def test_made_parts_are_up_to_date(part):
     page, name = part
     text = (ROOT / page).read_text(encoding="utf-8")
     assert pages.part(text, name) == pages.PARTS[part](), "run python -m docs.pages"
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_plots_of_studies_are_those_of_their_results(name):
+    study = study_named(name)
+    results = load(study, pages.RESULTS)
+    assert results
+    for stem, records in results.items():
+        plot = (pages.RESULTS / f"{stem}.svg").read_text(encoding="utf-8")
+        assert plot == svg(study, records), f"run vitric study {name} --out docs/studies"
+
+
+def test_fields_of_the_studies():
+    """The tables of fields have four columns here, the second one is the fields."""
+    text = (ROOT / "docs" / "reports.md").read_text(encoding="utf-8").split("# `vitric study --json`\n")[1]
+    described = {field for row in re.findall(r"^\| [a-z, ]+ \| (`[^|]*) \|", text, re.MULTILINE)
+                 for field in re.findall(r"`(\w+)`", row)}
+    stored = {field for name in STUDIES for records in load(study_named(name), pages.RESULTS).values()
+              for record in records for field in record}
+    assert stored - {"config", "data", "images"} == described - {"reason"}
 
 
 def test_widths_come_from_the_specs():

@@ -5,10 +5,14 @@
 * Probabilities sum to 1, so a constant taken off a value channel comes back as a constant of the context channel.
 * A score is a sum over the channels of a head of query times key: scaling a query channel up and the key channel down
   by the same factor changes nothing, so both get the same spread; the scales of a head then have one product.
+
+With few bits the step of that product can be more than the softmax unit's scores can be requantized from (one octave of
+probability). Both scales of such a head are then made smaller by the same factor, and its largest queries and keys
+saturate. Scores of that size make probabilities of about 1 and 0, so little is lost.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -18,11 +22,11 @@ from ..integer.layers import Requantizer, requantize_scores
 from ..integer.softmax import softmax, uniform_offset
 from ..spec.softmax import SoftmaxSpec
 from .books import PROBABILITIES, fit_book
-from .build import build_context, build_scores
+from .build import build_context, build_scores, score_factors
 from .channels import CHANNELS
 from .codes import CentredCodes, UnsignedCodes
 from .quantity import CONSTANT, ENOUGH_SAMPLES, Quantity, check_scale, observe
-from .scales import Scaling
+from .scales import Scaling, largest_factor
 from .settings import Settings
 
 __all__ = ["Probabilities", "Scores", "context", "lower_scores", "probabilities"]
@@ -109,8 +113,16 @@ def lower_scores(
     q = quantity("q", real["q"] / balance, CentredCodes(bits.a), heads, 0.0, balance)
     k = quantity("k", keys * balance, settings.narrow(bits.w), heads, means["k"], 1 / balance)
     v = quantity("v", values, settings.narrow(settings.bits(f"{name}.context").w), embed, means["v"], 1.0)
+    shrink = _shrinkage(score_factors(q, k, heads, spec), settings).repeat_interleave(embed // heads)
+    q, k = replace(q, scale=q.scale / shrink), replace(k, scale=k.scale / shrink)
     scaling = build_scores(f"{name}.scores", q, k, heads, spec, settings)
     return Scores(quantities={"q": q, "k": k, "v": v}, scaling=scaling)
+
+
+def _shrinkage(factor: torch.Tensor, settings: Settings) -> torch.Tensor:
+    """Return by what to divide the scales of queries and keys (H,) so that the score factors are within reach."""
+    shrink = (factor / largest_factor(settings.requantize)).clamp(min=1.0).sqrt()
+    return torch.exp2(torch.log2(shrink).ceil()) if settings.recipe.power_of_two else shrink
 
 
 def probabilities(

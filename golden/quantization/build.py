@@ -19,7 +19,7 @@ from .scales import Scaling, fit_scaling
 from .settings import Settings
 
 __all__ = ["INDEX_BITS", "build_context", "build_gelu", "build_norm", "build_pos_embed", "build_scores",
-           "head_layer", "pixel_quantity", "side_by_side"]
+           "head_layer", "pixel_quantity", "score_factors", "side_by_side"]
 
 INDEX_BITS = 8
 """Width of the index of the GELU table."""
@@ -80,6 +80,13 @@ def build_norm(norm: torch.nn.LayerNorm, out: Quantity, settings: Settings, conf
     return IntegerLayerNorm(gamma=gamma, beta=beta, spec=spec, out_bits=out.codes.bits)
 
 
+def score_factors(q: Quantity, k: Quantity, heads: int, spec: SoftmaxSpec) -> torch.Tensor:
+    """Return the steps of the softmax unit's scores per step of the products of queries and keys, float64 (heads,)."""
+    head_dim = q.scale.shape[0] // heads
+    unit = head_dim**-0.5 * _LOG2_E * (1 << spec.frac_bits)
+    return (q.scale * k.scale).reshape(heads, head_dim)[:, 0] * unit
+
+
 def build_scores(
     name: str, q: Quantity, k: Quantity, heads: int, spec: SoftmaxSpec, settings: Settings,
 ) -> Scaling:
@@ -87,10 +94,8 @@ def build_scores(
 
     Within each head the scales of ``q`` and ``k``, (E,), have one product.
     """
-    head_dim = q.scale.shape[0] // heads
-    unit = head_dim**-0.5 * _LOG2_E * (1 << spec.frac_bits)
-    factor = (q.scale * k.scale).reshape(heads, head_dim)[:, 0] * unit
-    bound = head_dim * q.codes.high * k.codes.high
+    factor = score_factors(q, k, heads, spec)
+    bound = q.scale.shape[0] // heads * q.codes.high * k.codes.high
     check_accumulator(name, -bound, bound, settings)
     zero, half = torch.zeros(heads, dtype=torch.int64), 1 << spec.score_bits - 1
     return fit_scaling(name, factor, zero.to(torch.float64), zero, (zero - bound, zero + bound), half, half - 1,

@@ -41,7 +41,7 @@ from .settings import Settings
 __all__ = ["Lowered", "lower"]
 
 _HEADROOM = 1.5  # of the residual stream and the logits over their largest calibration value
-_COARSEST = 16  # largest factor by which the residual stream's steps grow beyond that, for layers of few bits
+_COARSEST = 64  # largest factor by which the residual stream's steps grow beyond that, for layers of few bits
 _LARGEST_FACTOR = 128  # of the head's requantization, well below what the unit can do
 _GELU_FLAT = -4.0  # GELU is above -0.0002 below it
 

@@ -6,11 +6,16 @@ import torch
 
 from ..spec.requantize import RequantizeSpec
 
-__all__ = ["FactorTooLarge", "Scaling", "fit_multiplier", "fit_scaling"]
+__all__ = ["FactorTooLarge", "Scaling", "fit_multiplier", "fit_scaling", "largest_factor"]
 
 
 class FactorTooLarge(ValueError):
     """An accumulator step is so much larger than an output step that no multiplier reaches it."""
+
+
+def largest_factor(spec: RequantizeSpec) -> float:
+    """Return the largest factor that the unit can multiply with: the top multiplier and the smallest shift."""
+    return ((1 << spec.multiplier_bits) - 1) / 2 ** spec.shifts[0]
 
 
 def fit_multiplier(
@@ -53,7 +58,7 @@ def fit_multiplier(
         kind, error = ("underflows", ValueError) if value < 1 else ("is too large", FactorTooLarge)
         raise error(
             f"{name}: the scale of channel {channel} {kind}: its requantization factor must be between "
-            f"2**-{spec.shifts[-1] + 1} and {top / 2 ** spec.shifts[0]:.6g}, not {value:.3g}"
+            f"2**-{spec.shifts[-1] + 1} and {largest_factor(spec):.6g}, not {value:.3g}"
         )
     return multiplier.to(torch.int64), shifts[chosen]
 

@@ -6,7 +6,7 @@ check: the integer model must follow it closely.
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 
@@ -16,9 +16,9 @@ from .lower import Lowered
 from .quantity import Quantity
 from .taps import from_trace, to_trace, traced
 
-__all__ = ["Simulated", "float64", "reference", "rounded_logits", "set_linear", "simulate"]
+__all__ = ["Simulated", "float64", "reference", "rounded_logits", "set_linear", "simulate", "usual"]
 
-_NOT_ROUNDED = ("tokens", "residual1", "residual2", "head")  # 16 bits in the integer model
+_WIDE = ("patch_embed", "proj", "fc2", "head")  # residual stream and logits, 16 bits in the integer model
 
 
 def float64(model: VisionTransformer) -> VisionTransformer:
@@ -41,8 +41,7 @@ def rounded_logits(
     Parameters
     ----------
     quantities : mapping of str to Quantity
-        Of the tensors to round, by their name in the trace of an integer model. Those that have 16 bits in the integer
-        model (residual stream and logits) are never rounded.
+        Of the tensors to round, by their name in the trace of an integer model.
     trace : dict, optional
         Gets the model's tensors under the names and in the shapes of an integer model's trace.
     """
@@ -52,7 +51,7 @@ def rounded_logits(
         if not (known := traced(name)):
             return x
         y = to_trace(name, x, model.config.num_prefix_tokens)
-        if known in quantities and name.rpartition(".")[2] not in _NOT_ROUNDED:
+        if known in quantities:
             y = quantities[known].decode(quantities[known].encode(y))
         if trace is not None:
             trace[known] = y
@@ -72,24 +71,46 @@ def reference(lowered: Lowered, images: torch.Tensor) -> dict[str, torch.Tensor]
     return tensors
 
 
+def usual(name: str) -> bool:
+    """Return whether the literature's simulated quantization rounds it: not the residual stream nor the logits."""
+    return name.rpartition(".")[2] not in _WIDE
+
+
 class Simulated:
-    """The simulated quantized model: ``Simulated(lowered)(images)`` maps pixels to logits, float64 [B, classes]."""
+    """The simulated quantized model: ``Simulated(lowered)(images)`` maps pixels to logits, float64 [B, classes].
+
+    Parameters
+    ----------
+    lowered : Lowered
+    only : function of a name, optional
+        Whether to round it. Asked for every tensor of the trace (the names of :func:`reference`; the residual stream
+        is ``patch_embed``, ``blocks.N.attn.proj`` and ``blocks.N.mlp.fc2``) and for the weights of every layer, whose
+        name is the layer's with ``.weight`` (``blocks.N.attn.q.weight``). A layer whose weights are not rounded keeps
+        its trained bias too.
+    """
 
     @torch.no_grad()
-    def __init__(self, lowered: Lowered):
-        self.quantities = lowered.quantities
+    def __init__(self, lowered: Lowered, only: Callable[[str], bool] = usual):
+        self.quantities = {name: quantity for name, quantity in lowered.quantities.items() if only(name)}
         self.model = model = float64(lowered.source)
-        set_linear(model.patch_embed.proj, *lowered.drafts["patch_embed"].dequantized())
-        weight, bias = lowered.drafts["head"].dequantized()
-        heads = (model.head, model.head_dist) if model.config.distilled else (model.head,)
-        for head, part in zip(heads, weight.chunk(len(heads), dim=1), strict=True):
-            set_linear(head, part * len(heads), bias)  # logits are the mean of the heads'
+        drafts = {name: draft for name, draft in lowered.drafts.items() if only(f"{name}.weight")}
+        if "patch_embed" in drafts:
+            set_linear(model.patch_embed.proj, *drafts["patch_embed"].dequantized())
+        if "head" in drafts:
+            weight, bias = drafts["head"].dequantized()
+            heads = (model.head, model.head_dist) if model.config.distilled else (model.head,)
+            for head, part in zip(heads, weight.chunk(len(heads), dim=1), strict=True):
+                set_linear(head, part * len(heads), bias)  # logits are the mean of the heads'
         for index, block in enumerate(model.blocks):
-            name = f"blocks.{index}"
-            parts = [lowered.drafts[f"{name}.attn.{part}"].dequantized() for part in "qkv"]
-            set_linear(block.attn.qkv, *(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
+            name, qkv = f"blocks.{index}", block.attn.qkv
+            trained = torch.zeros(len(qkv.weight), dtype=torch.float64) if qkv.bias is None else qkv.bias
+            parts = [
+                drafts[f"{name}.attn.{part}"].dequantized() if f"{name}.attn.{part}" in drafts else kept
+                for part, *kept in zip("qkv", qkv.weight.chunk(3), trained.chunk(3), strict=True)]
+            set_linear(qkv, *(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
             for layer in ("attn.proj", "mlp.fc1", "mlp.fc2"):
-                set_linear(block.get_submodule(layer), *lowered.drafts[f"{name}.{layer}"].dequantized())
+                if f"{name}.{layer}" in drafts:
+                    set_linear(block.get_submodule(layer), *drafts[f"{name}.{layer}"].dequantized())
 
     @torch.no_grad()
     def __call__(self, images: torch.Tensor, trace: dict[str, torch.Tensor] | None = None) -> torch.Tensor:
@@ -97,8 +118,10 @@ class Simulated:
         return rounded_logits(self.model, self.quantities, images, trace)
 
 
-def simulate(lowered: Lowered, images: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Return the tensors of the simulated quantized model: as :func:`reference`, with everything rounded."""
+def simulate(
+    lowered: Lowered, images: torch.Tensor, only: Callable[[str], bool] = usual,
+) -> dict[str, torch.Tensor]:
+    """Return the tensors of the simulated quantized model: as :func:`reference`, with what ``only`` says rounded."""
     tensors = {}
-    Simulated(lowered)(images, tensors)
+    Simulated(lowered, only)(images, tensors)
     return tensors

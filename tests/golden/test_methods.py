@@ -38,6 +38,14 @@ def test_every_method_keeps_the_digits(name):
         assert len(block.mlp.gelu.unique()) <= 16
 
 
+def test_few_bits_and_wide_ranges():
+    """The ranges of all queries and keys, in three bits: steps of the scores that are too large for the unit."""
+    model = quantize(load_float("digits"), CALIBRATION, method="fq_vit", w_bits=3, a_bits=3)
+    assert max(int(block.attn.score_multiplier.max()) for block in model.blocks) == 65535
+    assert accuracy(model, TEST) > 0.75
+    assert quantize(load_float("tiny"), CALIBRATION, method="minmax", w_bits=2, a_bits=2).info["w_bits"] == "2"
+
+
 def test_power_of_two_scales_make_every_multiplier_one():
     model = quantize(load_float("digits"), CALIBRATION, method="p2_vit")
     contexts = [block.attn.context.multiplier for block in model.blocks]

@@ -1,0 +1,164 @@
+"""What the studies that run images share: data, quantized models kept in memory, and what is measured on them.
+
+torch is imported where it is used, so that tables and plots of stored results do not need it.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
+from math import log10, sqrt
+from typing import TYPE_CHECKING, Any
+
+from ..models import QUANTIZATION_SOURCES
+from ..report import UserError
+
+if TYPE_CHECKING:
+    import torch
+    from vitric.golden.data import ImageData
+    from vitric.golden.quantization import Lowered
+    from vitric.golden.vit import VisionTransformer
+
+__all__ = ["BITS", "CALIBRATION", "DEFAULT_IMAGES", "HELD", "SOURCES", "accuracies", "base_case", "bits_label",
+           "calibration_pool", "float_accuracy", "float_model", "logit_snr", "lowered", "standard_error", "test_split",
+           "trained", "training_data"]
+
+CALIBRATION = 64
+"""The first images of the training split: what models are calibrated on where the study does not vary it."""
+
+HELD = 400
+"""The last images of the training split, on which the signal-to-noise ratio of the logits is measured."""
+
+DEFAULT_IMAGES = 2000
+"""Test images without ``--images``, if there are so many."""
+
+BITS = ((8, 8), (6, 6), (4, 8), (4, 4), (3, 3), (2, 2))
+"""Bits of weights and of activations that are compared."""
+
+SOURCES = (*QUANTIZATION_SOURCES, "golden/data.py", "golden/idx.py", "flow/studies/evaluate.py")
+"""What every measured result depends on."""
+
+
+def trained() -> tuple[str, ...]:
+    """Return the names of the committed float models."""
+    from vitric.golden.checkpoint import model_names
+
+    return model_names()
+
+
+def _data_name(config: str) -> str:
+    from vitric.golden.train import recipe_for
+
+    return recipe_for(config).data
+
+
+@cache
+def _split(name: str, split: str) -> "ImageData":
+    from vitric.golden.data import dataset
+
+    try:
+        return dataset(name, split)
+    except ValueError as error:  # not installed
+        raise UserError(str(error)) from error
+
+
+@cache
+def float_model(config: str) -> "VisionTransformer":
+    """Return the committed float model; shared, so not to be changed."""
+    from vitric.golden import load_float
+
+    return load_float(config)
+
+
+def base_case(config: str, images: int | None) -> dict[str, Any]:
+    """Return the part that the cases of a network share: ``config``, ``data`` and ``images``, checked.
+
+    Raises
+    ------
+    UserError
+        ``images`` is below 1 or more than there are, or the data set is not installed.
+    """
+    data = _data_name(config)
+    count = len(_split(data, "test"))
+    images = min(DEFAULT_IMAGES, count) if images is None else images
+    if not 1 <= images <= count:
+        raise UserError(f"--images must be between 1 and {count}, the size of the test split of {data}, not {images}")
+    return {"config": config, "data": data, "images": images}
+
+
+@cache
+def test_split(data: str, images: int) -> "ImageData":
+    """Return the first ``images`` of the test split."""
+    from vitric.golden.data import ImageData
+
+    split = _split(data, "test")
+    return ImageData("test", split.images[:images], split.labels[:images])
+
+
+@cache
+def training_data(data: str) -> "ImageData":
+    """Return the training split but for the last :data:`HELD`."""
+    from vitric.golden.data import ImageData
+
+    split = _split(data, "train")
+    return ImageData("train", split.images[:-HELD], split.labels[:-HELD])
+
+
+def calibration_pool(data: str) -> "torch.Tensor":
+    """Return the images of :func:`training_data`."""
+    return training_data(data).images
+
+
+@lru_cache(maxsize=2)
+def _lowered(config: str, options: tuple, chosen: tuple[int, ...] | None) -> "Lowered":
+    from vitric.golden.quantization import quantize_with_scales
+
+    pool = calibration_pool(_data_name(config))
+    return quantize_with_scales(float_model(config), pool[:CALIBRATION] if chosen is None else pool[list(chosen)],
+                                **dict(options))
+
+
+def lowered(config: str, options: Mapping[str, Any], chosen: Sequence[int] | None = None) -> "Lowered":
+    """Return the quantized model; ``chosen`` are images of :func:`calibration_pool`, else its first ones.
+
+    The last two are kept in memory. :exc:`ValueError` if the method cannot express it.
+    """
+    return _lowered(config, tuple(sorted(options.items())), None if chosen is None else tuple(chosen))
+
+
+@cache
+def float_accuracy(config: str, data: str, images: int) -> float:
+    """Return the float model's accuracy on the first ``images`` of the test split."""
+    from vitric.golden.train import accuracy
+
+    return round(accuracy(float_model(config), test_split(data, images)), 6)
+
+
+def logit_snr(model: "Lowered", images: "torch.Tensor") -> float:
+    """Return the ratio of the float logits' power to that of the integer logits' error, in decibels."""
+    from vitric.golden.quantization import reference
+
+    wanted = reference(model, images)["head"][:, 0]
+    error = model.quantities["head"].decode(model.model(images)) - wanted
+    return 10 * log10(float(wanted.square().sum()) / max(float(error.square().sum()), 1e-300))
+
+
+def accuracies(model: "Lowered", data: str, images: int) -> dict[str, float]:
+    """Return ``simulated`` and ``integer`` accuracy, and ``logit_snr_db`` on the last :data:`HELD` training images."""
+    from vitric.golden.quantization import Simulated
+    from vitric.golden.train import accuracy
+
+    test = test_split(data, images)
+    return {
+        "simulated": round(accuracy(Simulated(model), test), 6),
+        "integer": round(accuracy(model.model, test), 6),
+        "logit_snr_db": round(logit_snr(model, _split(data, "train")[-HELD:]), 2),
+    }
+
+
+def standard_error(share: float, images: int) -> float:
+    """Return the standard deviation of an accuracy measured on ``images`` independent images (binomial)."""
+    return sqrt(share * (1 - share) / images)
+
+
+def bits_label(record: Mapping[str, Any]) -> str:
+    """Return ``W4A8`` for 4-bit weights and 8-bit activations."""
+    return f"W{record['w_bits']}A{record['a_bits']}"

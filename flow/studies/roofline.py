@@ -1,0 +1,128 @@
+"""The study ``roofline``: whether a layer is bound by arithmetic or by memory.
+
+Per image and layer: operations (a multiply-accumulate is two), and the bytes of its weights and of its activations,
+each counted once, at the widths of the precision. Biases, scales and the vector units are left out. A program that
+runs layer by layer cannot move less, so a layer below the ridge is bound by memory. One above it is, too, if the
+program moves things twice.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from vitric.golden.spec.vit import VIT_CONFIGS, VitConfig, vit_config
+
+from .device import bound, device, device_names
+from .study import Case, Record, Study, markdown_table
+
+__all__ = ["LAYERS", "PRECISIONS", "STUDY", "layer_work"]
+
+LAYERS = ("patch_embed", "qkv", "scores", "context", "proj", "fc1", "fc2", "head")
+
+PRECISIONS = ((16, 16), (8, 8), (4, 8), (4, 4))
+"""Bits of weights and of activations."""
+
+_MARKS = {"compute": "", "memory": " M", "ridge": " ="}
+
+
+def layer_work(config: VitConfig, layer: str) -> tuple[int, int, int]:
+    """Return multiply-accumulates, weights and activations (read and written) of one layer for one image.
+
+    ``scores`` is Q·Kᵀ and ``context`` P·V of all heads of a block; both operands of these are activations.
+    """
+    tokens, embed, hidden = config.num_tokens, config.embed_dim, config.hidden_dim
+    linear = {
+        "patch_embed": (config.num_patches, config.patch_dim, embed), "qkv": (tokens, embed, 3 * embed),
+        "proj": (tokens, embed, embed), "fc1": (tokens, embed, hidden), "fc2": (tokens, hidden, embed),
+        "head": (1, embed, config.num_classes),
+    }
+    if layer in linear:
+        rows, reduction, columns = linear[layer]
+        return rows * reduction * columns, reduction * columns, rows * (reduction + columns)
+    square = config.num_heads * tokens * tokens
+    return tokens * tokens * embed, 0, 2 * tokens * embed + square
+
+
+def _cases(config: str, images: int | None) -> list[Case]:
+    cases = []
+    for name in device_names():
+        found = device(name)
+        cases += [{"config": config, "device": name, "w_bits": w_bits, "a_bits": a_bits, "batch": batch}
+                  for w_bits, a_bits in PRECISIONS if found.peak(w_bits, a_bits) is not None
+                  for batch in found.batches]
+    return cases
+
+
+def _run(case: Case) -> dict[str, Any]:
+    config, found = vit_config(case["config"]), device(case["device"])
+    peak, bandwidth, batch = found.peak(case["w_bits"], case["a_bits"]), found.bandwidth, case["batch"]
+    layers, seconds = [], 0.0
+    for layer in LAYERS:
+        macs, weights, activations = layer_work(config, layer)
+        operations = 2 * macs * batch
+        moved = weights * case["w_bits"] / 8 * ("weights" in found.moves)
+        moved += activations * batch * case["a_bits"] / 8 * ("activations" in found.moves)
+        count = 1 if layer in ("patch_embed", "head") else config.depth
+        seconds += count * max(operations / peak, moved / bandwidth) / batch
+        layers.append({"layer": layer, "count": count, "operations": operations, "bytes": moved,
+                       "intensity": operations / moved if moved else None,
+                       "bound": bound(operations, moved, peak, bandwidth)})
+    return {"peak": peak, "bandwidth": bandwidth, "ridge": peak / bandwidth, "seconds_per_image": seconds,
+            "layers": layers}
+
+
+def _number(value: float | None) -> str:
+    return "∞" if value is None else f"{value:,.3g}" if value < 100 else f"{value:,.0f}"
+
+
+def _rate(seconds: float) -> str:
+    return f"{float(f'{1 / seconds:.3g}'):,.10g}"
+
+
+def _table(records: Sequence[Record]) -> str:
+    parts = []
+    for config in dict.fromkeys(record["config"] for record in records):
+        rows = [
+            [record["device"], f"W{record['w_bits']}A{record['a_bits']}", str(record["batch"]),
+             _number(record["ridge"]), *(_number(x["intensity"]) + _MARKS[x["bound"]] for x in record["layers"]),
+             _rate(record["seconds_per_image"])]
+            for record in records if record["config"] == config]
+        head = ["device", "bits", "batch", "ridge", *LAYERS, "images/s"]
+        parts.append(f"**{config}**\n\n{markdown_table(head, rows, 2)}")
+    parts.append("Operations per byte of each layer; M: below the ridge, bound by memory; =: on it. *images/s*: the "
+                 "most that arithmetic and memory allow, layer after layer.\n")
+    parts.append("".join(f"* `{name}`: {device(name).title}. {device(name).source}\n"
+                         for name in dict.fromkeys(record["device"] for record in records)))
+    return "\n".join(parts)
+
+
+def _plot(figure, records):
+    names = [name for name in device_names() if any(record["device"] == name for record in records)]
+    grid = figure.subplots(-(-len(names) // 2), 2, squeeze=False).flatten()
+    for axes, name in zip(grid, names, strict=False):
+        _panel(axes, device(name), [record for record in records if record["device"] == name and record["batch"] == 1])
+    grid[0].legend(fontsize=7, loc="lower right")
+
+
+def _panel(axes, found, records):
+    low, high = 0.05, 3000.0
+    for (w_bits, a_bits), peak in found.peaks.items():
+        ridge = peak / found.bandwidth
+        axes.plot([low, ridge, high], [low * found.bandwidth, peak, peak], color="0.6", linewidth=1)
+        axes.annotate(f"W{w_bits}A{a_bits}", (high, peak), fontsize=7, ha="right", va="bottom")
+    for index, config in enumerate(dict.fromkeys(record["config"] for record in records)):
+        at = [(layer["intensity"], min(record["peak"], layer["intensity"] * record["bandwidth"]))
+              for record in records if record["config"] == config and (record["w_bits"], record["a_bits"]) == (8, 8)
+              for layer in record["layers"] if layer["intensity"] is not None]
+        axes.plot([x for x, _ in at], [y for _, y in at], marker="o", markersize=3, linestyle="none",
+                  color=f"C{index}", label=config)
+    axes.set(xscale="log", yscale="log", title=found.title, xlabel="operations per byte",
+             ylabel="operations per second")
+    axes.title.set_fontsize(9)
+    axes.grid(alpha=0.3)
+
+
+STUDY = Study(
+    name="roofline", title="Arithmetic intensity of each layer, and what bounds it", configs=lambda: tuple(VIT_CONFIGS),
+    default=tuple(VIT_CONFIGS), cases=_cases, run=_run, table=_table, plot=_plot, size=(9, 7),
+    sources=("flow/studies/roofline.py", "flow/studies/device.py", "flow/studies/devices", "golden/spec/vit.py"),
+    measured=False)

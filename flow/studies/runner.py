@@ -1,0 +1,79 @@
+"""Runs the cases of a study, those that have no result yet, on one thread each."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from . import study_named
+from .store import Store
+from .study import Case, Record, Study
+
+__all__ = ["run_study"]
+
+
+def _run(name: str, case: Case) -> dict[str, Any]:
+    study = study_named(name)
+    if not study.measured:
+        return study.run(case)
+    from vitric.golden.quantization.ptq import one_thread
+
+    with one_thread():
+        return study.run(case)
+
+
+def run_study(
+    study: Study, cases: Sequence[Case], store: Store, *, jobs: int = 1,
+    on_case: Callable[[Case, bool], None] | None = None,
+) -> list[Record]:
+    """Return the records of ``cases``, in their order.
+
+    Parameters
+    ----------
+    study : Study
+        A registered one; other processes find it by its name.
+    cases
+    store : Store
+        Results found here are not computed again; each new one is kept as soon as it is there, so that an interrupt
+        costs the cases that are being computed and no others.
+    jobs : int
+        Processes.
+    on_case : function (case, kept), optional
+        Called after each case; ``kept`` says that its result was there already.
+    """
+    results: dict[int, dict[str, Any]] = {}
+
+    def done(index: int, result: dict[str, Any], kept: bool) -> None:
+        if not kept:
+            store.put(cases[index], result)
+        results[index] = result
+        if on_case is not None:
+            on_case(cases[index], kept)
+
+    missing = []
+    for index, case in enumerate(cases):
+        if (result := store.get(case)) is None:
+            missing.append(index)
+        else:
+            done(index, result, True)
+    if jobs == 1:
+        for index in missing:
+            done(index, _run(study.name, cases[index]), False)
+    else:
+        _run_side_by_side(study, cases, missing, jobs, done)
+    return [{**case, **results[index]} for index, case in enumerate(cases)]
+
+
+def _run_side_by_side(
+    study: Study, cases: Sequence[Case], missing: Sequence[int], jobs: int,
+    done: Callable[[int, dict[str, Any], bool], None],
+) -> None:
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:  # torch and fork do not go together
+        futures = {pool.submit(_run, study.name, dict(cases[index])): index for index in missing}
+        try:
+            for future in as_completed(futures):
+                done(futures[future], future.result(), False)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
