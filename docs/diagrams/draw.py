@@ -5,13 +5,16 @@ A diagram is a module beside this one that builds a :class:`Diagram` and writes 
     python -m docs.diagrams.accelerator
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from html import escape
 from pathlib import Path
 
-__all__ = ["Diagram"]
+__all__ = ["LOGIC", "MEMORY", "SHARED", "Diagram"]
 
 INK, LINE = "#1d2733", "#5b6775"
+LOGIC, MEMORY, SHARED = "#e8f0fb", "#e6f4e6", "#fbeedd"
+"""Fills of the units' diagrams: what there is per lane, memories, and what the lanes share."""
 LINE_HEIGHT = 17
 
 
@@ -32,15 +35,22 @@ class Diagram:
         self._elements: list[str] = []
 
     def box(self, x: int, y: int, width: int, height: int, title: str, lines: Sequence[str] = (), *,
-            fill: str = "#f3f3f5") -> None:
-        """Add a rectangle with a bold title and lines of small text, centred."""
+            fill: str = "#f3f3f5", clocked: bool = False) -> None:
+        """Add a rectangle with a bold title and lines of small text, centred; ``clocked`` ones have a clock mark."""
         self._elements.append(
             f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="6" fill="{fill}" stroke="{LINE}"/>')
+        if clocked:
+            self._elements.append(
+                f'<path d="M{x + 12} {y + height}l6 -9l6 9" stroke="{LINE}" stroke-width="1.5" fill="none"/>')
         centre = x + width // 2
         top = y + (height - LINE_HEIGHT * (1 + len(lines))) // 2 + 13
         self._elements.append(f'<text x="{centre}" y="{top}" font-weight="bold">{escape(title)}</text>')
         for number, line in enumerate(lines, 1):
             self.label(centre, top + LINE_HEIGHT * number, line, anchor="middle")
+
+    def kinds(self) -> tuple[Callable, ...]:
+        """Return :meth:`box` for clocked boxes of a lane, shared by the lanes, and of memory."""
+        return tuple(partial(self.box, fill=fill, clocked=True) for fill in (LOGIC, SHARED, MEMORY))
 
     def frame(self, x: int, y: int, width: int, height: int, title: str) -> None:
         """Add a dashed rectangle with its title in the upper left corner."""
@@ -59,6 +69,10 @@ class Diagram:
         dash = ' stroke-dasharray="4 3"' if dashed else ""
         self._elements.append(
             f'<path d="{path}" stroke="{LINE}" stroke-width="1.5" fill="none"{dash} marker-end="url(#head)"/>')
+
+    def dot(self, x: int, y: int) -> None:
+        """Add a dot where one line leaves another."""
+        self._elements.append(f'<circle cx="{x}" cy="{y}" r="3" fill="{LINE}"/>')
 
     def svg(self) -> str:
         """Return the picture as SVG text."""

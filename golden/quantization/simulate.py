@@ -91,7 +91,8 @@ class Simulated:
 
     @torch.no_grad()
     def __init__(self, lowered: Lowered, only: Callable[[str], bool] = usual):
-        self.quantities = {name: quantity for name, quantity in lowered.quantities.items() if only(name)}
+        self.quantities = {name: quantity for name, quantity in lowered.quantities.items()
+                           if not name.endswith("fc1") and only(name)}  # the index of GELU's table is no tensor
         self.model = model = float64(lowered.source)
         drafts = {name: draft for name, draft in lowered.drafts.items() if only(f"{name}.weight")}
         if "patch_embed" in drafts:

@@ -109,7 +109,7 @@ def test_a_difference_is_exit_status_1(tmp_path, monkeypatch):
     (["--qonnx", "--layer-bits", "none.json"], "cannot read none.json"),
     (["--qonnx", "--w-bits", 9], "w_bits must be between 1 and 8, not 9"),
     (["--qonnx", "--method", "best"], "method must be one of 'mse', "),
-    (["--qonnx", "--config", "deit"], "committed names (digits, tiny), not deit"),
+    (["--qonnx", "--config", "deit"], "committed names (digits, fashion, tiny), not deit"),
     (["--qonnx", "missing.safetensors"], "integer model missing.safetensors does not exist"),
     (["--qonnx", "missing.safetensors", "--w-bits", 4], "w_bits: not together with an integer model"),
     (["--qonnx", "--config", "tiny", "--images", 0, "-o", "/dev/null/x.onnx"], "cannot write /dev/null/x.onnx"),

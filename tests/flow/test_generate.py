@@ -84,7 +84,7 @@ def test_without_a_name_it_goes_to_build(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["--config", "nano"], "config must be one of tiny, digits, deit_tiny_block, not 'nano'"),
+    (["--config", "nano"], "config must be one of tiny, digits, fashion, deit_tiny_block, not 'nano'"),
     (["--config", "tiny", "--fabric", "asic"], "--fabric must be one of generic, ecp5, not 'asic'"),
     (["--config", "tiny", "--fabric", "ice40"], "--fabric must be one of generic, ecp5, not 'ice40'"),
     (["--config", "tiny", "--out", "x.vhd"], "--out must be named *.v, not x.vhd"),

@@ -14,7 +14,7 @@ RUNNER = CliRunner()
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["--config", "nano"], "config must be one of tiny, digits, deit_tiny_block, not 'nano'"),
+    (["--config", "nano"], "config must be one of tiny, digits, fashion, deit_tiny_block, not 'nano'"),
     (["--config", "tiny", "--images", "0"], "images must be at least 1, not 0"),
     (["--config", "tiny", "--images", "361"], "images must be at most 360, the size of the test split, not 361"),
     (["--config", "tiny", "--stall", "100"], "--stall must be between 0 and 90 percent, not 100"),
