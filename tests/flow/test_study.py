@@ -38,7 +38,11 @@ def test_measured_study_and_its_second_run(tmp_path, monkeypatch):
     second = run("granularity", "--config", "tiny", "--images", 20)
     assert second.stdout == first.stdout and (folder / "granularity-tiny.md").read_text() == table
     assert kept == {path: path.stat().st_mtime_ns for path in (folder / "cases" / "granularity").iterdir()}
-    assert json.loads((tmp_path / "all.json").read_text()) == json.loads((folder / "granularity-tiny.json").read_text())
+    records = json.loads((tmp_path / "all.json").read_text())
+    assert [record["method"] for record in records] == ["minmax"] * 3 + ["p2_vit"]
+    assert len({record["lut_eq_per_lane"] for record in records[:3]}) == 1
+    assert records[3]["lut_eq_per_lane"] == granularity.lut_per_lane(multiplier=False) < records[0]["lut_eq_per_lane"]
+    assert records == json.loads((folder / "granularity-tiny.json").read_text())
 
 
 @pytest.mark.parametrize("arguments,message", [
