@@ -20,6 +20,7 @@ from vitric.flow.studies import STUDIES, study_named
 from vitric.flow.studies.pages import load, svg
 from vitric.flow.units import UNITS
 
+from bench import readme
 from docs import pages
 
 from .test_repository import tracked
