@@ -38,7 +38,7 @@ bitstream: setup  ## synthesize, place and route: writes a .bit and a report
 program: setup  ## load the bitstream into the board
 	@$(VITRIC) program --config $(CONFIG) --board $(BOARD)
 
-train: setup  ## train a float ViT on the digits
+train: setup  ## train a float ViT
 	@$(VITRIC) train --config $(CONFIG) $(if $(SEED),--seed $(SEED))
 
 bench-units: setup  ## measure every unit on every device: docs/units/figures.md (long; goes on where it was)
