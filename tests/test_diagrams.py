@@ -67,7 +67,7 @@ def test_incomplete_pages_are_found():
 
 def recorded(cycles, **receive) -> Timing:
     layout = data.StructLayout({"x": data.ArrayLayout(4, 2), "last": 1})
-    t = Timing(PipelineRegister(layout), "a title")
+    t = Timing(PipelineRegister(layout), "a < b")
     beats = [{"x": [1, 2], "last": 0}, {"x": [3, 4], "last": 1}, {"x": [5, 6], "last": 1}]
     t.send("i", beats, fields={"x": None, "last": None}, lengths=[2, 1], idle={0: 1, 2: 1})
     t.receive("o", fields={"x": lambda x: str(x[1]), "last": None}, lengths=[2, 1], **receive)
@@ -102,6 +102,7 @@ def test_long_rests_are_cut():
 def test_svg_holds_what_it_uses_and_no_more():
     text = recorded(12, stalls=(3, 4)).svg()
     root = ElementTree.fromstring(text)
+    assert root.find("{*}title").text == "a < b"
     shapes = {element.get("id") for element in root.find("{*}defs")}
     used = set(re.findall(r'href="#([^"]+)"', text)) | set(re.findall(r"url\(#([^)]+)\)", text))
     assert shapes == used
