@@ -3,7 +3,6 @@
 import ast
 import doctest
 import re
-import shutil
 import subprocess
 import sys
 from importlib import import_module
@@ -27,7 +26,6 @@ from .test_repository import tracked
 
 ROOT = pages.ROOT
 PAGES = sorted(path for path in tracked() if path.suffix == ".md")
-DIAGRAMS = sorted(path for path in tracked() if path.suffix == ".svg" and path.parent.name == "diagrams")
 
 
 def name_of(path: Path) -> str:
@@ -223,52 +221,6 @@ def test_table_of_units_names_what_exists():
                 assert (ROOT / folder / file).is_file(), unit
                 module = import_module("vitric." + (folder + file).removesuffix(".py").replace("/", "."))
                 assert [member for member in members if not hasattr(module, member)] == []
-
-
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory):
-    """A copy of the diagrams' sources in which each of them was run."""
-    root = tmp_path_factory.mktemp("drawn")
-    copy = root / "docs" / "diagrams"
-    shutil.copytree(ROOT / "docs" / "diagrams", copy, ignore=shutil.ignore_patterns("*.svg", "__pycache__"))
-    command = ("import runpy, sys\n"
-               "for name in sys.argv[1:]: runpy.run_module(f'docs.diagrams.{name}', run_name='__main__')")
-    done = subprocess.run([sys.executable, "-c", command, *(path.stem for path in DIAGRAMS)], cwd=root,
-                          capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return copy
-
-
-@pytest.mark.parametrize("path", DIAGRAMS, ids=name_of)
-def test_diagrams_come_from_their_source(path, drawn):
-    assert (drawn / path.name).read_bytes() == path.read_bytes(), f"run python -m docs.diagrams.{path.stem}"
-    assert path.stat().st_size < 60_000
-
-
-SECTIONS = ("Block diagram", "Number format", "Derivation", "Handshake, latency, interval", "Figures",
-            "Tried, and lost")
-
-
-def missing_parts(unit: str, text: str) -> list[str]:
-    """Return what the page of a unit lacks: sections, a purpose before them, its block and its timing diagram."""
-    head, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
-    titles = [section.splitlines()[0].split(":")[0] for section in sections]
-    images = re.findall(r"!\[[^\]]+\]\(\.\./diagrams/(\w+)\.svg\)", text)
-    lacking = [title for title in SECTIONS if title not in titles]
-    if len([paragraph for paragraph in head.strip().split("\n\n") if not paragraph.startswith(("#", "`"))]) < 1:
-        lacking.append("purpose")
-    return lacking + [image for image in (unit, f"timing_{unit}") if image not in images]
-
-
-@pytest.mark.parametrize("unit", ["mac", "softmax", "layernorm", "gelu", "requantize"])
-def test_pages_of_units_are_complete(unit):
-    assert missing_parts(unit, (ROOT / "docs" / "units" / f"{unit}.md").read_text(encoding="utf-8")) == []
-
-
-def test_incomplete_pages_are_found():
-    page = "# A\n\n`vitric.a`\n\n## Block diagram\n\n![A](../diagrams/a.svg)\n\n## Derivation: of it\n"
-    assert missing_parts("a", page) == [
-        "Number format", "Handshake, latency, interval", "Figures", "Tried, and lost", "purpose", "timing_a"]
 
 
 def test_changelog_says_whether_bits_changed():

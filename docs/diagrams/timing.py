@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from itertools import accumulate, pairwise
 from pathlib import Path
 
@@ -279,7 +280,7 @@ def _tidy(text: str, title: str, columns: list[int | None]) -> str:
     tick = re.compile(r'(<text class="muted"[^>]*>)(\d+)(</text>)')
     text = tick.sub(lambda match: _tick(match, columns), text)
     opening = re.match(r"<svg[^>]*>", text)[0]
-    return f'{opening}<title>{title}</title><rect width="100%" height="100%" fill="#fff"/>' + \
+    return f'{opening}<title>{escape(title)}</title><rect width="100%" height="100%" fill="#fff"/>' + \
         text.removeprefix(opening).replace("><", ">\n<") + "\n"
 
 
