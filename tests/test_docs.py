@@ -157,9 +157,7 @@ def test_made_parts_are_up_to_date(part):
 @pytest.mark.parametrize("name", STUDIES)
 def test_plots_of_studies_are_those_of_their_results(name):
     study = study_named(name)
-    results = load(study, pages.RESULTS)
-    assert results
-    for stem, records in results.items():
+    for stem, records in load(study, pages.RESULTS).items():
         plot = (pages.RESULTS / f"{stem}.svg").read_text(encoding="utf-8")
         assert plot == svg(study, records), f"run vitric study {name} --out docs/studies"
 
@@ -171,7 +169,8 @@ def test_fields_of_the_studies():
                  for field in re.findall(r"`(\w+)`", row)}
     stored = {field for name in STUDIES for records in load(study_named(name), pages.RESULTS).values()
               for record in records for field in record}
-    assert stored - {"config", "data", "images"} == described - {"reason"}
+    assert stored - {"config", "data", "images"} <= described
+    assert described - stored <= {"reason", "draw"}  # where something cannot be expressed; where calibration is stored
 
 
 def test_widths_come_from_the_specs():
