@@ -24,7 +24,7 @@ from ..spec.softmax import SoftmaxSpec
 from .books import PROBABILITIES, fit_book
 from .build import build_context, build_scores, score_factors
 from .channels import CHANNELS
-from .codes import CentredCodes, UnsignedCodes
+from .codes import CentredCodes, FittedCodes, UnsignedCodes
 from .quantity import CONSTANT, ENOUGH_SAMPLES, Quantity, check_scale, observe
 from .scales import Scaling, largest_factor
 from .settings import Settings
@@ -33,7 +33,7 @@ __all__ = ["Probabilities", "Scores", "context", "lower_scores", "probabilities"
 
 _LOG2_E = 1.4426950408889634
 _STEP_SHARES = 64  # candidates for the step of the probability code
-_SAMPLES = 1 << 20  # probabilities that they are compared on, at most
+_SAMPLES = 1 << 20  # values that a range is chosen on, at most
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -70,6 +70,17 @@ def _groups(x: torch.Tensor, groups: int) -> torch.Tensor:
     return x.reshape(-1, groups, x.shape[-1] // groups).transpose(0, 1).reshape(groups, -1)
 
 
+def _sampled(
+    x: torch.Tensor, codes: FittedCodes, weights: torch.Tensor, generator: torch.Generator,
+) -> tuple[torch.Tensor, FittedCodes, torch.Tensor]:
+    """Return what an observer takes; of very many samples (groups, n) some, and in any case both ends of each group."""
+    if x.numel() <= _SAMPLES:
+        return x, codes, weights
+    chosen = torch.randint(x.shape[1], (_SAMPLES // len(x),), generator=generator).expand(len(x), -1)
+    chosen = torch.cat([chosen, torch.stack([x.argmin(1), x.argmax(1)], dim=1)], dim=1)
+    return x.gather(1, chosen), codes, weights.gather(1, chosen)
+
+
 def _spread(x: torch.Tensor, largest: torch.Tensor) -> torch.Tensor:
     """Return the root mean square of each channel (E,), at least what counts as constant next to ``largest``."""
     rms = x.reshape(-1, x.shape[-1]).square().mean(0).sqrt()
@@ -104,7 +115,7 @@ def lower_scores(
 
     def quantity(part, x, codes, groups, offset, factor):
         weights = _groups(importance[part] * torch.as_tensor(factor).square(), groups)
-        scale, zero_point = observer(_groups(x, groups), codes, weights)
+        scale, zero_point = observer(*_sampled(_groups(x, groups), codes, weights, settings.generator))
         scale = torch.maximum(scale, (real[part] / factor).abs().max() * CONSTANT)  # not for rounding noise
         scale = check_scale(f"{name}.{part}", scale).repeat_interleave(embed // groups) * factor
         return Quantity(codes=codes, scale=scale, zero_point=int(zero_point[0]),

@@ -3,8 +3,10 @@
 import pytest
 import torch
 from vitric.golden import load_float
-from vitric.golden.quantization import calibration, sensitivity
+from vitric.golden.quantization import attention, calibration, sensitivity
 from vitric.golden.quantization.calibration import TARGETS, Calibration
+from vitric.golden.quantization.codes import NarrowCodes
+from vitric.golden.quantization.observers import minmax
 from vitric.golden.quantization.sensitivity import ELEMENTS, ROWS, Sensitivities
 from vitric.golden.vit import collect
 
@@ -115,3 +117,17 @@ def test_sensitivities_are_squared_gradients(monkeypatch):
     exact = (exact / exact.mean()).mean((1, 2))  # per image
     estimate = (weights - 0.2).mean((1, 2))
     assert ((estimate - exact).abs() < 0.3 * exact).all() and exact.max() > 4 * exact.min()
+
+
+@pytest.mark.parametrize("limit", [1 << 20, 4000])
+def test_ranges_of_heads_come_from_samples_and_both_ends(limit, monkeypatch):
+    """Of very many values some are enough; the extremes of each head are always among them."""
+    monkeypatch.setattr(attention, "_SAMPLES", limit)
+    x = normal(4, 5000, seed=3)
+    x[2, 17], x[1, 4999] = 40.0, -50.0
+    codes, weights = NarrowCodes(4, 4), torch.rand(4, 5000, dtype=torch.float64)
+    got, _, kept = attention._sampled(x, codes, weights, torch.Generator().manual_seed(0))
+    assert got.shape == kept.shape == ((4, 5000) if limit > x.numel() else (4, 1002))
+    assert got.amax(1).equal(x.amax(1)) and got.amin(1).equal(x.amin(1))
+    assert all(kept[2][got[2] == 40.0] == weights[2, 17])
+    assert all(a.equal(b) for a, b in zip(minmax(got, codes), minmax(x, codes), strict=True))
