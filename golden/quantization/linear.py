@@ -16,6 +16,7 @@ from .weights import ROUNDINGS, weight_scales
 __all__ = ["LinearDraft", "check_accumulator", "draft_linear", "lower_requantizer"]
 
 _DEAD_FACTOR = 1.0  # of a channel without weights, whose output is its bias
+_SPARE = 0.01  # of a weight scale that grows until the accumulator holds its channel, beyond what is missing
 _RIDGE = 0.1  # of the regression, relative to the mean square of the inputs
 
 
@@ -102,8 +103,7 @@ class LinearDraft:
         ValueError
             Accumulator, bias or scale do not fit; the message names the layer.
         """
-        top = self.source.codes.high
-        reach = top * self.weight.clamp(max=0).sum(1), top * self.weight.clamp(min=0).sum(1)
+        reach = tuple(_reach(self.weight, self.source.codes.high))
         check_accumulator(self.name, int(reach[0].min()), int(reach[1].max()), self.settings)
         dead = self.weight.abs().amax(1) == 0
         unit = torch.where(dead, out.scale * _DEAD_FACTOR, self.unit)
@@ -120,6 +120,11 @@ class LinearDraft:
         return weight, self.bias - weight @ self.source.offset.expand(weight.shape[1])
 
 
+def _reach(weight: torch.Tensor, top: int) -> torch.Tensor:
+    """Return the least and the largest accumulator of each channel, int64 (2, N), of inputs from 0 to ``top``."""
+    return top * torch.stack([weight.clamp(max=0).sum(1), weight.clamp(min=0).sum(1)])
+
+
 def _accumulate(steps: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     bound = weight.shape[1] * int(steps.abs().max()) * int(weight.abs().max())
     return integer_matmul(steps, weight.T, bound=bound).to(torch.float64)
@@ -127,6 +132,8 @@ def _accumulate(steps: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 
 def draft_linear(layer: Layer, a: torch.Tensor, source: Quantity, settings: Settings) -> LinearDraft:
     """Quantize the weights of a layer.
+
+    Where a channel's accumulator could overflow for some input, its scale is enlarged until it cannot.
 
     Parameters
     ----------
@@ -158,7 +165,14 @@ def draft_linear(layer: Layer, a: torch.Tensor, source: Quantity, settings: Sett
     else:
         scale = weight_scales(weight, codes, recipe.fitted(recipe.weights), settings.granularity, moments.diagonal())
     check_scale(layer.name, scale)
-    integers = ROUNDINGS[rounding](weight, scale, codes, moments)
+    limit = (1 << settings.acc_bits - 1) - 1
+    while True:
+        integers = ROUNDINGS[rounding](weight, scale, codes, moments)
+        excess = _reach(integers, source.codes.high).abs().amax(0) / limit
+        if not bool((excess > 1).any()):
+            break
+        larger = scale * 2 if recipe.power_of_two else scale * (excess + _SPARE)
+        scale = torch.where(excess > 1, larger, scale)  # channels too long for the accumulator
     if correct_bias:
         output = _accumulate(steps, integers) * scale
         bias = (rows * (target.reshape(output.shape).to(torch.float64) - output)).sum(0)

@@ -84,13 +84,25 @@ def test_linear_layer_that_does_not_fit():
     zero = torch.zeros(1, dtype=torch.int64)
     with pytest.raises(ValueError, match="fc: a bias must fit signed 32 bits in accumulator steps, not"):
         lower_requantizer("fc", tensor(1e-3), tensor(1e7), zero, (zero, zero), out, settings)
-    wide = torch.full((2, 300), 1.0, dtype=torch.float64)
-    source = quantity(UnsignedCodes(8), 0.1)
+
+
+@pytest.mark.parametrize("name", ["mse", "mse_plain", "p2_vit"])
+def test_scales_grow_until_the_accumulator_holds_a_long_channel(name):
+    """The second of three channels would reach 300 * 255 * 119, more than signed 24 bits."""
+    wide = torch.stack([normal(300, seed=2), torch.full((300,), 1.0, dtype=torch.float64), normal(300, seed=3)])
+    source = quantity(UnsignedCodes(8), 0.125)
     a = torch.randint(0, 256, (40, 300), generator=torch.Generator().manual_seed(0))
     target = source.decode(a) @ wide.T
-    draft = draft_linear(layer_of(wide, torch.zeros(2), target, 8), a, source, Settings(w_bits=8))
-    with pytest.raises(ValueError, match="fc: an accumulator must fit"):
-        draft.lower(quantity(UnsignedCodes(8), 50.0))
+    settings = Settings(w_bits=8, method=name)
+    draft = draft_linear(layer_of(wide, torch.zeros(3), target, 8), a, source, settings)
+    reach = 255 * draft.weight.clamp(min=0).sum(1)
+    assert (1 << 22) < int(reach[1]) < 1 << 23
+    assert (draft(a) - target).square().mean(0)[1] < 1e-3 * target[:, 1].square().mean()
+    draft.lower(quantity(UnsignedCodes(8), 50.0))
+    alone = draft_linear(layer_of(wide[[0, 2]], torch.zeros(2), target[:, [0, 2]], 8), a, source, settings)
+    assert draft.weight[[0, 2]].equal(alone.weight)  # the others keep their scales
+    if name == "p2_vit":
+        assert torch.log2(draft.unit).frac().abs().max() == 0
 
 
 # Heads
