@@ -78,7 +78,7 @@ class CostModel:
         """Return the widths in memory and on the array."""
         book = (name.endswith(".context") and self.method.probabilities != "uniform"
                 or name.endswith(".fc2") and self.method.hidden != "uniform")
-        return Bits(max(bits.w, 2), WIDTH if book else bits.a)  # binary weights are stored in 2 bits
+        return bits._replace(a=WIDTH) if book else bits
 
     def _compile(self, layer_bits: tuple[Bits, ...]) -> tuple[int, int]:
         """Return cycles and bytes."""

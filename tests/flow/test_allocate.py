@@ -50,6 +50,12 @@ def test_blank_models_cost_what_real_ones_do(options):
         assert size_and_cycles(blank, SPECS["tiny"]) == (cost["bytes"], cost["cycles"])
 
 
+def test_blank_models_of_several_blocks_reload_their_tables():
+    model = quantize(load_float("digits"), digits("train")[:32], method="minmax")
+    blank = blank_integer_vit(vit_config("digits"), SPECS["digits"], Settings().bits)
+    assert size_and_cycles(blank, SPECS["digits"]) == size_and_cycles(model, SPECS["digits"])
+
+
 def test_increments_of_bytes_add_up():
     costs = CostModel(TINY, SPECS["tiny"], METHODS["mse"])
     table, fixed = costs.increments("bytes", (3, 6))
