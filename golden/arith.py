@@ -86,7 +86,7 @@ def requantize(
     y = total.mul_(multiplier).add_(_half(shift)).bitwise_right_shift_(shift).add_(zero_point).clamp_(low, high)
     for beyond, end in ((above, high), (below, low)):
         if beyond is not None:
-            y.masked_fill_(beyond, end)
+            y = torch.where(beyond, end, y)
     return y
 
 
