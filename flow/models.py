@@ -14,7 +14,8 @@ from .sources import source_digest
 if TYPE_CHECKING:
     from vitric.golden.integer import IntegerViT
 
-__all__ = ["CALIBRATION_IMAGES", "QUANTIZATION_SOURCES", "RANDOM_SEED", "float_file", "quantized_model"]
+__all__ = ["CALIBRATION_IMAGES", "QUANTIZATION_SOURCES", "RANDOM_SEED", "float_file", "quantized_model",
+           "write_integer"]
 
 CALIBRATION_IMAGES = 64
 """The first images of the training split that configurations with a trained model are calibrated on."""
@@ -86,6 +87,23 @@ def quantized_model(config: str, *, build: Path | str = "build", **options: str 
         path.parent.mkdir(parents=True, exist_ok=True)
         save_integer(model, path)
     return model
+
+
+def write_integer(model: "IntegerViT", path: Path) -> None:
+    """Write an integer model where the user wants it, whole or not at all; its folder is made.
+
+    Raises
+    ------
+    UserError
+        The file cannot be written.
+    """
+    from vitric.golden.integer.storage import save_integer
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_integer(model, path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _short(value: str | int | Mapping) -> str:

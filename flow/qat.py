@@ -4,11 +4,13 @@ torch is imported where it is used, so that ``--help`` is quick.
 """
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from .models import write_integer
 from .report import UserError, console, write_json
 
 __all__ = ["qat_command"]
@@ -46,9 +48,9 @@ def qat_command(
     """
     from vitric.golden import load_float
     from vitric.golden.data import dataset
-    from vitric.golden.qat import Tuning, fine_tune, tuning_recipe
+    from vitric.golden.qat import TUNING_RECIPES, Tuning, fine_tune
     from vitric.golden.quantization import quantize_with_scales
-    from vitric.golden.train import accuracy
+    from vitric.golden.train import accuracy, recipe_for
 
     path = out or Path("build") / config / f"qat-w{w_bits}a{a_bits}.safetensors"
     if path.suffix != ".safetensors":
@@ -58,7 +60,7 @@ def qat_command(
     options = {"method": method, "w_bits": w_bits, "a_bits": a_bits, "edge_bits": edge_bits,
                "softmax_bits": softmax_bits, "granularity": granularity, "seed": seed}
     try:
-        recipe = tuning_recipe(config, seed=seed, **changes)
+        recipe = recipe_for(config, TUNING_RECIPES, seed=seed, **changes)
         tuning = Tuning(distillation=distillation, freeze_from=freeze_from)
         model, train, test = load_float(config), dataset(recipe.data, "train"), dataset(recipe.data, "test")
         if not 1 <= calibration <= len(train):
@@ -78,7 +80,8 @@ def qat_command(
                      "integer": accuracy(tuned.model, test)},
         "cpu_seconds": round(seconds, 1), "model": str(path),
     }
-    _write(tuned.model, path, figures)
+    about = {f"qat_{name}": str(figures[name]) for name in ("epochs", "learning_rate", "distillation", "freeze_from")}
+    write_integer(replace(tuned.model, info=tuned.model.info | about), path)
     if json_file is not None:
         write_json(json_file, figures)
     _show(figures, stderr=json_file is not None and str(json_file) == "-")
@@ -108,19 +111,6 @@ class _Bar:
 
     def epoch(self, number: int, loss: float, right: float) -> None:
         self._bars.update(self._task, last=f"epoch {number}: loss {loss:.3f}, training accuracy {right:.1%}")
-
-
-def _write(model, path, figures):
-    from dataclasses import replace
-
-    from vitric.golden.integer.storage import save_integer
-
-    about = {f"qat_{name}": str(figures[name]) for name in ("epochs", "learning_rate", "distillation", "freeze_from")}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_integer(replace(model, info=model.info | about), path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _show(figures, *, stderr):

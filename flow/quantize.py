@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from .layer_bits import read_layer_bits
+from .models import write_integer
 from .report import UserError, console, write_json
 from .synthesize import calibration_images
 from .workload import Workload, open_workload
@@ -85,11 +86,13 @@ def quantize_command(
     images = work.calibration(calibration, draw, count)
     if calibration_source != "train":
         images = calibration_images(calibration_source, work.model, calibration, stderr=to_stdout), images[1]
+    from vitric.golden.integer.heads import without_dead_heads
+
     lowered, figures = _quantize(work, *images, options, count)
     figures |= {"calibration_source": calibration_source, "calibration_seed": draw}
     widths = f"w{w_bits}a{a_bits}" if layer_bits is None else f"{layer_bits.stem}"
     path = out or Path("build") / work.name / f"{method}-{widths}.safetensors"
-    _write(lowered.model, path)
+    write_integer(without_dead_heads(lowered.model), path)
     figures["model"] = str(path)
     if json_file is not None:
         write_json(json_file, figures)
@@ -161,17 +164,6 @@ def _snr(lowered, images, bars):
             done += len(part)
             bars.show("logits", done, len(images))
     return round(10 * log10(signal / max(noise, 1e-300)), 2)
-
-
-def _write(model, path):
-    from vitric.golden.integer.heads import without_dead_heads
-    from vitric.golden.integer.storage import save_integer
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_integer(without_dead_heads(model), path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
 
 
 class _Bars:

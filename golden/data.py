@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from .spec.check import check_choice, check_int
+from .spec.check import check_choice
 from .spec.vit import PIXEL_MAX, VitConfig
 
 if TYPE_CHECKING:
     from .folder import EvalTransform
 
-__all__ = ["DATASETS", "SPLITS", "ImageData", "Images", "check_images", "dataset", "digits", "draw", "open_data"]
+__all__ = ["DATASETS", "SPLITS", "ImageData", "Images", "check_images", "dataset", "digits", "open_data"]
 
 DATASETS = ("digits", "fashion")
 """Data sets with a name; :func:`open_data` also takes the path of a folder."""
@@ -161,22 +161,6 @@ def open_data(source: str | Path, split: str, transform: "EvalTransform", *, ski
     if any(folder.glob("*-idx3-ubyte*")):
         return idx_folder(folder, split)
     return image_folder(folder, split, transform, skip_bad=skip_bad)
-
-
-def draw(data: Images, count: int, seed: int | None = None) -> torch.Tensor:
-    """Return ``count`` images of a split to calibrate on, uint8 [count, C, H, W].
-
-    Without a seed the first ones (splits are in a fixed, mixed order); with one, others, equal for equal seeds.
-
-    Raises
-    ------
-    ValueError
-        The split has fewer images (that can be read).
-    """
-    check_int("number of calibration images", count, 1, len(data))
-    if seed is None:
-        return data.take(count)
-    return data.take(count, torch.randperm(len(data), generator=torch.Generator().manual_seed(seed)))
 
 
 def check_images(images: torch.Tensor, config: VitConfig) -> None:

@@ -6,6 +6,18 @@ from hypothesis import settings
 settings.register_profile("vitric", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("vitric")
 
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Keep torch on one thread for the tests of a module: more are slower on small tensors."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 _BANNED = ("skipped", "xfailed", "xpassed")
 
 

@@ -2,6 +2,6 @@
 
 from .model import QuantizedTraining
 from .oscillation import Freezer
-from .train import TUNING_RECIPES, Tuning, fine_tune, tuning_recipe
+from .train import TUNING_RECIPES, Tuning, fine_tune
 
-__all__ = ["TUNING_RECIPES", "Freezer", "QuantizedTraining", "Tuning", "fine_tune", "tuning_recipe"]
+__all__ = ["TUNING_RECIPES", "Freezer", "QuantizedTraining", "Tuning", "fine_tune"]

@@ -9,14 +9,13 @@ from torch.nn import functional
 
 from ..data import ImageData
 from ..quantization.lower import Lowered
-from ..spec.check import check_choice
 from ..spec.vit import PIXEL_MAX
 from ..train import RECIPES, Recipe, fit
 from ..vit import VisionTransformer
 from .model import QuantizedTraining
 from .oscillation import Freezer
 
-__all__ = ["TUNING_RECIPES", "Tuning", "fine_tune", "tuning_recipe"]
+__all__ = ["TUNING_RECIPES", "Tuning", "fine_tune"]
 
 _SAME = {"weight_decay": 0.0, "label_smoothing": 0.0}
 
@@ -25,19 +24,10 @@ TUNING_RECIPES: Mapping[str, Recipe] = MappingProxyType({
     "digits": replace(RECIPES["digits"], epochs=30, learning_rate=1e-3, average=0.99, **_SAME),
     "fashion": replace(RECIPES["fashion"], epochs=3, learning_rate=1e-3, average=0.995, **_SAME),
 })
-"""Recipe of fine-tuning for each config: augmentation and data are those of the float training."""
+"""Recipe of fine-tuning for each config: augmentation and data are those of the float training.
 
-
-def tuning_recipe(name: str, **changes: int | float) -> Recipe:
-    """Return the recipe of fine-tuning the config called ``name``, with ``changes`` made to its parameters.
-
-    Raises
-    ------
-    TypeError, ValueError
-        There is no recipe of that name, or a change is illegal.
-    """
-    check_choice("config to train", name, tuple(TUNING_RECIPES))
-    return replace(TUNING_RECIPES[name], **changes)
+:func:`vitric.golden.train.recipe_for` takes it as ``recipes``.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

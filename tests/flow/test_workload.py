@@ -85,8 +85,15 @@ def test_calibration_images_are_drawn(files):
     assert len(first) == 20 and len(others) == 30
     drawn, _ = work.calibration(20, 5, 30)
     assert drawn.equal(work.calibration(20, 5, 30)[0]) and not drawn.equal(first)
+    assert not drawn.equal(work.calibration(20, 6, 30)[0])
+    for count in (0, 101):
+        with pytest.raises(UserError, match=f"--calibration must be between 1 and 100, not {count}"):
+            work.calibration(count, None, 30)
+    everything = work.train.take(99)
+    assert sorted(map(bytes, work.calibration(99, 5, 0)[0].numpy())) == sorted(map(bytes, everything.numpy()))  # once
     digits = open_workload("tiny", None, None)
     images, others = digits.calibration(64, None, 0)
+    assert not digits.calibration(64, 1, 0)[0].equal(images)
     assert images.equal(digits.train[:64]) and others.equal(digits.train[64:])
     assert not set(map(bytes, others[:, 0].flatten(1).numpy())) & set(map(bytes, images[:, 0].flatten(1).numpy()))
 

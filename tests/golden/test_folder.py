@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from vitric.golden.data import draw, open_data
+from vitric.golden.data import open_data
 from vitric.golden.folder import EvalTransform, image_folder
 
 TRANSFORM = EvalTransform(image_size=4)
@@ -91,20 +91,6 @@ def test_calibration_images_are_set_aside_without_train(tmp_path, part):
     train, test = (image_folder(tmp_path, split, TRANSFORM) for split in ("train", "test"))
     assert (len(train), len(test)) == (3, 27)
     assert not set(train.files) & set(test.files)
-
-
-def test_drawn_images(tmp_path):
-    make_tree(tmp_path)
-    data = open_data(tmp_path, "train", TRANSFORM)
-    first, drawn, other = draw(data, 5), draw(data, 5, seed=1), draw(data, 5, seed=2)
-    assert draw(data, 5, seed=1).equal(drawn) and not drawn.equal(other) and not drawn.equal(first)
-    assert len(set(values(draw(data, 12, seed=3)))) == 12  # without replacement
-    with pytest.raises(ValueError, match="number of calibration images must be between 1 and 12, not 13"):
-        draw(data, 13)
-    with pytest.raises(ValueError, match="must be between 1 and 12, not 0"):
-        draw(data, 0)
-    digits = open_data("digits", "train", TRANSFORM)
-    assert draw(digits, 4).equal(digits[:4]) and not draw(digits, 4, seed=1).equal(digits[:4])
 
 
 def damage(root, *names):

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 import torch
 from vitric.golden import digits, load_float
-from vitric.golden.qat import TUNING_RECIPES, Freezer, QuantizedTraining, Tuning, fine_tune, tuning_recipe
+from vitric.golden.qat import TUNING_RECIPES, Freezer, QuantizedTraining, Tuning, fine_tune
 from vitric.golden.qat import model as model_module
 from vitric.golden.qat.straight import replace_learned, replaced
 from vitric.golden.quantization import quantize_with_scales
-from vitric.golden.train import RECIPES, Recipe, accuracy
+from vitric.golden.train import RECIPES, Recipe, accuracy, recipe_for
 from vitric.golden.vit import VisionTransformer
 
 TRAIN = digits("train")
@@ -143,11 +143,11 @@ def test_labels_count_as_much_as_distillation_leaves(tiny, coarse):
 
 
 def test_recipes_of_tuning():
-    recipe = tuning_recipe("tiny", epochs=2)
+    recipe = recipe_for("tiny", TUNING_RECIPES, epochs=2)
     assert recipe.epochs == 2 and recipe.weight_decay == 0 and recipe.shift == RECIPES["tiny"].shift
     assert TUNING_RECIPES.keys() == RECIPES.keys()
     with pytest.raises(ValueError, match="config to train must be one of 'tiny', 'digits', 'fashion', not 'huge'"):
-        tuning_recipe("huge")
+        recipe_for("huge", TUNING_RECIPES)
 
 
 def test_power_of_two_scales_are_refused(tiny):

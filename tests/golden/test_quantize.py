@@ -17,12 +17,7 @@ TRAIN, TEST = digits("train"), digits("test")
 CALIBRATION, OTHERS = TRAIN[:64], TRAIN[100:228]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

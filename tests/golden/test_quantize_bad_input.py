@@ -10,10 +10,12 @@ from vitric.golden.spec.vit import VIT_CONFIGS
 from vitric.golden.train import accuracy
 from vitric.golden.vit import VisionTransformer
 
-from .test_quantize import one_thread, sqnr  # noqa: F401 (a fixture)
+from .test_quantize import sqnr
 
 TRAIN, TEST = digits("train"), digits("test")
 CALIBRATION, OTHERS = TRAIN[:64], TRAIN[100:228]
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,11 @@ from vitric.flow.compile import compile_model
 from vitric.golden import load_float, quantize
 from vitric.golden.data import digits
 from vitric.golden.pruning import apply_masks, combine, head_masks, n_m_masks
-from vitric.golden.qat import fine_tune, tuning_recipe
+from vitric.golden.qat import TUNING_RECIPES, fine_tune
 from vitric.golden.quantization import quantize_with_scales
 from vitric.golden.quantization.methods import METHODS
 from vitric.golden.spec.command import ErrorCode
+from vitric.golden.train import recipe_for
 from vitric.hdl.accelerator import Accelerator
 
 from tests.sim.test_accelerator import SPEC, STALL_LIMIT, simulate
@@ -36,7 +37,7 @@ def tuned(**options):
     lowered = quantize_with_scales(load_float("tiny"), digits("train")[:32], **options)
     data = digits("train")
     few = replace(data, images=data.images[:256], labels=data.labels[:256])
-    return fine_tune(lowered, load_float("tiny"), few, tuning_recipe("tiny", epochs=2)).model
+    return fine_tune(lowered, load_float("tiny"), few, recipe_for("tiny", TUNING_RECIPES, epochs=2)).model
 
 
 def float_model(*, pruned=False, **options):

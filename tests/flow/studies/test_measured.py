@@ -19,12 +19,7 @@ IMAGES = 40
 BASE = {"config": "tiny", "data": "digits", "images": IMAGES}
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_methods_measures_what_it_says():

@@ -14,12 +14,7 @@ CALIBRATION, OTHERS = digits("train")[:64], digits("train")[100:164]
 BASE = {"config": "tiny", "data": "digits", "images": 60, "method": "mse", "w_bits": 3, "a_bits": 3}
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_every_tensor_and_layer_is_in_one_kind_and_one_layer():
