@@ -177,3 +177,14 @@ def test_split_signed_rejects():
         with pytest.raises(OverflowError):
             arith.split_signed(torch.tensor([code]), 4, planes)
     assert arith.nearest_signed_code(torch.tensor([-8, 8]), 4, 1).tolist() == [-8, 8]
+
+
+@pytest.mark.parametrize(("total", "wanted"), [
+    (1 << 17, 100), ((1 << 17) - 1, 8), (-(1 << 17), -8), (-(1 << 17) - 1, -100), (0, 0),
+])
+def test_sums_beyond_the_operand_are_infinite_from_the_first_one_on(total, wanted):
+    """Operands of 18 bits; 2**17 / 2**14 would be 8 otherwise."""
+    one = torch.tensor([1])
+    acc = torch.tensor([[total - 5], [0]])
+    y = arith.requantize(acc, 5 * one, one, 14 * one, zero_point=0, low=-100, high=100, operand_bits=18)
+    assert y.tolist() == [[wanted], [0]] and acc.tolist() == [[total - 5], [0]]
