@@ -10,7 +10,8 @@ from .observers import Observer
 
 Channels = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
-__all__ = ["CONSTANT", "Channels", "ENOUGH_SAMPLES", "Quantity", "SMALLEST_SCALE", "check_scale", "observe"]
+__all__ = ["CONSTANT", "Channels", "ENOUGH_FOR_CHANNELS", "ENOUGH_SAMPLES", "Quantity", "SMALLEST_SCALE", "check_scale",
+           "observe"]
 
 SMALLEST_SCALE = 2.0**-100
 """Scales below it count as an underflow: the range they come from is no more than rounding noise."""
@@ -18,8 +19,16 @@ SMALLEST_SCALE = 2.0**-100
 CONSTANT = 2.0**-12
 """A tensor that varies by less than this, relative to its largest magnitude, counts as constant."""
 
-ENOUGH_SAMPLES = 32
-"""Samples per channel from which each channel gets a choice of its own: range, bias correction, compensation."""
+ENOUGH_SAMPLES = 64
+"""Samples per channel from which weights and biases are fitted to them: compensation, bias correction, search."""
+
+ENOUGH_FOR_CHANNELS = 256
+"""Samples per channel from which each channel of a tensor gets a range of its own.
+
+A range that is too narrow for images unseen costs more than weights that fit too closely: on the digits, with 5 and 10
+images of 17 tokens, ranges per channel cost 3.8 and 0.5 dB of the logits at W4A4; with 16 it is even, with 64 they gain
+1.1 dB.
+"""
 
 _SAMPLES = 1 << 16  # samples that an observer sees of one tensor, at most
 
@@ -89,7 +98,7 @@ def observe(
     samples = x.to(torch.float64).reshape(-1, x.shape[-1])  # (n, N)
     weights = torch.ones_like(samples) if importance is None else importance.reshape(samples.shape)
     offset, factor = torch.zeros((), dtype=torch.float64), torch.ones((), dtype=torch.float64)
-    if channels is not None and len(samples) >= ENOUGH_SAMPLES:
+    if channels is not None and len(samples) >= ENOUGH_FOR_CHANNELS:
         offset, factor = channels(samples)
     samples, weights = ((samples - offset) / factor).reshape(-1), (weights * factor.square()).reshape(-1)
     if len(samples) > _SAMPLES:

@@ -7,7 +7,7 @@ from vitric.golden.arith import requantize, split_signed
 from vitric.golden.quantization.channels import free
 from vitric.golden.quantization.codes import BinaryCodes, CentredCodes, FittedCodes, NarrowCodes, UnsignedCodes
 from vitric.golden.quantization.observers import minmax, mse, percentile
-from vitric.golden.quantization.quantity import check_scale, observe
+from vitric.golden.quantization.quantity import ENOUGH_FOR_CHANNELS, check_scale, observe
 from vitric.golden.quantization.scales import FactorTooLarge, fit_multiplier, fit_scaling
 from vitric.golden.quantization.weights import weight_scales
 from vitric.golden.spec.requantize import RequantizeSpec
@@ -187,6 +187,13 @@ def test_observed_quantity_per_channel():
     assert (error[:5] < 0.04 * x.var(0)[:5]).all() and error[5] < 1e-3
     assert error.sum() < (whole.decode(whole.encode(x)) - x).square().mean(0).sum() / 10
     assert channel.codes.low <= channel.zero_point <= channel.codes.high
+
+
+@pytest.mark.parametrize("samples, own", [(ENOUGH_FOR_CHANNELS - 1, False), (ENOUGH_FOR_CHANNELS, True)])
+def test_too_few_samples_share_one_range(samples, own):
+    x = torch.randn(samples, 1, 3, dtype=torch.float64) * torch.tensor([1.0, 2.0, 4.0])
+    found = observe("x", x, UnsignedCodes(4), minmax, torch.Generator(), channels=free)
+    assert (found.scale.shape == (3,)) == own and (found.offset.shape == (3,)) == own
 
 
 def test_observed_quantity_weighs_channels_by_their_size():
