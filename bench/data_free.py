@@ -7,13 +7,13 @@ that were not calibrated on, in decibels.
 
 import argparse
 import sys
-from math import log10
 from statistics import mean
 
 from vitric.flow.report import console, write_json
+from vitric.flow.studies.evaluate import logit_snr
 from vitric.golden import digits, load_float
 from vitric.golden.data_free import gaussian_images, synthesize
-from vitric.golden.quantization import quantize_with_scales, reference
+from vitric.golden.quantization import quantize_with_scales
 from vitric.golden.train import accuracy
 
 __all__ = ["main", "measure"]
@@ -29,10 +29,8 @@ def measure(w_bits: int, a_bits: int, method: str, source: str, draws: list) -> 
     row = {"w_bits": w_bits, "a_bits": a_bits, "method": method, "source": source, "integer": [], "logit_snr_db": []}
     for images in draws:
         lowered = quantize_with_scales(model, images, method=method, w_bits=w_bits, a_bits=a_bits)
-        wanted = reference(lowered, others)["head"][:, 0]
-        error = lowered.quantities["head"].decode(lowered.model(others)) - wanted
         row["integer"].append(accuracy(lowered.model, digits("test")))
-        row["logit_snr_db"].append(10 * log10(float(wanted.square().sum() / error.square().sum())))
+        row["logit_snr_db"].append(logit_snr(lowered, others))
     return row
 
 

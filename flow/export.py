@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .configs import configuration
 from .layer_bits import read_layer_bits
 from .report import UserError, console, write_bytes, write_json
 
@@ -32,7 +33,7 @@ def export_command(
                                     "quantization. Without it the float model CONFIG is quantized.")] = None,
     qonnx: Annotated[bool, typer.Option("--qonnx", help="Write QONNX: ONNX with Quant nodes.")] = False,
     config: Annotated[
-        str | None, typer.Option(help="Committed float model: tiny or digits; by default digits.")] = None,
+        str | None, typer.Option(help="Committed float model: tiny, digits or fashion; by default digits.")] = None,
     method: Annotated[str | None, typer.Option(help="As of `vitric quantize`, and so the next seven.")] = None,
     w_bits: Annotated[int | None, typer.Option(help="Width of the weights.")] = None,
     a_bits: Annotated[int | None, typer.Option(help="Width of the activations.")] = None,
@@ -95,10 +96,12 @@ def _need(package: str, purpose: str) -> None:
 
 def _data(config: str, split: str) -> "ImageData":
     from vitric.golden.data import dataset
-    from vitric.golden.train import RECIPES
 
+    name = configuration(config).data
+    if name is None:
+        raise UserError(f"{config} has random weights, which are integers from the start: there is nothing to export")
     try:
-        return dataset(RECIPES[config].data if config in RECIPES else "digits", split)
+        return dataset(name, split)
     except ValueError as error:
         raise UserError(str(error)) from error
 

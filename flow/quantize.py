@@ -4,7 +4,6 @@ torch is imported where it is used, so that ``--help`` is quick.
 """
 
 import time
-from math import log10
 from pathlib import Path
 from typing import Annotated
 
@@ -151,19 +150,19 @@ def _accuracy(work, lowered, count, bars):
 def _snr(lowered, images, bars):
     """Return the ratio of the float logits' power to that of the integer logits' error, in decibels."""
     import torch
+    from vitric.golden.evaluation import SignalToNoise
     from vitric.golden.quantization import float64
 
     if not len(images):
         return None
-    model, signal, noise, done = float64(lowered.source), 0.0, 0.0, 0
+    model, ratio, done = float64(lowered.source), SignalToNoise(), 0
     with torch.no_grad():
         for part in images.split(_batch(model.config)):
             wanted = model.forward_normalized(model.normalize(part).to(torch.float64))
-            error = lowered.quantities["head"].decode(lowered.model(part)) - wanted
-            signal, noise = signal + float(wanted.square().sum()), noise + float(error.square().sum())
+            ratio.add(wanted, lowered.quantities["head"].decode(lowered.model(part)) - wanted)
             done += len(part)
             bars.show("logits", done, len(images))
-    return round(10 * log10(signal / max(noise, 1e-300)), 2)
+    return round(ratio.db, 2)
 
 
 class _Bars:

@@ -1,17 +1,20 @@
-"""Accuracy of several models on the same images, read once and in batches."""
+"""Accuracy of several models on the same images, read once and in batches; errors in decibels."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import log10
 
 import torch
 
 from .data import Images
 from .spec.check import check_int
 
-__all__ = ["BATCH", "Evaluation", "evaluate", "ranks"]
+__all__ = ["BATCH", "Evaluation", "SignalToNoise", "evaluate", "ranks"]
 
 BATCH = 500
 """Images at a time, of small models."""
+
+_NOTHING = 1e-300  # power that stands for none
 
 
 def ranks(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -49,6 +52,31 @@ class Evaluation:
     def accuracy(self, model: str, top: int = 1) -> float:
         """Return the share of images, 0 to 1, whose class is among the ``top`` largest logits of ``model``."""
         return int((self.ranks[model] < top).sum()) / self.images
+
+
+@dataclass
+class SignalToNoise:
+    """Power of a signal over that of the errors in it, for all that was added.
+
+    Attributes
+    ----------
+    signal, noise : float
+        Sums of squares.
+    """
+
+    signal: float = 0.0
+    noise: float = 0.0
+
+    def add(self, wanted: torch.Tensor, error: torch.Tensor) -> "SignalToNoise":
+        """Add a part of the signal and the error in it; return self."""
+        self.signal += float(wanted.square().sum())
+        self.noise += float(error.square().sum())
+        return self
+
+    @property
+    def db(self) -> float:
+        """The ratio in decibels; finite also where one of the two is 0."""
+        return 10 * log10(max(self.signal, _NOTHING) / max(self.noise, _NOTHING))
 
 
 @torch.no_grad()

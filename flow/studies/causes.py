@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import log10
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -80,7 +79,9 @@ def diagnose(lowered: "Lowered", images: "torch.Tensor", only: Callable[[str], b
 
 
 def _ratio(x: "torch.Tensor", error: "torch.Tensor") -> float:
-    return 10 * log10(max(float(x.square().sum()), 1e-300) / max(float(error.square().sum()), 1e-300))
+    from vitric.golden.evaluation import SignalToNoise
+
+    return SignalToNoise().add(x, error).db
 
 
 def _snr(x: "torch.Tensor", quantity: "Quantity") -> float:

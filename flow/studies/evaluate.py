@@ -5,9 +5,10 @@ torch is imported where it is used, so that tables and plots of stored results d
 
 from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
-from math import log10, sqrt
+from math import sqrt
 from typing import TYPE_CHECKING, Any
 
+from ..configs import configuration
 from ..models import QUANTIZATION_SOURCES
 from ..report import UserError
 
@@ -33,7 +34,8 @@ DEFAULT_IMAGES = 2000
 BITS = ((8, 8), (6, 6), (4, 8), (4, 4), (3, 3), (2, 2))
 """Bits of weights and of activations that are compared."""
 
-SOURCES = (*QUANTIZATION_SOURCES, "golden/data.py", "golden/idx.py", "flow/studies/evaluate.py")
+SOURCES = (*QUANTIZATION_SOURCES, "golden/data.py", "golden/idx.py", "golden/evaluation.py",
+           "flow/studies/evaluate.py")
 """What every measured result depends on."""
 
 
@@ -42,12 +44,6 @@ def trained() -> tuple[str, ...]:
     from vitric.golden.checkpoint import model_names
 
     return model_names()
-
-
-def _data_name(config: str) -> str:
-    from vitric.golden.train import recipe_for
-
-    return recipe_for(config).data
 
 
 @cache
@@ -76,7 +72,7 @@ def base_case(config: str, images: int | None) -> dict[str, Any]:
     UserError
         ``images`` is below 1 or more than there are, or the data set is not installed.
     """
-    data = _data_name(config)
+    data = configuration(config).data
     count = len(_split(data, "test"))
     images = min(DEFAULT_IMAGES, count) if images is None else images
     if not 1 <= images <= count:
@@ -111,7 +107,7 @@ def calibration_pool(data: str) -> "torch.Tensor":
 def _lowered(config: str, options: tuple, chosen: tuple[int, ...] | None) -> "Lowered":
     from vitric.golden.quantization import quantize_with_scales
 
-    pool = calibration_pool(_data_name(config))
+    pool = calibration_pool(configuration(config).data)
     return quantize_with_scales(float_model(config), pool[:CALIBRATION] if chosen is None else pool[list(chosen)],
                                 **dict(options))
 
@@ -134,11 +130,11 @@ def float_accuracy(config: str, data: str, images: int) -> float:
 
 def logit_snr(model: "Lowered", images: "torch.Tensor") -> float:
     """Return the ratio of the float logits' power to that of the integer logits' error, in decibels."""
+    from vitric.golden.evaluation import SignalToNoise
     from vitric.golden.quantization import reference
 
     wanted = reference(model, images)["head"][:, 0]
-    error = model.quantities["head"].decode(model.model(images)) - wanted
-    return 10 * log10(float(wanted.square().sum()) / max(float(error.square().sum()), 1e-300))
+    return SignalToNoise().add(wanted, model.quantities["head"].decode(model.model(images)) - wanted).db
 
 
 def accuracies(model: "Lowered", data: str, images: int) -> dict[str, float]:

@@ -6,7 +6,6 @@ and layers with everything that belongs to them.
 """
 
 from collections.abc import Callable, Sequence
-from math import log10
 from typing import Any
 
 from .evaluate import SOURCES, base_case, bits_label, float_accuracy, lowered, test_split, trained
@@ -56,6 +55,7 @@ def _cases(config: str, images: int | None) -> list[Case]:
 
 
 def _run(case: Case) -> dict[str, Any]:
+    from vitric.golden.evaluation import SignalToNoise
     from vitric.golden.quantization import reference, simulate
 
     from .causes import diagnose
@@ -64,17 +64,16 @@ def _run(case: Case) -> dict[str, Any]:
     network = parts(model.model.config.depth)
     part, whole = network[case["part"]], network[EVERYTHING]
     rounded = part if case["mode"] == "only" else lambda name: whole(name) and not part(name)
-    wrong = power = error = 0.0
+    wrong, ratio = 0, SignalToNoise()
     test = test_split(case["data"], case["images"])
     for images, labels in zip(test.images.split(500), test.labels.split(500), strict=True):
         logits, wanted = (f(model, images, *arguments)["head"][:, 0]
                           for f, arguments in ((simulate, (rounded,)), (reference, ())))
         wrong += int((logits.argmax(1) != labels).sum())
-        power += float(wanted.square().sum())
-        error += float((logits - wanted).square().sum())
+        ratio.add(wanted, logits - wanted)
     result = {"float": float_accuracy(case["config"], case["data"], case["images"]),
               "accuracy": round(1 - wrong / len(test), 6),
-              "logit_snr_db": round(10 * log10(power / max(error, 1e-300)), 2)}
+              "logit_snr_db": round(ratio.db, 2)}
     if case["mode"] == "only" and case["part"] != EVERYTHING and result["accuracy"] <= result["float"] - COLLAPSE:
         found = diagnose(model, test.images[:_SEEN], part)
         result["cause"] = "few codes" if found is None else str(found)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from vitric.golden.data import ImageData
-from vitric.golden.evaluation import evaluate, ranks
+from vitric.golden.evaluation import SignalToNoise, evaluate, ranks
 
 DATA = ImageData("test", torch.arange(7, dtype=torch.uint8).reshape(7, 1, 1, 1), torch.tensor([0, 1, 2, 0, 1, 2, 0]))
 
@@ -29,6 +29,14 @@ def test_models_share_the_images():
     assert [result.accuracy("first", top) for top in (1, 2, 3)] == [3 / 7, 5 / 7, 1.0]
     assert [result.accuracy("last", top) for top in (1, 2, 3)] == [2 / 7, 4 / 7, 1.0]
     assert evaluate({"first": first}, DATA, count=4).images == 4
+
+
+def test_decibels_by_hand():
+    ratio = SignalToNoise().add(torch.tensor([3.0, 4.0]), torch.tensor([0.5, 0.5]))
+    assert (ratio.signal, ratio.noise) == (25, 0.5) and ratio.db == pytest.approx(16.9897, abs=1e-4)
+    assert ratio.add(torch.tensor([5.0]), torch.zeros(1)).db == pytest.approx(20)
+    assert -3010 <= SignalToNoise().add(torch.zeros(2), torch.ones(2)).db < -2900
+    assert 2900 < SignalToNoise().add(torch.ones(2), torch.zeros(2)).db <= 3010
 
 
 def test_labels_without_a_logit():

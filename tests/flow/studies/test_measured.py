@@ -123,24 +123,20 @@ def test_area_comes_from_the_unit_bench(monkeypatch):
 
 
 def test_pruning_with_quantization():
-    cases = {kind: {"pruning": kind, "method": "mse", "w_bits": 4, "a_bits": 4, **BASE, "epochs": 1, "seed": 0}
-             for kind in ("dense", "2:4 and heads")}
-    dense, pruned = (pruning.STUDY.run(case) for case in cases.values())
-    assert dense["float"] == dense["pruned"] == pruned["float"] and pruned["pruned"] < dense["pruned"]
-    weights = 3 * 16 * 16 + 16 * 16 + 2 * 16 * 32  # qkv, proj, fc1, fc2 of the one block
-    assert dense["weight_bytes"] == weights // 2
+    cases = {kind: {"pruning": kind, "method": "mse", "w_bits": 4, "a_bits": 4, **BASE, "epochs": epochs, "seed": 0}
+             for kind, epochs in ((pruning.AS_TRAINED, 0), ("dense", 1), ("2:4 and heads", 1))}
+    kept, dense, pruned = (pruning.STUDY.run(case) for case in cases.values())
+    assert kept["float"] == kept["pruned"] == dense["float"] == pruned["float"] and pruned["pruned"] < kept["pruned"]
+    assert dense["logit_snr_db"] != kept["logit_snr_db"]  # was trained further
+    assert dense["model_bytes"] == kept["model_bytes"] and dense["cycles"] == kept["cycles"]
     # half of the weights, and of qkv's and proj's the half that belongs to one of two heads; 4 bits and 2 of position
-    assert pruned["weight_bytes"] * 8 / 6 == pytest.approx(weights // 2 - (3 * 16 * 16 + 16 * 16) // 4, abs=64)
+    weights = 3 * 16 * 16 + 16 * 16 + 2 * 16 * 32  # qkv, proj, fc1, fc2 of the one block
+    saved = weights * 4 - (weights // 2 - (3 * 16 * 16 + 16 * 16) // 4) * 6
+    constants = 4 * 8 * 8  # q, k, v and context of 8 channels
+    assert dense["model_bytes"] - pruned["model_bytes"] == pytest.approx(saved // 8 + constants, abs=64)
     assert pruned["cycles"] < dense["cycles"] and pruned["stream_bytes"] < dense["stream_bytes"]
     assert "| 2:4 and heads |" in pruning.STUDY.table([{**cases["2:4 and heads"], **pruned}])
-    assert [case["epochs"] for case in pruning.STUDY.cases("tiny", 5)] == [0, 20, 20, 20, 20]
-
-
-def test_bytes_of_weights():
-    mask = torch.tensor([[True, False, False, True], [False, True, True, False]])
-    assert pruning.weight_bytes({"a": 8, "b": 8}, {}, "dense", 4) == 8
-    assert pruning.weight_bytes({"a": 8, "b": 8}, {"a": mask}, "heads", 4) == 6
-    assert pruning.weight_bytes({"a": 8}, {"a": mask}, "2:4", 4) == 3  # 4 weights of 4 + 2 bits
+    assert [case["epochs"] for case in pruning.STUDY.cases("tiny", 5)] == [0, 20, 20, 20, 20, 20]
 
 
 @pytest.mark.parametrize("images", [0, 361])
