@@ -76,7 +76,7 @@ class RowScale(wiring.Component):
         high = _hold(m, at[6], limb[:spec.sum_bits - LIMB_BITS].as_signed(), "high")
         others = {0: (r, constants[2].row.norm), 1: (slope, fraction)}
         variance, product = self._first(m, at, low, constants[0].minus_length, others)
-        mantissa, exponent, zero = self._normalise(m, at, variance)
+        mantissa, exponent = self._normalise(m, at, variance)
         line = self._table(m, at, mantissa)
         rounding = Const(1 << fraction_bits - 1, fraction_bits)
         rounded = Cat(rounding, _hold(m, at[1], line.base, "base")) - product[:spec.slope_bits + fraction_bits]
@@ -84,7 +84,7 @@ class RowScale(wiring.Component):
             slope.eq(line.slope), fraction.eq(_hold(m, at[7], mantissa[:fraction_bits], "fraction_0")),
             r.eq(_hold(m, at[3], rounded[fraction_bits:][:spec.rsqrt_bits], "r_0")),
         ]
-        multiplier, position = self._multiplier(m, at, product, constants[3].row.exponent, exponent, zero)
+        multiplier, position = self._multiplier(m, at, product, constants[3].row.exponent, exponent)
         self._offset(m, at, constants[1].row.inverse, (low, high), multiplier, position)
         return m
 
@@ -103,19 +103,16 @@ class RowScale(wiring.Component):
         acc = Signal(signed(36), reset_less=True)
         total = select_add(m, first.p, at[6] | at[0], acc >> LIMB_BITS, acc, len(acc), name="add_first",
                            fabric=self.mapping)
-        with m.If(at[3]):
-            m.d.sync += acc.eq(-1)
-        with m.Elif(~at[2]):
-            m.d.sync += acc.eq(total)
+        m.d.sync += acc.eq(Mux(at[3], -1, total))
         low_limb = _hold(m, at[6], acc[:LIMB_BITS], "variance_0")
         middle_limb = _hold(m, at[0], acc[:LIMB_BITS], "variance_1")
         return ~Cat(low_limb, middle_limb, acc)[:spec.variance_bits], first.p
 
     def _normalise(self, m, at, variance):
-        """Shift V left by pairs of bits until one of the two top bits is 1: return mantissa, exponent k and zero flag.
+        """Shift V left by pairs of bits until one of the two top bits is 1: return mantissa and exponent k.
 
         V arrives in phase 2; first its highest 16, 32 or 48 zeros go, then 4, 8 or 12, then 2. The mantissa is
-        complete in phase 7, exponent and flag hold in the next-but-one round of phases.
+        complete in phase 7, the exponent holds in the next-but-one round of phases. The mantissa of V = 0 is 0.
         """
         spec = self.spec
         value = _hold(m, 1, variance, "normalised_0")
@@ -139,16 +136,15 @@ class RowScale(wiring.Component):
         small = ~value[-2:].any()
         value = _hold(m, 1, Mux(small, value << 2, value)[:spec.variance_bits], "normalised_2")
         count = _hold(m, 1, Cat(small, count), "count_2")
-        zero = _hold(m, at[7], ~value[-2:].any(), "zero_0")
         half = Const(spec.variance_bits // 2 - 1, 6)
         exponent = _hold(m, at[7], (half - count)[:6].as_signed(), "exponent_0")
-        return (
-            value[spec.variance_bits - spec.mantissa_bits:],
-            _hold(m, at[7], exponent, "exponent_1"), _hold(m, at[7], zero, "zero_1"),
-        )
+        return value[spec.variance_bits - spec.mantissa_bits:], _hold(m, at[7], exponent, "exponent_1")
 
     def _table(self, m, at, mantissa):
-        """Look the leading bits of the mantissa up: return base and slope, which hold from phase 0 to 7."""
+        """Look the leading bits of the mantissa up: return base and slope, which hold from phase 0 to 7.
+
+        A mantissa of 0 finds zeros, so that the multiplier of a row without variance is 0.
+        """
         spec = self.spec
         unused = 1 << spec.index_bits - 2
         layout = data.StructLayout({"base": spec.rsqrt_bits, "slope": spec.slope_bits})
@@ -159,7 +155,7 @@ class RowScale(wiring.Component):
         m.d.comb += [read.addr.eq(mantissa[-spec.index_bits:]), read.en.eq(at[7])]
         return read.data
 
-    def _multiplier(self, m, at, product, length_exponent, exponent, zero):
+    def _multiplier(self, m, at, product, length_exponent, exponent):
         """Normalise norm * r and bring it to 18 bits: return the multiplier (valid from phase 6) and the position."""
         spec = self.spec
         width = spec.rsqrt_bits + spec.length_bits
@@ -181,7 +177,7 @@ class RowScale(wiring.Component):
         ), spec.multiplier_bits + 1, name="shifted")
         rounded = shifted[1:] + shifted[0]
         full = rounded[:spec.multiplier_bits] | rounded[spec.multiplier_bits].replicate(spec.multiplier_bits)
-        return _hold(m, at[5], Mux(zero, 0, full), "multiplier"), position
+        return _hold(m, at[5], full, "multiplier"), position
 
     def _offset(self, m, at, inverse, total, multiplier, position):
         """Second multiplier: the mean from the limbs of S1, then mean * multiplier, shifted by the position."""

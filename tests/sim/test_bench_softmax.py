@@ -18,7 +18,7 @@ def bench(spec, folder, dut=None, **options):
     SoftmaxSpec(lanes=2, max_length=20, out_bits=4, kind="twin_uniform", twin_shift=4),
 ], ids=lambda spec: spec.kind)
 def test_softmax(spec, tmp_path):
-    assert len(bench(spec, tmp_path).tests) == 26
+    assert len(bench(spec, tmp_path).tests) == 28
 
 
 class Louder(Softmax):
