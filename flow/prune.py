@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from .progress import TrainingBar
 from .pruning import Pruning, float_row, integer_row, parse_n_m, prune, recovery_recipe
 from .report import UserError, console, write_json
 
@@ -94,18 +95,8 @@ def prune_command(
 
 
 def _with_progress(what, recipe, model, pruning, train, on_pruned=None):
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("epochs"),
-        TextColumn("loss {task.fields[loss]:.3f}  training accuracy {task.fields[accuracy]:.1%}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console(stderr=True)) as progress:
-        task = progress.add_task(what, total=recipe.epochs, loss=float("nan"), accuracy=0.0)
-        return prune(
-            model, pruning, train, recipe, on_pruned=on_pruned,
-            on_epoch=lambda epoch, loss, right: progress.update(task, completed=epoch, loss=loss, accuracy=right))
+    with TrainingBar(what) as bar:
+        return prune(model, pruning, train, recipe, on_pruned=on_pruned, on_step=bar.step, on_epoch=bar.epoch)
 
 
 def _show(figures: dict, *, stderr: bool) -> None:

@@ -78,7 +78,7 @@ def recovery_recipe(config: str, epochs: int | None = None, seed: int = 0) -> "R
 def prune(
     model: "VisionTransformer", pruning: Pruning, train: "ImageData", recipe: "Recipe", *,
     on_pruned: Callable[["VisionTransformer"], None] | None = None,
-    on_epoch: Callable[[int, float, float], None] | None = None,
+    on_step: Callable[[int, int], None] | None = None, on_epoch: Callable[[int, float, float], None] | None = None,
 ) -> "VisionTransformer":
     """Return a pruned copy of ``model``, trained further on ``train``, as is a model without anything to prune.
 
@@ -88,7 +88,7 @@ def prune(
     ----------
     on_pruned : callable, optional
         Sees the pruned model before it is trained further.
-    on_epoch : callable, optional
+    on_step, on_epoch : callable, optional
         As :func:`vitric.golden.train.fit`.
 
     Raises
@@ -122,7 +122,7 @@ def prune(
     if on_pruned is not None:
         apply_masks(model, masks)
         on_pruned(model)
-    return recover(model, masks, train, recipe, on_epoch=on_epoch)
+    return recover(model, masks, train, recipe, on_step=on_step, on_epoch=on_epoch)
 
 
 def float_row(model: "VisionTransformer", pruning: Pruning, test: "ImageData") -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from .models import write_integer
+from .progress import TrainingBar
 from .report import UserError, console, write_json
 
 __all__ = ["qat_command"]
@@ -67,7 +68,7 @@ def qat_command(
             raise UserError(f"--calibration must be between 1 and {len(train)}, not {calibration}")
         started = time.process_time()
         lowered = quantize_with_scales(model, train[:calibration], **options)
-        with _Bar(config, recipe, len(train)) as bar:
+        with TrainingBar(f"train {config}") as bar:
             tuned = fine_tune(lowered, model, train, recipe, tuning, on_step=bar.step, on_epoch=bar.epoch)
         seconds = time.process_time() - started
     except (TypeError, ValueError, OSError) as error:
@@ -85,32 +86,6 @@ def qat_command(
     if json_file is not None:
         write_json(json_file, figures)
     _show(figures, stderr=json_file is not None and str(json_file) == "-")
-
-
-class _Bar:
-    """Progress in steps, with loss and accuracy of the last epoch."""
-
-    def __init__(self, config, recipe, images):
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self._bars = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"),
-            TextColumn("{task.fields[last]}"), TimeRemainingColumn(), console=console(stderr=True))
-        steps = -(-images // recipe.batch_size) * recipe.epochs
-        self._task = self._bars.add_task(f"train {config}", total=steps, last="")
-
-    def __enter__(self):
-        self._bars.start()
-        return self
-
-    def __exit__(self, *error):
-        self._bars.stop()
-
-    def step(self, number: int, steps: int) -> None:
-        self._bars.update(self._task, completed=number + 1)
-
-    def epoch(self, number: int, loss: float, right: float) -> None:
-        self._bars.update(self._task, last=f"epoch {number}: loss {loss:.3f}, training accuracy {right:.1%}")
 
 
 def _show(figures, *, stderr):

@@ -11,6 +11,7 @@ import typer
 
 from .layer_bits import read_layer_bits
 from .models import write_integer
+from .progress import PartBars
 from .report import UserError, console, write_json
 from .synthesize import calibration_images
 from .workload import Workload, open_workload
@@ -102,7 +103,7 @@ def _quantize(work: Workload, images, others, options: dict, test: int):
     """Return the lowered model and its figures."""
     from vitric.golden.quantization import quantize_with_scales
 
-    with _Bars() as bars:
+    with PartBars() as bars:
         try:
             started = time.process_time()
             lowered = quantize_with_scales(work.model, images, progress=bars.show, **options)
@@ -163,28 +164,6 @@ def _snr(lowered, images, bars):
             done += len(part)
             bars.show("logits", done, len(images))
     return round(ratio.db, 2)
-
-
-class _Bars:
-    """A progress bar for each part of the work, on standard error."""
-
-    def __enter__(self):
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self._tasks = {}
-        self._bars = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                              TimeRemainingColumn(), console=console(stderr=True), transient=True)
-        self._bars.start()
-        return self
-
-    def __exit__(self, *error):
-        self._bars.stop()
-
-    def show(self, part: str, done: int, total: int) -> None:
-        """Say that ``done`` of ``total`` steps of ``part`` are done."""
-        if part not in self._tasks:
-            self._tasks[part] = self._bars.add_task(part, total=total)
-        self._bars.update(self._tasks[part], completed=done, total=total)
 
 
 def _show(figures, work, *, stderr):

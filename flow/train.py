@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from .progress import TrainingBar
 from .report import UserError, console, write_json, write_text
 
 __all__ = ["train_command"]
@@ -45,7 +46,7 @@ def train_command(
     Writes the checkpoint and, beside it, a model card (*.md), each whole or not at all.
     """
     from vitric.golden.spec.vit import vit_config
-    from vitric.golden.train import recipe_for
+    from vitric.golden.train import recipe_for, train
 
     changes = {} if epochs is None else {"epochs": epochs}
     try:
@@ -63,7 +64,8 @@ def train_command(
 
     started = time.process_time()
     try:
-        model = _train_with_progress(config, vit, recipe)
+        with TrainingBar(f"train {config}") as bar:
+            model = train(vit, recipe, on_step=bar.step, on_epoch=bar.epoch)
     except ValueError as error:  # the data set
         raise UserError(str(error)) from error
     figures = _figures(config, recipe, model, time.process_time() - started)
@@ -71,23 +73,6 @@ def train_command(
     if json_file is not None:
         write_json(json_file, figures | {"checkpoint": str(path)})
     _show(path, figures, stderr=json_file is not None and str(json_file) == "-")
-
-
-def _train_with_progress(name, vit, recipe):
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-    from vitric.golden.train import train
-
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("epochs"),
-        TextColumn("loss {task.fields[loss]:.3f}  training accuracy {task.fields[accuracy]:.1%}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console(stderr=True)) as progress:
-        task = progress.add_task(f"train {name}", total=recipe.epochs, loss=float("nan"), accuracy=0.0)
-        return train(
-            vit, recipe,
-            on_epoch=lambda epoch, loss, right: progress.update(task, completed=epoch, loss=loss, accuracy=right),
-        )
 
 
 def _figures(name, recipe, model, seconds):

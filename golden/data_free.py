@@ -25,9 +25,10 @@ from math import cos, pi, sqrt
 import torch
 from torch.nn import functional
 
-from .quantization.ptq import check_model, one_thread
+from .quantization.ptq import check_model
 from .spec.check import check_int
 from .spec.vit import PIXEL_MAX, VitConfig
+from .threads import torch_threads
 from .vit import VisionTransformer
 
 __all__ = [
@@ -181,7 +182,7 @@ def synthesize(
     generator = torch.Generator().manual_seed(seed)
     batches = (torch.arange(count) % config.num_classes).split(batch_size(config))
     done = []
-    with one_thread():
+    with torch_threads(1):
         for number, labels in enumerate(batches):
             descent = _descent(model, labels, generator, steps, variation)
             for step in range(1, steps + 1):

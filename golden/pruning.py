@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from .data import ImageData
 from .spec.check import check_choice, check_int
+from .threads import torch_threads
 from .train import Recipe, fit
 from .vit import VisionTransformer, collect
 
@@ -163,7 +164,7 @@ def pruned_share(model: VisionTransformer) -> float:
 
 def recover(
     model: VisionTransformer, masks: Mapping[str, torch.Tensor], data: ImageData, recipe: Recipe, *,
-    on_epoch: Callable[[int, float, float], None] | None = None,
+    on_step: Callable[[int, int], None] | None = None, on_epoch: Callable[[int, float, float], None] | None = None,
 ) -> VisionTransformer:
     """Prune ``model`` in place, train it further with the masks kept, and return the result, a new model.
 
@@ -177,17 +178,15 @@ def recover(
         To train on.
     recipe : Recipe
         For example a short one of a low learning rate. Runs on ``recipe.threads`` threads.
-    on_epoch : callable, optional
+    on_step, on_epoch : callable, optional
         As :func:`~vitric.golden.train.fit`.
     """
     apply_masks(model, masks)
-    threads = torch.get_num_threads()
     hooks = [model.get_parameter(name).register_hook(lambda gradient, mask=mask: gradient * mask)
              for name, mask in masks.items()]
-    torch.set_num_threads(recipe.threads)
     try:
-        return fit(model, data, recipe, on_epoch=on_epoch)
+        with torch_threads(recipe.threads):
+            return fit(model, data, recipe, on_step=on_step, on_epoch=on_epoch)
     finally:
-        torch.set_num_threads(threads)
         for hook in hooks:
             hook.remove()

@@ -19,6 +19,7 @@ from .data import DATASETS, ImageData, Images, dataset
 from .evaluation import evaluate
 from .spec.check import check_choice, check_int
 from .spec.vit import VitConfig
+from .threads import torch_threads
 from .vit import VisionTransformer
 
 __all__ = ["PRECISIONS", "RECIPES", "Recipe", "accuracy", "augment", "fit", "recipe_for", "train"]
@@ -235,12 +236,13 @@ def _update_average(averaged, model, decay):
 
 
 def train(
-    config: VitConfig, recipe: Recipe, *, on_epoch: Callable[[int, float, float], None] | None = None
+    config: VitConfig, recipe: Recipe, *, on_step: Callable[[int, int], None] | None = None,
+    on_epoch: Callable[[int, float, float], None] | None = None,
 ) -> VisionTransformer:
     """Return a model of ``config`` trained on the training split of ``recipe.data``, in evaluation mode.
 
     Runs on ``recipe.threads`` threads and leaves torch's global random state and thread count as they were. Equal
-    arguments give equal weights on one machine and torch version.
+    arguments give equal weights on one machine and torch version. ``on_step`` and ``on_epoch`` are as in :func:`fit`.
 
     Raises
     ------
@@ -249,11 +251,6 @@ def train(
     """
     data = dataset(recipe.data, "train")
     _check_trainable(config, data)
-    threads = torch.get_num_threads()
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), torch_threads(recipe.threads):
         torch.manual_seed(recipe.seed)
-        torch.set_num_threads(recipe.threads)
-        try:
-            return fit(VisionTransformer(config), data, recipe, on_epoch=on_epoch)
-        finally:
-            torch.set_num_threads(threads)
+        return fit(VisionTransformer(config), data, recipe, on_step=on_step, on_epoch=on_epoch)

@@ -14,9 +14,9 @@ def _run(name: str, case: Case) -> dict[str, Any]:
     study = study_named(name)
     if not study.measured:
         return study.run(case)
-    from vitric.golden.quantization.ptq import one_thread
+    from vitric.golden.threads import torch_threads
 
-    with one_thread():
+    with torch_threads(1):
         return study.run(case)
 
 

@@ -10,6 +10,7 @@ from torch.nn import functional
 from ..data import ImageData
 from ..quantization.lower import Lowered
 from ..spec.vit import PIXEL_MAX
+from ..threads import torch_threads
 from ..train import RECIPES, Recipe, fit
 from ..vit import VisionTransformer
 from .model import QuantizedTraining
@@ -107,10 +108,6 @@ def fine_tune(
         if on_step is not None:
             on_step(number, steps)
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(recipe.threads)
-    try:
+    with torch_threads(recipe.threads):
         averaged = fit(model, data, recipe, loss=loss, on_step=step, on_epoch=on_epoch)
-    finally:
-        torch.set_num_threads(threads)
     return averaged.lower()

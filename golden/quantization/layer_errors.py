@@ -16,6 +16,7 @@ import torch
 
 from ..integer import patchify
 from ..spec.check import check_choice, check_int
+from ..threads import torch_threads
 from ..vit import VisionTransformer, collect
 from .bits import Bits, product_names
 from .books import HIDDEN, PROBABILITIES, fit_book
@@ -24,7 +25,7 @@ from .codes import CodeMap
 from .linear import draft_linear
 from .lower import Lowered
 from .output_search import Layer
-from .ptq import one_thread, quantize_with_scales
+from .ptq import quantize_with_scales
 from .quantity import Quantity
 from .sensitivity import ELEMENTS, Sensitivities
 from .settings import Settings
@@ -203,7 +204,7 @@ def measure_layer_errors(
     settings = Settings(**options, **fine)
     lowered = quantize_with_scales(model, calibration, **options, **fine)
     errors = {}
-    with one_thread():
+    with torch_threads(1):
         work = _Measurement(lowered, calibration, images, settings)
         for product in product_names(model.config):
             if on_product is not None:

@@ -1,8 +1,7 @@
 """Post-training quantization: the one call that users make."""
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import fields
 
 import torch
@@ -10,24 +9,14 @@ import torch
 from ..data import check_images
 from ..integer import IntegerViT
 from ..integer.heads import without_dead_heads
+from ..threads import torch_threads
 from ..vit import VisionTransformer
 from .bits import check_names
 from .calibration import Progress
 from .lower import Lowered, lower
 from .settings import Settings
 
-__all__ = ["check_model", "one_thread", "quantize", "quantize_with_scales"]
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Keep the result independent of the number of cores; the tensors of a small model are too small for more."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+__all__ = ["check_model", "quantize", "quantize_with_scales"]
 
 
 def check_model(model: VisionTransformer) -> None:
@@ -59,7 +48,7 @@ def quantize_with_scales(
     if settings.layer_bits:
         info["layer_bits"] = json.dumps(settings.layer_bits)
     info["calibration_images"] = str(len(calibration))
-    with one_thread():
+    with torch_threads(1):
         return lower(model, calibration, settings, info, progress)
 
 
