@@ -1,5 +1,6 @@
 """Whether a change to a netlist changes what it does: the proof that a fault is none."""
 
+import re
 from pathlib import Path
 
 from .prover import run_abc
@@ -33,6 +34,25 @@ write_aiger -miter -I -zinit design.aig
 _COMMANDS = "scorr\nwrite_aiger final.aig\npdr -T {seconds}"
 
 
+_STUCK_REGISTER = re.compile(r"-mode const[01] .*-port Q .*-wire (\S+)")
+
+
+def _without_init(netlist: str, change: str) -> str | None:
+    """Return the command that takes the initial value, all zeros, from a register of which ``change`` makes a constant.
+
+    Yosys refuses an initial value of a constant; registers without one start at zero in the graph. Empty if there is
+    nothing to take; None if the initial value has ones.
+    """
+    found = _STUCK_REGISTER.search(change)
+    if found is None:
+        return ""
+    wire = re.search(rf"((?:^ +attribute .*\n)*)^ +wire (?:.* )?\\{re.escape(found[1])}$", netlist, re.MULTILINE)
+    init = wire and re.search(r"\\init \d+'([01x]+)", wire[1])
+    if not init:
+        return ""
+    return None if "1" in init[1] else f"setattr -unset init w:{found[1]}"
+
+
 def is_equivalent(netlist: Path, change: str, folder: Path, *, seconds: int = 20) -> bool:
     """Prove that a netlist behaves the same after a change: same outputs in every cycle, whatever the inputs.
 
@@ -50,10 +70,15 @@ def is_equivalent(netlist: Path, change: str, folder: Path, *, seconds: int = 20
     Returns
     -------
     bool
-        True if it was proved; False if there is a difference, or if the time was up.
+        True if it was proved; False if there is a difference, if the time was up, or if the change makes a constant
+        of a register that does not start at zero.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "netlist.il").write_text(netlist.read_text())
-    script = _SCRIPT.format(netlist="netlist.il", change=change)
+    text = netlist.read_text()
+    (folder / "netlist.il").write_text(text)
+    without_init = _without_init(text, change)
+    if without_init is None:
+        return False
+    script = _SCRIPT.format(netlist="netlist.il", change=f"{change}\n{without_init}")
     status, is_never = run_abc(folder, script, _COMMANDS.format(seconds=seconds), seconds=2 * seconds)
     return is_never or status[0] == "snl_UNSAT"

@@ -42,6 +42,34 @@ def test_equivalence_is_proved_and_refuted(tmp_path):
     assert not is_equivalent(netlist, inverted.change, tmp_path / "other")
 
 
+class NeverBoth(wiring.Component):
+    """Two registers that are not 1 together, so that a third stays 0 and a fourth stays 1; a fifth moves."""
+
+    i: In(1)
+    both: Out(1)
+    one: Out(1, init=1)
+    moves: Out(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        left, right = Signal(), Signal()
+        m.d.sync += [
+            left.eq(self.i), right.eq(~self.i), self.both.eq(left & right), self.one.eq(~(left & right)),
+            self.moves.eq(left),
+        ]
+        return m
+
+
+@pytest.mark.parametrize("wire,mode,proved", [
+    ("both", "const0", True), ("both", "const1", False), ("moves", "const0", False),
+    ("one", "const1", False),  # does not start at 0: not tried
+])
+def test_registers_that_become_constants(tmp_path, wire, mode, proved):
+    _, faults = plant(NeverBoth(), tmp_path, count=200, seed=1)
+    fault = next(one for one in faults if (one.wire, one.mode, one.port) == (f"{wire}[0]", mode, "Q"))
+    assert is_equivalent(tmp_path / "before.il", fault.change, tmp_path / "equal") == proved
+
+
 def test_bench_catches_and_says_by_which_test(tmp_path):
     unit = UNITS["requantize"]
     netlist, faults = plant(unit.plain(), tmp_path, count=6, seed=1)
