@@ -1,4 +1,4 @@
-"""Bench of the LayerNorm unit: rows of every length and kind under stall patterns on all streams, then full rate.
+"""Bench of the LayerNorm unit: rows of every length and kind under stall patterns on all streams, full rate, no rate.
 
 The variable ``VITRIC_SPEC`` holds the fields of the :class:`~vitric.golden.spec.layernorm.LayerNormSpec` as JSON.
 Expected values are those of :func:`vitric.golden.integer.layernorm.layernorm`.
@@ -19,9 +19,10 @@ from ..golden.spec.layernorm import LayerNormSpec
 from .clock import start_clock
 from .stream_kit import PATTERNS, Driver, Monitor, Scoreboard, check_stream_rules
 
-__all__ = ["flows", "groups"]
+__all__ = ["blocked", "flows", "groups"]
 
 SPEC = LayerNormSpec(**json.loads(os.environ["VITRIC_SPEC"]))
+_GROUPS = 5  # that are inside while nothing is taken
 HALF = 1 << SPEC.in_bits - 1
 
 
@@ -99,6 +100,26 @@ async def groups(dut, source, sink):
     for _ in range(SPEC.latency + SPEC.max_length):
         await RisingEdge(dut.clk)
     assert scoreboard.seen == len(monitor.beats) == len(expected)
+
+
+@cocotb.test(timeout_time=400, timeout_unit="us")
+async def blocked(dut):
+    """While nothing is taken, the buffer fills to the last place, and the few registers behind it.
+
+    Or the places for groups, if they are so short that there are fewer of those.
+    """
+    random = Random(cocotb.RANDOM_SEED)
+    sent = [_group(random, SPEC.max_length) for _ in range(2 + SPEC.buffer_depth // SPEC.max_length)]
+    driver, affine = Driver(dut, "i"), Driver(dut, "affine")
+    await start_clock(dut, noise=["i", "affine"])
+    dut.o__ready.value = 0
+    cocotb.start_soon(affine.send([word for group in sent for word in group.affine]))
+    cocotb.start_soon(_send(dut, driver, sent))
+    taken = 0
+    for _ in range(2 * sum(len(group.beats) for group in sent) + SPEC.latency):
+        await RisingEdge(dut.clk)
+        taken += int(dut.i__valid.value and dut.i__ready.value)
+    assert min(SPEC.buffer_depth, _GROUPS * SPEC.max_length) <= taken <= SPEC.buffer_depth + 12
 
 
 @cocotb.test(timeout_time=400, timeout_unit="us")

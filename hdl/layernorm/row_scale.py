@@ -121,7 +121,9 @@ class RowScale(wiring.Component):
             blocks = [value[max(spec.variance_bits - (k + 1) * amount, 0):spec.variance_bits - k * amount].any()
                       for k in range(3) if k * amount < spec.variance_bits]
             chosen = []
-            for k, block in enumerate([*blocks, Const(1, 1)]):
+            if len(blocks) * amount < spec.variance_bits:  # else what is in none of them is 0
+                blocks.append(Const(1, 1))
+            for k, block in enumerate(blocks):
                 first = Signal(name=f"first_{amount}_{k}")
                 m.d.comb += first.eq(block & ~_any(blocks[:k]))
                 chosen.append(first)

@@ -11,7 +11,7 @@ from vitric.sim.runner import BenchFailure, run_bench
 from .cell_models import with_ice40_models
 
 CELLS = [Path(vitric.sim.__file__).with_name(name) for name in ("mult18x18d.v", "ccu2c.v")]
-TESTS = 26
+TESTS = 27
 
 
 def bench(spec, folder, dut=None, **options):
