@@ -21,7 +21,7 @@ from vitric.hdl.softmax import Softmax
 from vitric.hdl.softmax.row_norm import RowNorm
 from vitric.hdl.softmax.row_sum import RowSum
 from vitric.hdl.stream_width import Narrow, Widen
-from vitric.hdl.streams import PipelineRegister, Queue, StreamBuffer
+from vitric.hdl.streams import DeepQueue, PipelineRegister, Queue, StreamBuffer
 
 from . import ledgers
 from .prover import Method, Pdr, Unrolled
@@ -76,6 +76,8 @@ def _plumbing() -> Iterator[Proof]:
         yield from _stream(
             f"queue_{depth}{'_buffered' * buffered}", lambda d=depth, b=buffered: Queue(3, depth=d, buffered=b),
             Ledger(enter=passes, capacity=depth, latency=latency, refusal=latency))
+    yield from _stream("queue_deep", lambda: DeepQueue(3, depth=4), Ledger(
+        enter=passes, capacity=4, latency=2, refusal=2))
     yield from _stream("widen", lambda: Widen(2, ratio=3), Ledger(enter=ledgers.widens, capacity=1, latency=1))
     yield from _stream(
         "narrow", lambda: Narrow(2, ratio=3), Ledger(enter=ledgers.narrows, capacity=3, latency=1, refusal=2))

@@ -12,12 +12,21 @@ rules of Amaranth's stream chapter, which the rest of this project cites by numb
 output, without stalls; ``interval`` counts cycles between accepted input beats when nothing stalls.
 """
 
-from amaranth.hdl import Module, Mux, Shape, Signal, Value
-from amaranth.lib import fifo, stream, wiring
+from functools import reduce
+from operator import xor
+
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value
+from amaranth.lib import fifo, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.check import check_int
 
-__all__ = ["PipelineRegister", "Queue", "StreamBuffer", "connect"]
+__all__ = ["TAPS", "DeepQueue", "PipelineRegister", "Queue", "StreamBuffer", "connect"]
+
+TAPS = {
+    2: (2, 1), 3: (3, 2), 4: (4, 3), 5: (5, 3), 6: (6, 5), 7: (7, 6), 8: (8, 6, 5, 4), 9: (9, 5), 10: (10, 7),
+    11: (11, 9), 12: (12, 6, 4, 1), 13: (13, 4, 3, 1), 14: (14, 5, 3, 1), 15: (15, 14), 16: (16, 15, 13, 4),
+}
+"""Stages, from 1, whose parity a shift register of so many stages takes in to go through all states but one."""
 
 
 def _describe(port) -> str:
@@ -207,4 +216,66 @@ class Queue(wiring.Component):
             inner.r_en.eq(self.o.ready),
             self.level.eq(inner.level),
         ]
+        return m
+
+
+class DeepQueue(wiring.Component):
+    """First-in first-out queue in block RAM with hardly any logic, in the place of :class:`Queue`.
+
+    The order of the addresses does not matter as long as both sides take the same one. So they are shift registers
+    with feedback, of maximal length ``depth - 1``, instead of counters; and whether equal addresses mean full or empty
+    is a flag, so that nothing counts the entries.
+
+    *Handshake*: rules 1 to 4; ``i.ready`` is 0 while the queue is full, ``o.valid`` is 0 while it is empty; neither
+    depends on the other side in the same cycle.
+
+    *Latency* 2 cycles, *interval* 1 cycle. A read never meets a write to the same address in one cycle.
+
+    Parameters
+    ----------
+    shape : shape-like
+        Shape of the payload.
+    depth : int
+        Number of entries, a power of two from 4 to 65536: ``depth - 1`` in the memory and one at the output.
+
+    Members
+    -------
+    i : stream of ``shape``, in
+    o : stream of ``shape``, out
+    """
+
+    latency = 2
+    interval = 1
+
+    def __init__(self, shape, *, depth: int):
+        check_int("depth", depth, 4, 65536)
+        if depth & depth - 1:
+            raise ValueError(f"depth must be a power of two from 4 to 65536, not {depth}")
+        self.shape = shape
+        self.depth = depth
+        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
+
+    def elaborate(self, platform):
+        """Return the module."""
+        m = Module()
+        bits = self.depth.bit_length() - 1
+        m.submodules.memory = entries = memory.Memory(
+            shape=Shape.cast(self.shape).width, depth=self.depth, init=[], attrs={"ram_style": "block"})
+        write, read = entries.write_port(), entries.read_port()
+        meet, full = Signal(), Signal()
+        filled = Signal()   # the write address moved last: where both meet, the memory is full
+        m.d.comb += [
+            meet.eq(write.addr == read.addr), full.eq(meet & filled), self.i.ready.eq(~full),
+            write.data.eq(self.i.payload), write.en.eq(self.i.valid & ~full),
+            read.en.eq(~(meet & ~filled) & (~self.o.valid | self.o.ready)),
+            Value.cast(self.o.payload).eq(read.data),
+        ]
+        for port in (write, read):
+            with m.If(port.en):
+                parity = reduce(xor, (port.addr[stage - 1] for stage in TAPS[bits]))
+                m.d.sync += port.addr.eq(Cat(~parity, port.addr[:-1]))
+        with m.If(write.en != read.en):
+            m.d.sync += filled.eq(write.en)
+        with m.If(~self.o.valid | self.o.ready):
+            m.d.sync += self.o.valid.eq(read.en)
         return m

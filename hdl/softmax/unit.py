@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.softmax import SoftmaxSpec
 
-from ..streams import PipelineRegister, Queue, connect
+from ..streams import DeepQueue, PipelineRegister, connect
 from .row_code import RowCode, code_layout, stored_layout
 from .row_norm import RowNorm
 from .row_sum import RowSum, score_layout
@@ -66,7 +66,7 @@ class Softmax(wiring.Component):
     def elaborate(self, platform):
         """Return the module."""
         m = Module()
-        m.submodules.buffer = buffer = Queue(stored_layout(self.spec), depth=self.spec.buffer_depth)
+        m.submodules.buffer = buffer = DeepQueue(stored_layout(self.spec), depth=self.spec.buffer_depth)
         m.submodules.stored = stored = PipelineRegister(stored_layout(self.spec))
         m.submodules.row_sum = row_sum = RowSum(self.spec)
         m.submodules.row_norm = row_norm = RowNorm(self.spec)

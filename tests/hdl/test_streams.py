@@ -9,7 +9,7 @@ from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 from vitric.hdl import streams
 from vitric.hdl.stream_width import Narrow, Widen
-from vitric.hdl.streams import PipelineRegister, Queue, StreamBuffer, connect
+from vitric.hdl.streams import TAPS, DeepQueue, PipelineRegister, Queue, StreamBuffer, connect
 
 from tests.hdl.stream_kit import STALLS, check_payload, interval, latency, plain, run, transform
 
@@ -25,7 +25,7 @@ def units():
     return [
         PipelineRegister(LAYOUT), StreamBuffer(LAYOUT),
         Queue(LAYOUT, depth=1, buffered=False), Queue(LAYOUT, depth=2, buffered=False), Queue(LAYOUT, depth=7),
-        Queue(LAYOUT, depth=2), Queue(LAYOUT, depth=3),
+        Queue(LAYOUT, depth=2), Queue(LAYOUT, depth=3), DeepQueue(LAYOUT, depth=4), DeepQueue(LAYOUT, depth=16),
     ]
 
 
@@ -74,6 +74,21 @@ def test_fills_while_stalled(index):
             await ctx.tick()
 
     assert len(run(dut, bench)["i"].transfers) == capacity
+
+
+@pytest.mark.parametrize("bits", TAPS)
+def test_addresses_take_all_states_but_one(bits):
+    state, seen = 0, set()
+    while state not in seen:
+        seen.add(state)
+        parity = sum(state >> stage - 1 for stage in TAPS[bits]) & 1
+        state = (state << 1 | 1 - parity) & (1 << bits) - 1
+    assert state == 0 and len(seen) == (1 << bits) - 1
+
+
+def test_deep_queue_refuses_other_depths():
+    with pytest.raises(ValueError, match="depth must be a power of two from 4 to 65536, not 24"):
+        DeepQueue(8, depth=24)
 
 
 def test_queue_level():
@@ -184,6 +199,7 @@ def test_only_one_place_connects():
 
 @pytest.mark.parametrize("build", [
     lambda: Queue(8, depth=0, buffered=False), lambda: Queue(8, depth=1), lambda: Queue(8, depth=1 << 20),
+    lambda: DeepQueue(8, depth=2),
     lambda: Widen(8, ratio=1), lambda: Narrow(8, ratio=257),
 ])
 def test_rejected(build):
