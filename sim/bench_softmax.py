@@ -62,7 +62,7 @@ def _alone(random: Random, length: int) -> list[int]:
     """One lane of a smallest term of a block before others of lower blocks: a last bit of the sum moves the norm."""
     lowest = random.randrange(-HALF // BLOCK, HALF // BLOCK) * BLOCK
     row = [max(-HALF, lowest - random.randint(BLOCK // 2, 4 * BLOCK)) for _ in range(length)]
-    row[0] = lowest + random.randrange(UNIT // 8)
+    row[0] = lowest + random.randrange(max(1, UNIT // 8))
     return row
 
 
@@ -95,7 +95,7 @@ def _stimulus(random: Random, lengths: list[int]) -> tuple[list[int], list[int]]
 def _telling_offsets(random: Random, x: torch.Tensor) -> tuple[int, int]:
     """Two offsets, one apart, between which codes differ if there are such: the last bit of a norm counts there."""
     low = random.randint(*USUAL)
-    high = low + UNIT // 8
+    high = low + max(1, UNIT // 8)
     first = softmax(x, SPEC, offset=low)
     while high - low > 1:  # codes differ between the two, if at all
         middle = (low + high) // 2

@@ -19,8 +19,9 @@ from vitric.golden.quantization.books import HIDDEN, PROBABILITIES
 from vitric.golden.quantization.codes import CentredCodes, NarrowCodes, UnsignedCodes
 from vitric.golden.quantization.quantity import Quantity
 
-from .quantize_kit import IMAGES, tensor
+from .quantize_kit import tensor
 
+IMAGES = digits("train")[:64]
 TEST = digits("test").images[:8]
 
 

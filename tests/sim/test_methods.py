@@ -34,7 +34,7 @@ TUNED = [{"w_bits": 2, "a_bits": 2}, {"w_bits": 1, "a_bits": 4}, {"w_bits": 3, "
 
 
 def tuned(**options):
-    lowered = quantize_with_scales(load_float("tiny"), digits("train")[:32], **options)
+    lowered = quantize_with_scales(load_float("tiny"), digits("train")[:64], **options)
     data = digits("train")
     few = replace(data, images=data.images[:256], labels=data.labels[:256])
     return fine_tune(lowered, load_float("tiny"), few, recipe_for("tiny", TUNING_RECIPES, epochs=2)).model
@@ -52,7 +52,7 @@ def test_every_method_and_width_is_exact(monkeypatch):
     monkeypatch.setattr(Accelerator, "stall_limit", STALL_LIMIT)
     cases = [*OPTIONS, *(options | {"tuned": True} for options in TUNED)]
     images = digits("test")[:len(cases)]
-    models = [quantize(float_model(**options), digits("train")[:32], **{
+    models = [quantize(float_model(**options), digits("train")[:64], **{
         name: value for name, value in options.items() if name != "pruned"}) for options in OPTIONS]
     models += [tuned(**options) for options in TUNED]
     compiled = [compile_model(model, SPEC) for model in models]

@@ -7,7 +7,7 @@ CELLS = {  # what makes the netlist worth running: the cells that the unit or Yo
     "requantize": {"MULT18X18D", "CCU2C", "TRELLIS_FF"}, "gelu": {"TRELLIS_DPR16X4", "TRELLIS_FF"},
     "softmax": {"CCU2C", "LUT4", "TRELLIS_FF"}, "layernorm": {"MULT18X18D", "CCU2C", "LUT4", "TRELLIS_FF"},
 }
-TESTS = "source=random/sink=random|source=always/sink=rare|corners"
+TESTS = "source=random/sink=random|source=always/sink=rare|corners|sums"
 FAULTS = 8
 
 
