@@ -1,6 +1,6 @@
 """The multiply-accumulate array: R x C output-stationary dot products of D terms per cycle."""
 
-from amaranth.hdl import Cat, Module, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.check import check_choice
@@ -108,13 +108,14 @@ class MacArray(wiring.Component):
             m.d.sync += [w[c].eq(self.i.p.w[c]) for c in range(spec.cols)]
 
         dots = self._dots(m, spec, tile, a, w, dot_en)
+        row_shift = self._row_shifts(m, shift[-2], en[-1])
         for r in rows:
             for c in range(spec.cols):
                 acc = self._accumulator(spec)
                 m.submodules[f"acc_{r}_{c}"] = acc
                 m.d.comb += [
                     acc.dot.eq(dots[r, c]),
-                    acc.shift.eq(shift[-1]),
+                    acc.shift.eq(row_shift[r]),
                     acc.en.eq(acc_en[r] & valid[-1]),
                     # The beat behind the one that is being added starts afresh: clear when it takes its place.
                     acc.clear.eq(acc_en[r] & starts[-2]),
@@ -156,6 +157,15 @@ class MacArray(wiring.Component):
         if self.fabric is None or spec.mapping == "generic":
             return GenericAccumulator(spec)
         return LutAccumulator(spec, fabric=self.fabric)
+
+    def _row_shifts(self, m, shift, en):
+        """Register ``shift`` once for each row: it selects every bit of every accumulator, far apart in a large array."""
+        bits = []
+        for n, bit in enumerate(shift):
+            m.submodules[f"shift_{n}"] = copies = Replicas(self.spec.rows, fabric=self.fabric or "generic")
+            m.d.comb += copies.d.eq(Mux(en, bit, copies.q[0]))
+            bits.append(copies.q)
+        return [Cat(copies[r] for copies in bits) for r in range(self.spec.rows)]
 
     def _control(self, m, en):
         """Delay the sidebands beside the data: item 0 with the operand registers, item -1 at the accumulator.
