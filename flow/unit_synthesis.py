@@ -36,6 +36,9 @@ def synth_command(
     device: Annotated[str, typer.Option(help="ecp5-85k, ecp5-12k, up5k or gw1nr-9.")] = "ecp5-85k",
     pnr: Annotated[bool, typer.Option("--pnr", help="Place and route too, for the clock frequency.")] = False,
     seeds: Annotated[int, typer.Option(help="Place and route with so many seeds; the best one counts.")] = 1,
+    freq: Annotated[
+        int | None, typer.Option(metavar="MHZ", help="Clock that place and route aims at; by default above what units "
+                                 "reach. A large unit routes sooner with an aim near its own clock.")] = None,
     json_file: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write the report as JSON; - is stdout.")] = None,
 ) -> None:
@@ -46,13 +49,13 @@ def synth_command(
     """
     chosen = find_unit(unit)
     report = measure(chosen, parse_settings(chosen, settings or ()), find_target(device), pnr=pnr, seeds=seeds,
-                     stderr=json_file == "-")
+                     freq=freq, stderr=json_file == "-")
     if json_file is not None:
         write_json(json_file, report)
 
 
 def measure(unit: Unit, settings: Mapping[str, object], target: Target, *, pnr: bool = False, seeds: int = 1,
-            stderr: bool = False, build: Path | str = "build") -> dict:
+            freq: int | None = None, stderr: bool = False, build: Path | str = "build") -> dict:
     """Synthesize a unit, place and route it if ``pnr``, show the figures and return the report of ``docs/synth.md``.
 
     Everything is written to a folder below ``build/synth``, one for each unit, device and set of parameters.
@@ -60,8 +63,8 @@ def measure(unit: Unit, settings: Mapping[str, object], target: Target, *, pnr: 
     Raises
     ------
     UserError
-        A parameter that is not legal, ``seeds`` out of range or without ``pnr``, or a unit that does not fit the part
-        and cannot be placed.
+        A parameter that is not legal, ``seeds`` or ``freq`` (MHz) out of range or without ``pnr``, or a unit that does
+        not fit the part and cannot be placed.
     vitric.flow.synthesis.ToolFailure
         A tool failed.
     """
@@ -69,6 +72,11 @@ def measure(unit: Unit, settings: Mapping[str, object], target: Target, *, pnr: 
         raise UserError(f"--seeds must be between 1 and 1000, not {seeds}")
     if seeds > 1 and not pnr:
         raise UserError("--seeds needs --pnr: synthesis has no seed")
+    if freq is not None and not 1 <= freq <= 1000:
+        raise UserError(f"--freq must be between 1 and 1000 MHz, not {freq}")
+    if freq is not None and not pnr:
+        raise UserError("--freq needs --pnr: synthesis has no clock")
+    freq = target.family.target_mhz if freq is None else freq
     values = unit.values(settings)
     component = unit.make(settings, target.family.fabric)
     say = console(stderr=stderr)
@@ -79,12 +87,13 @@ def measure(unit: Unit, settings: Mapping[str, object], target: Target, *, pnr: 
     cells = _synthesize(component, target, folder, "unit", steps, "unit")
     found = []
     if pnr:
-        found = _frequencies(unit, settings, target, folder, steps, seeds)
+        found = _frequencies(unit, settings, target, folder, steps, seeds, freq)
     report = {
         "unit": unit.name, "device": target.name, "part": target.part.name, "parameters": values,
         "fabric": unit.fabric_for(target.family.fabric), "latency": component.latency, "interval": component.interval,
         **cells,
         "fits": not over_capacity(target.part, **{name: cells[name] for name in ("lut_eq", "ff", "bram", "dsp")}),
+        "target_mhz": freq if pnr else None,
         "fmax_mhz": max((row["fmax_mhz"] for row in found), default=None), "seeds": found,
         **_ratios(component.spec, cells), "tools": _versions(target, pnr), "seconds": steps.seconds,
     }
@@ -110,7 +119,9 @@ def _synthesize(component, target: Target, folder: Path, name: str, steps: Steps
         return family.count(run_yosys(folder, name, tell))
 
 
-def _frequencies(unit: Unit, settings, target: Target, folder: Path, steps: Steps, seeds: int) -> list[dict]:
+def _frequencies(
+    unit: Unit, settings, target: Target, folder: Path, steps: Steps, seeds: int, freq: int,
+) -> list[dict]:
     """Place and route the unit in its harness, once for each seed; return ``seed`` and ``fmax_mhz`` of each."""
     from .harness import Harness
 
@@ -124,7 +135,7 @@ def _frequencies(unit: Unit, settings, target: Target, folder: Path, steps: Step
     found = []
     for seed in range(1, seeds + 1):
         with steps.step(f"place and route, seed {seed}") as tell:
-            arguments = [*target.arguments, "--freq", str(target.family.target_mhz), "--seed", str(seed)]
+            arguments = [*target.arguments, "--freq", str(freq), "--seed", str(seed)]
             placed = place_and_route(folder, arguments, tell, tool=target.family.nextpnr)
         fmax, = (clock["achieved"] for clock in placed["fmax"].values())
         found.append({"seed": seed, "fmax_mhz": round(fmax, 2)})

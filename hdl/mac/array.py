@@ -159,7 +159,7 @@ class MacArray(wiring.Component):
         return LutAccumulator(spec, fabric=self.fabric)
 
     def _row_shifts(self, m, shift, en):
-        """Register ``shift`` once for each row: it selects every bit of every accumulator, far apart in a large array."""
+        """Register ``shift`` once for each row: it selects all bits of accumulators that are far apart."""
         bits = []
         for n, bit in enumerate(shift):
             m.submodules[f"shift_{n}"] = copies = Replicas(self.spec.rows, fabric=self.fabric or "generic")
