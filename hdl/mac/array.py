@@ -83,9 +83,10 @@ class MacArray(wiring.Component):
         rows = range(spec.rows)
         dsp_cols = self._dsp_cols(spec)
         tile = DspTile(spec, rows=spec.rows, cols=dsp_cols, fabric=self.fabric) if dsp_cols else None
-        # equal bits: for the accumulators of each row, the sums of each row, some multipliers each, and the control
-        en = Signal(spec.rows + (len(tile.en) if tile else spec.rows) + 1)
-        acc_en, dot_en = en[:spec.rows], en[spec.rows:-1]
+        # equal bits: for the accumulators of each row, the weights of each column, the sums of each row or some
+        # multipliers each, and the control
+        en = Signal(spec.rows + spec.cols + (len(tile.en) if tile else spec.rows) + 1)
+        acc_en, w_en, dot_en = en[:spec.rows], en[spec.rows:spec.rows + spec.cols], en[spec.rows + spec.cols:-1]
         starts, ends, valid, shift = self._control(m, en[-1])
 
         # Whether the next cycle has both a result that waits and one that ends, known a cycle before: so the enable,
@@ -104,8 +105,9 @@ class MacArray(wiring.Component):
         for r in rows:
             with m.If(dot_en[r]):
                 m.d.sync += a[r].eq(self.i.p.a[r])
-        with m.If(dot_en[0]):
-            m.d.sync += [w[c].eq(self.i.p.w[c]) for c in range(spec.cols)]
+        for c in range(spec.cols):
+            with m.If(w_en[c]):
+                m.d.sync += w[c].eq(self.i.p.w[c])
 
         dots = self._dots(m, spec, tile, a, w, dot_en)
         row_shift = self._row_shifts(m, shift[-2], en[-1])
