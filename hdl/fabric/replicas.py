@@ -23,30 +23,36 @@ class Replicas(wiring.Component):
         How many registers, 1 to 4096.
     fabric : {"generic", "ecp5", "ice40", "gowin"}
         What to build from: TRELLIS_FF cells for ECP5; otherwise plain registers, which may be merged.
+    enable : bool
+        The registers keep their value while ``en`` is low; otherwise they have no ``en``.
 
     Members
     -------
     d : In, 1
+    en : In, 1, if ``enable``
     q : Out, one bit per copy
     """
 
-    def __init__(self, copies: int, *, fabric: str = "generic"):
+    def __init__(self, copies: int, *, fabric: str = "generic", enable: bool = False):
         check_int("copies", copies, 1, 4096)
         check_choice("fabric", fabric, FABRICS)
         self.copies = copies
         self.fabric = fabric
-        super().__init__({"d": In(1), "q": Out(copies)})
+        self.enable = enable
+        super().__init__({"d": In(1), "q": Out(copies)} | ({"en": In(1)} if enable else {}))
 
     def elaborate(self, platform):
         """Build the registers."""
         m = Module()
+        en = self.en if self.enable else Const(1)
         if self.fabric != "ecp5":
-            m.d.sync += self.q.eq(self.d.replicate(self.copies))
+            with m.If(en):
+                m.d.sync += self.q.eq(self.d.replicate(self.copies))
             return m
         for n in range(self.copies):
             m.submodules[f"copy_{n}"] = Instance(
-                "TRELLIS_FF", a_keep=1, p_GSR="DISABLED", p_CEMUX="1", p_CLKMUX="CLK", p_LSRMUX="LSR",
-                p_REGSET="RESET", p_SRMODE="LSR_OVER_CE",
-                i_CLK=ClockSignal(), i_LSR=ResetSignal(), i_CE=Const(1), i_DI=self.d, o_Q=self.q[n],
+                "TRELLIS_FF", a_keep=1, p_GSR="DISABLED", p_CEMUX="CE" if self.enable else "1", p_CLKMUX="CLK",
+                p_LSRMUX="LSR", p_REGSET="RESET", p_SRMODE="LSR_OVER_CE",
+                i_CLK=ClockSignal(), i_LSR=ResetSignal(), i_CE=en, i_DI=self.d, o_Q=self.q[n],
             )
         return m

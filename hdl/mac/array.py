@@ -1,6 +1,6 @@
 """The multiply-accumulate array: R x C output-stationary dot products of D terms per cycle."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.check import check_choice
@@ -164,8 +164,9 @@ class MacArray(wiring.Component):
         """Register ``shift`` once for each row: it selects all bits of accumulators that are far apart."""
         bits = []
         for n, bit in enumerate(shift):
-            m.submodules[f"shift_{n}"] = copies = Replicas(self.spec.rows, fabric=self.fabric or "generic")
-            m.d.comb += copies.d.eq(Mux(en, bit, copies.q[0]))
+            m.submodules[f"shift_{n}"] = copies = Replicas(
+                self.spec.rows, fabric=self.fabric or "generic", enable=True)
+            m.d.comb += [copies.d.eq(bit), copies.en.eq(en)]
             bits.append(copies.q)
         return [Cat(copies[r] for copies in bits) for r in range(self.spec.rows)]
 
