@@ -110,7 +110,9 @@ class MacArray(wiring.Component):
                 m.d.sync += w[c].eq(self.i.p.w[c])
 
         dots = self._dots(m, spec, tile, a, w, dot_en)
-        row_shift = self._row_shifts(m, shift[-2], en[-1])
+        row_starts, row_ends, row_valid, row_shift = (
+            self._row_copies(m, name, d, en[-1]) for name, d in (
+                ("starts", starts[-3]), ("ends", ends[-2]), ("valid", valid[-2]), ("shift", shift[-2])))
         for r in rows:
             for c in range(spec.cols):
                 acc = self._accumulator(spec)
@@ -118,12 +120,12 @@ class MacArray(wiring.Component):
                 m.d.comb += [
                     acc.dot.eq(dots[r, c]),
                     acc.shift.eq(row_shift[r]),
-                    acc.en.eq(acc_en[r] & valid[-1]),
+                    acc.en.eq(acc_en[r] & row_valid[r]),
                     # The beat behind the one that is being added starts afresh: clear when it takes its place.
-                    acc.clear.eq(acc_en[r] & starts[-2]),
+                    acc.clear.eq(acc_en[r] & row_starts[r]),
                 ]
                 result = Signal(signed(spec.acc_bits), name=f"result_{r}_{c}", reset_less=True)
-                with m.If(acc_en[r] & ends[-1]):
+                with m.If(acc_en[r] & row_ends[r]):
                     m.d.sync += result.eq(acc.sum)
                 m.d.comb += self.o.p.acc[r][c].eq(result)
         return m
@@ -160,25 +162,25 @@ class MacArray(wiring.Component):
             return GenericAccumulator(spec)
         return LutAccumulator(spec, fabric=self.fabric)
 
-    def _row_shifts(self, m, shift, en):
-        """Register ``shift`` once for each row: it selects all bits of accumulators that are far apart."""
+    def _row_copies(self, m, name, d, en):
+        """Register ``d`` once for each row: what steers the accumulators reaches far in a large array."""
         bits = []
-        for n, bit in enumerate(shift):
-            m.submodules[f"shift_{n}"] = copies = Replicas(
+        for n, bit in enumerate(d):
+            m.submodules[f"{name}_{n}"] = copies = Replicas(
                 self.spec.rows, fabric=self.fabric or "generic", enable=True)
             m.d.comb += [copies.d.eq(bit), copies.en.eq(en)]
             bits.append(copies.q)
         return [Cat(copies[r] for copies in bits) for r in range(self.spec.rows)]
 
     def _control(self, m, en):
-        """Delay the sidebands beside the data: item 0 with the operand registers, item -1 at the accumulator.
+        """Delay the sidebands beside the data: item 0 the input, 1 with the operand registers, -1 at the accumulator.
 
         ``first`` and ``last`` are joined with ``valid`` at the start, so that enable and clear, which drive every
         register of the array, come from as little logic as possible.
         """
         payload, valid = self.i.p, self.i.valid
         source = payload.first & valid, payload.last & valid, valid, payload.shift
-        stages = []
+        stages = [source]
         for stage in range(self.spec.tree_levels + 1):
             flags = tuple(
                 Signal.like(flag, name=f"{name}_{stage}")
