@@ -38,7 +38,7 @@ def synth_command(
     seeds: Annotated[int, typer.Option(help="Place and route with so many seeds; the best one counts.")] = 1,
     freq: Annotated[
         int | None, typer.Option(metavar="MHZ", help="Clock that place and route aims at; by default above what units "
-                                 "reach. A large unit routes sooner with an aim near its own clock.")] = None,
+                                 "reach.")] = None,
     json_file: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write the report as JSON; - is stdout.")] = None,
 ) -> None:
