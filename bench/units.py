@@ -43,8 +43,6 @@ class Row:
         As behind ``--set``.
     pnr : bool
         Place and route too.
-    freq : int, optional
-        Clock in MHz that place and route aims at, as ``--freq``.
     aim : mapping of str to number
         Name of a figure and what it was meant to be: at most that, for a clock at least that.
     """
@@ -53,16 +51,12 @@ class Row:
     device: str
     settings: Mapping[str, object]
     pnr: bool = True
-    freq: int | None = None
     aim: Mapping[str, float] = field(default_factory=dict)
 
 
-def _mac(
-    size: int, depth: int, bits: int, mapping: str, *, device: str = "ecp5-85k", pnr: bool = True,
-    freq: int | None = None, **aim,
-) -> Row:
+def _mac(size: int, depth: int, bits: int, mapping: str, *, device: str = "ecp5-85k", pnr: bool = True, **aim) -> Row:
     settings = {"rows": size, "cols": size, "depth": depth, "a_bits": bits, "w_bits": bits, "mapping": mapping}
-    return Row(unit="mac", device=device, settings=settings, pnr=pnr, freq=freq, aim=aim)
+    return Row(unit="mac", device=device, settings=settings, pnr=pnr, aim=aim)
 
 
 _MAC_AIMS = {
@@ -122,8 +116,7 @@ def _key(row: Row, seeds: int) -> str:
     text = rtlil.convert(UNITS[row.unit].make(row.settings, target.family.fabric), name="top", emit_src=False)
     versions = [tools.require(name).version for name in ("yosys", target.family.nextpnr)]
     family = target.family
-    mhz = row.freq or family.target_mhz
-    parts = (text, SCRIPT, family.synthesis, target.arguments, mhz, versions, row.pnr and seeds)
+    parts = (text, SCRIPT, family.synthesis, target.arguments, family.target_mhz, versions, row.pnr and seeds)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
@@ -133,16 +126,14 @@ def run_row(row: Row, *, seeds: int = 1, cache: Path = CACHE, pnr: bool = True) 
     Without ``pnr`` a row that has to be measured is not placed and routed.
     """
     unit = UNITS[row.unit]
-    entry = {"unit": row.unit, "device": row.device, "settings": dict(row.settings), "freq": row.freq,
-             "aim": dict(row.aim)}
+    entry = {"unit": row.unit, "device": row.device, "settings": dict(row.settings), "aim": dict(row.aim)}
     try:
         path = cache / f"{row.unit}-{row.device}-{_key(row, seeds)}.json"
         if not path.exists() and not pnr:
-            row = replace(row, pnr=False, freq=None)
+            row = replace(row, pnr=False)
             path = cache / f"{row.unit}-{row.device}-{_key(row, seeds)}.json"
         if not path.exists():
-            report = measure(unit, row.settings, TARGETS[row.device], pnr=row.pnr, seeds=seeds,
-                             freq=row.freq, build=ROOT / "build")
+            report = measure(unit, row.settings, TARGETS[row.device], pnr=row.pnr, seeds=seeds, build=ROOT / "build")
             write_json(path, {name: report[name] for name in _STORED if name in report})
     except (UserError, ToolFailure) as error:
         console(stderr=True).print(str(error), style="red", markup=False)

@@ -50,8 +50,7 @@ def table(rows: Sequence[Mapping]) -> str:
     """Return the rows of one device as a Markdown table."""
     lines = [_COLUMNS, _RULE]
     for row in rows:
-        aimed = f", `--freq {row['freq']}`" if row["freq"] else ""
-        cells = [row["unit"], _parameters(row["settings"]) + aimed]
+        cells = [row["unit"], _parameters(row["settings"])]
         cells += [row["error"]] + [""] * 9 if "error" in row else _cells(row)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
