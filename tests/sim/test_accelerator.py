@@ -54,6 +54,7 @@ NETWORKS = [  # network, bits of weights and of activations, what probabilities 
     (vit(num_classes=13, mlp_ratio=3.0, embed_dim=6, num_heads=1), (8, 4), None),
     (vit(embed_dim=4, num_heads=4, mlp_ratio=0.5), (4, 4), None),  # heads of one channel
     (vit(image_size=4, patch_size=4, embed_dim=32, num_heads=2), (3, 8), twin_uniform_values(3, 5)),  # longest
+    (vit(distilled=True, depth=2), (4, 4), None),  # the head reads two tokens side by side
 ]
 
 
