@@ -79,6 +79,8 @@ ROWS = (
         settings={"lanes": 8, "max_length": 1024, "kind": "twin_uniform", "out_bits": 4, "twin_shift": 4}),
     Row(unit="layernorm", device="ecp5-85k", settings={"lanes": 8, "max_length": 1024},
         aim={"lut_eq_per_lane": 250, "fmax_mhz": 100}),
+    Row(unit="layernorm", device="ecp5-85k", settings={"lanes": 16, "max_length": 1024, "row_products": "fabric"},
+        aim={"lut_eq_per_lane": 250, "fmax_mhz": 100}),
     Row(unit="requantize", device="ecp5-85k", settings={"lanes": 4, "acc_bits": 24},
         aim={"lut_eq_per_lane": 150, "fmax_mhz": 120}),
     Row(unit="requantize", device="ecp5-85k", settings={"lanes": 4, "acc_bits": 24, "bias_bits": 24, "out_bits": 8}),

@@ -101,5 +101,6 @@ SMALL_UNITS: dict[str, BenchUnit] = {
     "gelu": _gelu(index_bits=4, out_bits=3),
     "softmax": _softmax(lanes=1, max_length=4, score_bits=7, frac_bits=2, out_bits=4),
     "layernorm": _layernorm(lanes=1, in_bits=10, out_bits=4),
+    "layernorm_fabric": _layernorm(lanes=1, in_bits=10, out_bits=4, row_products="fabric"),
 }
 """The same, small enough to be synthesized in seconds."""

@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import isqrt
 
-from .check import check_int
+from .check import check_choice, check_int
 
-__all__ = ["LIMB_BITS", "LayerNormSpec", "RowConstants"]
+__all__ = ["LIMB_BITS", "ROW_PRODUCTS", "LayerNormSpec", "RowConstants"]
 
 LIMB_BITS = 16
 """Wide integers of the row arithmetic are multiplied in limbs of this size, least significant first."""
+
+ROW_PRODUCTS = ("multiplier", "fabric")
+"""What makes the two products per cycle of the row arithmetic: multipliers of the device, or carry cells."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +71,9 @@ class LayerNormSpec:
     gamma_fraction : int
         Fraction bits of gamma, 4 to 12. gamma counts output codes per unit of y, so 7 represents ratios
         gamma / scale_out below 256 in steps of 1/128.
+    row_products : {"multiplier", "fabric"}
+        How the lanes' shared products are made. ``fabric`` saves two multipliers for logic and latency; the codes are
+        the same.
     """
 
     lanes: int
@@ -75,6 +81,7 @@ class LayerNormSpec:
     in_bits: int = 16
     out_bits: int = 8
     gamma_fraction: int = 7
+    row_products: str = "multiplier"
 
     def __post_init__(self):
         check_int("lanes", self.lanes, 1, 32)
@@ -82,6 +89,7 @@ class LayerNormSpec:
         check_int("in_bits", self.in_bits, 10, 16)
         check_int("out_bits", self.out_bits, 2, 8)
         check_int("gamma_fraction", self.gamma_fraction, 4, 12)
+        check_choice("row_products", self.row_products, ROW_PRODUCTS)
 
     gamma_bits = 16
     """Width of gamma, signed."""
@@ -218,6 +226,14 @@ class LayerNormSpec:
     """Cycles between the beats of a group."""
 
     @property
+    def product_rounds(self) -> int:
+        """Rounds of ``row_interval`` cycles that a shared product takes beyond that of a multiplier.
+
+        The constants of a row need four such products one after the other.
+        """
+        return int(self.row_products == "fabric")
+
+    @property
     def pause(self) -> int:
         """Cycles after the last beat of a group in which no beat is taken: the sums leave the accumulators."""
         return self.lanes
@@ -225,12 +241,13 @@ class LayerNormSpec:
     @property
     def latency(self) -> int:
         """Cycles from the last beat of a group of rows to its first output beat, if nothing else is under way."""
-        return self.row_interval * self.lanes + 46
+        return self.row_interval * (self.lanes + 4 * self.product_rounds) + 46
 
     @property
     def min_length_full_rate(self) -> int:
         """Channels from which groups of rows follow each other with no more than the pause between them."""
-        return max(self.row_interval * self.lanes + 4, self.row_interval // 2 * self.lanes + 20) - self.pause
+        half = self.row_interval // 2
+        return max(2 * half * self.lanes + 4, half * (self.lanes + 4 * self.product_rounds) + 20) - self.pause
 
     @property
     def buffer_depth(self) -> int:

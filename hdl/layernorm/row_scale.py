@@ -9,15 +9,17 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.layernorm import LIMB_BITS, LayerNormSpec
 
-from ..activation.multiply import RegisteredProduct
 from ..fabric.select import select
 from ..fabric.select_add import select_add
 from .layouts import constants_layout, lane_scale_layout
+from .product import row_product
 
-__all__ = ["RESULT_CYCLE", "RowScale"]
+__all__ = ["RowScale", "result_cycle"]
 
-RESULT_CYCLE = 36
-"""Cycle of a row, counted from phase 0 at the port, in which its result stands at ``result``."""
+
+def result_cycle(spec: LayerNormSpec) -> int:
+    """Return the cycle of a row, counted from phase 0 at the port, in which its result stands at ``result``."""
+    return 36 + 4 * spec.product_rounds * spec.row_interval
 
 
 class RowScale(wiring.Component):
@@ -29,7 +31,8 @@ class RowScale(wiring.Component):
     moves down 16 bits to start the next. There is no handshake and no stall.
 
     Schedule in cycles after phase 0 of the row: limbs from 1, V at 10, mantissa at 15, table at 16, r at 20,
-    ``norm * r`` at 26, multiplier at 30, mean times multiplier at 35, offset at 36.
+    ``norm * r`` at 26, multiplier at 30, mean times multiplier at 35, offset at 36. Where products take a round of 8
+    cycles longer, so does each of the four that depend on each other, and what meets them waits in further registers.
 
     Parameters
     ----------
@@ -45,7 +48,7 @@ class RowScale(wiring.Component):
     constants : ``constants_layout``, in
         Of the row that is in its first 8 cycles.
     result : ``lane_scale_layout``, out
-        Valid in cycle :data:`RESULT_CYCLE` of a row, counted at the port.
+        Valid in cycle :func:`result_cycle` of a row, counted at the port.
     """
 
     def __init__(self, spec: LayerNormSpec, *, mapping: str = "generic"):
@@ -65,33 +68,35 @@ class RowScale(wiring.Component):
         at = [Signal(name=f"phase_{index}") for index in range(8)]
         m.d.comb += [at[index].eq(self.phase == index) for index in range(8)]
 
-        # Constants of the rows that started 0, 8, 16 and 24 cycles ago.
+        rounds = spec.product_rounds
+        # Constants of the rows that started 0, 8, 16, ... cycles ago.
         constants = [self.constants]
-        for age in (1, 2, 3):
+        for age in range(1, 4 + 3 * rounds):
             constants.append(_hold(m, at[7], constants[-1], f"constants_{age}"))
 
         fraction_bits = spec.mantissa_bits - spec.index_bits
         slope, fraction, r = Signal(spec.slope_bits), Signal(fraction_bits), Signal(spec.rsqrt_bits)
         low = _hold(m, at[2], limb[:LIMB_BITS], "low")
         high = _hold(m, at[6], limb[:spec.sum_bits - LIMB_BITS].as_signed(), "high")
-        others = {0: (r, constants[2].row.norm), 1: (slope, fraction)}
+        others = {0: (r, constants[2 + 2 * rounds].row.norm), 1: (slope, fraction)}
         variance, product = self._first(m, at, low, constants[0].minus_length, others)
         mantissa, exponent = self._normalise(m, at, variance)
         line = self._table(m, at, mantissa)
         rounding = Const(1 << fraction_bits - 1, fraction_bits)
-        rounded = Cat(rounding, _hold(m, at[1], line.base, "base")) - product[:spec.slope_bits + fraction_bits]
+        base = _hold(m, at[1], line.base, "base", rounds=1 + rounds)
+        rounded = Cat(rounding, base) - product[:spec.slope_bits + fraction_bits]
         m.d.comb += [
             slope.eq(line.slope), fraction.eq(_hold(m, at[7], mantissa[:fraction_bits], "fraction_0")),
             r.eq(_hold(m, at[3], rounded[fraction_bits:][:spec.rsqrt_bits], "r_0")),
         ]
-        multiplier, position = self._multiplier(m, at, product, constants[3].row.exponent, exponent)
+        multiplier, position = self._multiplier(m, at, product, constants[3 + 3 * rounds].row.exponent, exponent)
         self._offset(m, at, constants[1].row.inverse, (low, high), multiplier, position)
         return m
 
     def _first(self, m, at, low, minus_length, others):
         """First multiplier: return V, complete in phase 2, and the raw product; ``others`` are operands by phase."""
         spec = self.spec
-        m.submodules.first = first = RegisteredProduct(signed(18), signed(18), mapping=self.mapping)
+        m.submodules.first = first = row_product(spec, signed(18), signed(18), mapping=self.mapping)
         n = minus_length
         a = {phase: self.limb for phase in range(2, 8)} | {phase: pair[0] for phase, pair in others.items()}
         b = {2: self.limb, 3: n, 4: n, 5: low << 1, 6: self.limb, 7: n} | {k: pair[1] for k, pair in others.items()}
@@ -139,8 +144,8 @@ class RowScale(wiring.Component):
         value = _hold(m, 1, Mux(small, value << 2, value)[:spec.variance_bits], "normalised_2")
         count = _hold(m, 1, Cat(small, count), "count_2")
         half = Const(spec.variance_bits // 2 - 1, 6)
-        exponent = _hold(m, at[7], (half - count)[:6].as_signed(), "exponent_0")
-        return value[spec.variance_bits - spec.mantissa_bits:], _hold(m, at[7], exponent, "exponent_1")
+        exponent = _hold(m, at[7], (half - count)[:6].as_signed(), "exponent", rounds=2 + 2 * spec.product_rounds)
+        return value[spec.variance_bits - spec.mantissa_bits:], exponent
 
     def _table(self, m, at, mantissa):
         """Look the leading bits of the mantissa up: return base and slope, which hold from phase 0 to 7.
@@ -184,13 +189,13 @@ class RowScale(wiring.Component):
     def _offset(self, m, at, inverse, total, multiplier, position):
         """Second multiplier: the mean from the limbs of S1, then mean * multiplier, shifted by the position."""
         spec = self.spec
-        m.submodules.second = second = RegisteredProduct(signed(18), unsigned(18), mapping=self.mapping)
+        m.submodules.second = second = row_product(spec, signed(18), unsigned(18), mapping=self.mapping)
         low, high = _hold(m, at[7], total[0], "low_1"), total[1]
         acc, total = Signal(signed(37), reset_less=True), Signal(signed(37))
         mean_shift = spec.inverse_fraction - spec.mean_fraction
         limbs = [_hold(m, at[phase], acc[:LIMB_BITS], f"mean_{phase}") for phase in (4, 6, 0)]
         mean = Cat(*limbs, acc)[mean_shift:][:spec.mean_bits]
-        mean = _hold(m, at[1], _hold(m, at[1], mean, "mean_a"), "mean_b")
+        mean = _hold(m, at[1], mean, "mean", rounds=2 + 2 * spec.product_rounds)
 
         low_inverse, middle_inverse, high_inverse = (inverse[k * LIMB_BITS:(k + 1) * LIMB_BITS] for k in range(3))
         a = {1: low, 2: low, 3: high, 4: low, 5: high, 6: high, 7: mean[:LIMB_BITS], 0: mean[LIMB_BITS:].as_signed()}
@@ -208,6 +213,8 @@ class RowScale(wiring.Component):
                                         name="add_second", fabric=self.mapping))
         m.d.sync += acc.eq(total)
 
+        multiplier = _hold(m, at[5], multiplier, "multiplier_late", rounds=spec.product_rounds)
+        position = _hold(m, at[3], position, "position_held", rounds=spec.product_rounds)
         low_limb = _hold(m, at[2], acc[:LIMB_BITS], "offset_0")
         offset = Cat(low_limb, acc)[spec.mean_fraction:].as_signed()
         m.d.comb += [
@@ -218,12 +225,14 @@ class RowScale(wiring.Component):
         ]
 
 
-def _hold(m: Module, load, value, name: str):
-    """Return a register that takes ``value`` in cycles with ``load``."""
-    register = Signal.like(value, name=name, reset_less=True)
-    with m.If(load):
-        m.d.sync += register.eq(value)
-    return register
+def _hold(m: Module, load, value, name: str, *, rounds: int = 1):
+    """Return the last of ``rounds`` registers in a row that take ``value`` in cycles with ``load``."""
+    for index in range(rounds):
+        register = Signal.like(value, name=name if rounds == 1 else f"{name}_{index}", reset_less=True)
+        with m.If(load):
+            m.d.sync += register.eq(value)
+        value = register
+    return value
 
 
 def _operand(m: Module, at: list, values: dict, shape, name: str):

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.layernorm import LayerNormSpec
 
 from .layouts import constants_layout, lane_scale_layout
-from .row_scale import RESULT_CYCLE
+from .row_scale import result_cycle
 
 __all__ = ["Scheduler"]
 
@@ -38,7 +38,7 @@ class Scheduler(wiring.Component):
     constants : ``constants_layout``, out
         Of the row that is in its first 8 cycles.
     result : ``lane_scale_layout``, in
-        From the row arithmetic, sampled in cycle ``RESULT_CYCLE`` of each row.
+        From the row arithmetic, sampled in cycle ``result_cycle(spec)`` of each row.
     scales_full, scales_release : 1, out and in
         ``scales`` and ``minus_length`` are valid; they may be replaced.
     scales : array of ``lane_scale_layout``, out
@@ -60,7 +60,7 @@ class Scheduler(wiring.Component):
         """Return the module."""
         m = Module()
         spec = self.spec
-        ages = 1 + RESULT_CYCLE // spec.row_interval
+        ages = 1 + result_cycle(spec) // spec.row_interval
         busy = Signal(ages)   # bit k: there is a row that started between 8*k and 8*k + 7 cycles ago
         lane = [Signal(range(max(spec.lanes, 2)), name=f"lane_{k}", reset_less=True) for k in range(ages)]
         last_lane = self.next_lane == spec.lanes - 1
@@ -90,7 +90,7 @@ class Scheduler(wiring.Component):
         with m.If(start | (more & step)):
             m.d.sync += self.next_lane.eq(Mux(last_lane, 0, self.next_lane + 1))
 
-        with m.If(busy[-1] & (self.phase == RESULT_CYCLE % spec.row_interval)):
+        with m.If(busy[-1] & (self.phase == result_cycle(spec) % spec.row_interval)):
             for index, result in enumerate(results):
                 with m.If(lane[-1] == index):
                     m.d.sync += result.eq(self.result)

@@ -6,8 +6,7 @@ from vitric.golden.spec.mac import MacArraySpec
 
 from ..fabric.carry import CarryChain, Cell
 from .generic import accumulator_members, dot_members
-from .heap import plan_level
-from .rows import Bit, HeapAdder, Product
+from .rows import HeapAdder, Product
 
 __all__ = ["LutAccumulator", "LutDot"]
 
@@ -15,11 +14,8 @@ __all__ = ["LutAccumulator", "LutDot"]
 class LutDot(wiring.Component):
     """Dot product as one heap of bits, summed by carry chains level by level with registers in between.
 
-    The bits are the products ``a[d][i] & w[d][j]`` of weight ``2**(i+j)``. Those of the weights' sign bit count
-    negative: ``-x = (1 - x) - 1``, so they enter complemented, and the constant that makes up for the -1 of all of
-    them joins the heap as its one bits. The first level forms the products inside the carry cells. Full adders are
-    self-dual (complemented inputs give complemented outputs), so the first level adds negative bits as they are,
-    apart from the others, and the second reads the results complemented.
+    The bits are the products ``a[d][i] & w[d][j]`` of weight ``2**(i+j)``; those of the weights' sign bit count negative.
+    The first level forms the products inside the carry cells, see :meth:`vitric.hdl.mac.rows.HeapAdder.products`.
 
     Members are those of :func:`~vitric.hdl.mac.generic.dot_members`.
 
@@ -40,32 +36,16 @@ class LutDot(wiring.Component):
         """Build the levels; the heap is down to one row before the last of them or with it."""
         m = Module()
         adder = HeapAdder(m, en=self.en, width=self.spec.dot_bits, fabric=self.fabric)
-        columns = self._first_level(adder)
-        m.d.comb += self.dot.eq(adder.total("level", columns, self.spec.tree_levels - 1))
-        return m
-
-    def _first_level(self, adder):
-        """Add the partial products: the negative ones apart, because they come out complemented."""
         spec = self.spec
-        sign = spec.w_bits - 1
-        columns = [[] for _ in range(spec.dot_bits)]
-        for name, planes in ("positive", range(sign)), ("negative", [sign]):
-            products = [[] for _ in range(spec.dot_bits)]
-            for d in range(spec.depth):
-                for j in planes:
-                    for i in range(spec.a_bits):
-                        products[i + j].append(Product(self.a[d][i], self.w[d][j]))
-            chains, left = plan_level(products, 2)
-            negative = name == "negative"
-            for column, bits in zip(columns, adder.sums(name, chains, inverted=negative), strict=True):
-                column += bits
-            for column, bits in zip(columns, left, strict=True):
-                column += [adder.delay(Bit(bit.x & bit.y, negative), f"{name}_left") for bit in bits]
-        constant = -(spec.depth * spec.a_max << sign)
-        for k, column in enumerate(columns):
-            if constant >> k & 1:
-                column.append(Bit(Const(1), False))
-        return columns
+        positive, negative = ([[] for _ in range(spec.dot_bits)] for _ in range(2))
+        for d in range(spec.depth):
+            for j in range(spec.w_bits):
+                for i in range(spec.a_bits):
+                    products = negative if j == spec.w_bits - 1 else positive
+                    products[i + j].append(Product(self.a[d][i], self.w[d][j]))
+        columns = adder.products(positive, negative)
+        m.d.comb += self.dot.eq(adder.total("level", columns, spec.tree_levels - 1))
+        return m
 
 
 class LutAccumulator(wiring.Component):

@@ -124,6 +124,32 @@ class HeapAdder:
                     columns[column].append(Bit(sums[n], inverted))
         return columns
 
+    def products(self, positive: list[list[Product]], negative: list[list[Product]]) -> list[list[Bit]]:
+        """Return the heap of products, some of which count negative, one level later.
+
+        ``-x = (1 - x) - 1``: negative products enter complemented, and the constant that makes up for the -1 of all of
+        them joins the heap as its one bits. Full adders are self-dual (complemented inputs give complemented outputs),
+        so this level adds negative products as they are, apart from the others, and the next reads the results
+        complemented.
+
+        Parameters
+        ----------
+        positive, negative : list of lists of Product
+            By column.
+        """
+        columns = [[] for _ in range(self._width)]
+        for name, products, inverted in ("positive", positive, False), ("negative", negative, True):
+            chains, left = plan_level(products, 2)
+            for column, bits in zip(columns, self.sums(name, chains, inverted=inverted), strict=True):
+                column += bits
+            for column, bits in zip(columns, left, strict=True):
+                column += [self.delay(Bit(bit.x & bit.y, inverted), f"{name}_left") for bit in bits]
+        constant = -sum(len(column) << k for k, column in enumerate(negative))
+        for k, column in enumerate(columns):
+            if constant >> k & 1:
+                column.append(Bit(Const(1), False))
+        return columns
+
     def register(self, value: Value, name: str) -> Signal:
         """Return the value one level later."""
         later = Signal(len(value), name=name, reset_less=True)

@@ -222,7 +222,7 @@ def test_layernorm_rejects():
     ("lanes", 0, ValueError), ("lanes", 33, ValueError), ("lanes", 1.5, TypeError), ("max_length", 1, ValueError),
     ("max_length", 4097, ValueError), ("in_bits", 9, ValueError), ("in_bits", 17, ValueError),
     ("out_bits", 1, ValueError), ("out_bits", 9, ValueError), ("gamma_fraction", 3, ValueError),
-    ("gamma_fraction", 13, ValueError),
+    ("gamma_fraction", 13, ValueError), ("row_products", "dsp", ValueError),
 ])
 def test_spec_rejects(name, value, error):
     with pytest.raises(error, match=f"{name} must be"):

@@ -8,7 +8,7 @@ import torch
 from amaranth.hdl import ResetInserter, Signal
 from amaranth.sim import Simulator
 from vitric.golden.integer.layernorm import layernorm
-from vitric.golden.spec.layernorm import LayerNormSpec
+from vitric.golden.spec.layernorm import ROW_PRODUCTS, LayerNormSpec
 from vitric.hdl.layernorm.unit import LayerNorm
 
 from .stream_kit import plain, receive, run, send, stall_pattern
@@ -88,16 +88,18 @@ def expected(groups):
     return [beat for group in groups for beat in group.expected]
 
 
-@pytest.mark.parametrize(("lanes", "in_bits", "out_bits", "gamma_fraction"), [
-    (1, 16, 8, 7), (2, 10, 2, 4), (3, 13, 4, 12), (8, 16, 8, 7),
+@pytest.mark.parametrize(("lanes", "in_bits", "out_bits", "gamma_fraction", "row_products"), [
+    (1, 16, 8, 7, "multiplier"), (2, 10, 2, 4, "multiplier"), (3, 13, 4, 12, "multiplier"), (8, 16, 8, 7, "multiplier"),
+    (1, 16, 8, 7, "fabric"), (3, 16, 8, 7, "fabric"), (8, 12, 4, 7, "fabric"),
 ])
 @pytest.mark.parametrize("stalls", [
     ("always", "always", "always"), ("random", "bursts", "random"), ("bursts", "random", "always"),
     ("always", "always", "bursts"),
 ])
-def test_codes(lanes, in_bits, out_bits, gamma_fraction, stalls):
+def test_codes(lanes, in_bits, out_bits, gamma_fraction, row_products, stalls):
     spec = LayerNormSpec(
-        lanes=lanes, max_length=48, in_bits=in_bits, out_bits=out_bits, gamma_fraction=gamma_fraction)
+        lanes=lanes, max_length=48, in_bits=in_bits, out_bits=out_bits, gamma_fraction=gamma_fraction,
+        row_products=row_products)
     seed = lanes * 100 + len(stalls[0] + stalls[2])
     rng = random.Random(seed)
     lengths = [1, 1, 2, 1, 48, 3, 48, 48, *(rng.randint(1, 48) for _ in range(4))]
@@ -121,9 +123,10 @@ def test_largest_lengths():
     assert simulate(LayerNorm(spec), groups)[0] == expected(groups)
 
 
+@pytest.mark.parametrize("row_products", ROW_PRODUCTS)
 @pytest.mark.parametrize("lanes", [1, 2, 4, 8])
-def test_latency(lanes):
-    spec = LayerNormSpec(lanes=lanes, max_length=32)
+def test_latency(lanes, row_products):
+    spec = LayerNormSpec(lanes=lanes, max_length=32, row_products=row_products)
     dut = LayerNorm(spec)
     for n in (1, 20):
         outputs, checkers = simulate(dut, [Group(spec, n, random.Random(n))])
@@ -131,10 +134,12 @@ def test_latency(lanes):
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 4, 8])
-@pytest.mark.parametrize("extra", [0, 1, 5])
-def test_interval_at_the_shortest_full_rate_length(lanes, extra):
-    n = LayerNormSpec(lanes=lanes, max_length=128).min_length_full_rate + extra
-    spec = LayerNormSpec(lanes=lanes, max_length=n)
+@pytest.mark.parametrize(("extra", "row_products"), [
+    (0, "multiplier"), (1, "multiplier"), (5, "multiplier"), (0, "fabric"), (3, "fabric"),
+])
+def test_interval_at_the_shortest_full_rate_length(lanes, extra, row_products):
+    n = LayerNormSpec(lanes=lanes, max_length=128, row_products=row_products).min_length_full_rate + extra
+    spec = LayerNormSpec(lanes=lanes, max_length=n, row_products=row_products)
     rng = random.Random(lanes)
     groups = [Group(spec, n, rng) for _ in range(6)]
     outputs, checkers = simulate(LayerNorm(spec), groups)
@@ -147,9 +152,10 @@ def test_interval_at_the_shortest_full_rate_length(lanes, extra):
                zip(sent[:n], sent[1:n], strict=False))
 
 
+@pytest.mark.parametrize("row_products", ROW_PRODUCTS)
 @pytest.mark.parametrize("lanes", [1, 4, 8])
-def test_short_groups_follow_within_the_full_rate_length(lanes):
-    spec = LayerNormSpec(lanes=lanes, max_length=16)
+def test_short_groups_follow_within_the_full_rate_length(lanes, row_products):
+    spec = LayerNormSpec(lanes=lanes, max_length=16, row_products=row_products)
     rng = random.Random(lanes)
     groups = [Group(spec, 5, rng) for _ in range(12)]
     _, checkers = simulate(LayerNorm(spec), groups)

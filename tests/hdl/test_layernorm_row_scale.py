@@ -7,9 +7,9 @@ import torch
 from amaranth.sim import Simulator
 from vitric.golden.arith import round_shift
 from vitric.golden.integer.layernorm import row_scale
-from vitric.golden.spec.layernorm import LayerNormSpec
+from vitric.golden.spec.layernorm import ROW_PRODUCTS, LayerNormSpec
 from vitric.hdl.layernorm.moments import LIMB_AT_PHASE
-from vitric.hdl.layernorm.row_scale import RESULT_CYCLE, RowScale
+from vitric.hdl.layernorm.row_scale import RowScale, result_cycle
 
 LIMB_DELAY = 1
 
@@ -27,10 +27,10 @@ def golden(total, squares, n, spec):
 def simulate(rows, spec):
     """Start one row (S1, S2, n) every 8 cycles; return the results."""
     dut = RowScale(spec)
-    results = []
+    first, results = result_cycle(spec), []
 
     async def testbench(ctx):
-        for cycle in range(8 * len(rows) + RESULT_CYCLE):
+        for cycle in range(8 * len(rows) + first):
             index, phase = divmod(cycle, 8)
             ctx.set(dut.phase, phase)
             if index < len(rows):
@@ -43,7 +43,7 @@ def simulate(rows, spec):
                 value = rows[index][0] if limb < 2 else rows[index][1]
                 value >>= 16 * (limb if limb < 2 else limb - 2)
                 ctx.set(dut.limb, value if limb in (1, 4) else value & 0xFFFF)
-            if cycle >= RESULT_CYCLE and (cycle - RESULT_CYCLE) % 8 == 0:
+            if cycle >= first and (cycle - first) % 8 == 0:
                 results.append({name: int(ctx.get(dut.result[name])) for name in ("multiplier", "position", "offset")})
             await ctx.tick()
 
@@ -67,9 +67,10 @@ def check(rows, spec):
             assert result == golden(total, squares, n, spec), row
 
 
+@pytest.mark.parametrize("row_products", ROW_PRODUCTS)
 @pytest.mark.parametrize(("max_length", "in_bits"), [(1024, 16), (1024, 10), (1024, 12), (4096, 16), (2000, 15)])
-def test_random_rows(max_length, in_bits):
-    spec = LayerNormSpec(lanes=1, max_length=max_length, in_bits=in_bits)
+def test_random_rows(max_length, in_bits, row_products):
+    spec = LayerNormSpec(lanes=1, max_length=max_length, in_bits=in_bits, row_products=row_products)
     rng = random.Random(max_length + in_bits)
     high = 1 << in_bits - 1
     rows = []

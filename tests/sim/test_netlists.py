@@ -6,6 +6,7 @@ from vitric.sim.units import SMALL_UNITS
 CELLS = {  # what makes the netlist worth running: the cells that the unit or Yosys chose
     "requantize": {"MULT18X18D", "CCU2C", "TRELLIS_FF"}, "gelu": {"TRELLIS_DPR16X4", "TRELLIS_FF"},
     "softmax": {"CCU2C", "LUT4", "TRELLIS_FF"}, "layernorm": {"MULT18X18D", "CCU2C", "LUT4", "TRELLIS_FF"},
+    "layernorm_fabric": {"MULT18X18D", "CCU2C", "LUT4", "TRELLIS_FF"},
 }
 TESTS = "source=random/sink=random|source=always/sink=rare|corners|sums"
 FAULTS = 8
