@@ -14,8 +14,9 @@ __all__ = ["LutAccumulator", "LutDot"]
 class LutDot(wiring.Component):
     """Dot product as one heap of bits, summed by carry chains level by level with registers in between.
 
-    The bits are the products ``a[d][i] & w[d][j]`` of weight ``2**(i+j)``; those of the weights' sign bit count negative.
-    The first level forms the products inside the carry cells, see :meth:`vitric.hdl.mac.rows.HeapAdder.products`.
+    The bits are the products ``a[d][i] & w[d][j]`` of weight ``2**(i+j)``; those of the weights' sign bit count
+    negative. The first level forms the products inside the carry cells, see
+    :meth:`vitric.hdl.mac.rows.HeapAdder.products`.
 
     Members are those of :func:`~vitric.hdl.mac.generic.dot_members`.
 
