@@ -9,7 +9,7 @@ from random import Random
 
 import cocotb
 import torch
-from cocotb.triggers import ClockCycles
+from cocotb.triggers import ClockCycles, RisingEdge
 
 from ..golden.integer.mac import mac_array
 from ..golden.packing import pack
@@ -26,11 +26,19 @@ def _spec() -> MacArraySpec:
 
 
 def _operands(spec: MacArraySpec, random: Random) -> tuple[torch.Tensor, ...]:
-    """Return random beats, a quarter of them extreme, in accumulations of one to four."""
-    a, w, first, last = [], [], [], []
+    """Return random beats, a quarter of them extreme, in accumulations of one to four or of twelve.
+
+    The long ones shift whenever the largest sum allows it, and so use every bit of the accumulator.
+    """
+    a, w, first, last, shift = [], [], [], [], []
+    dot_max, limit = spec.depth * spec.a_max * spec.w_max, 1 << spec.acc_bits - 1
     while len(first) < _BEATS:
-        length = random.randint(1, 4)
+        length = random.choice((1, 2, 3, 4, 12))
+        largest = 0
         for n in range(length):
+            fitting = [index for index, by in enumerate(spec.shifts) if (largest << by) + dot_max < limit]
+            shift.append(random.choice(fitting or (0,)))
+            largest = (largest << spec.shifts[shift[-1]]) + dot_max
             extreme = random.random() < 0.25
             draw_a = (0, spec.a_max) if extreme else range(spec.a_max + 1)
             draw_w = (-spec.w_max, spec.w_max) if extreme else range(-spec.w_max, spec.w_max + 1)
@@ -38,7 +46,6 @@ def _operands(spec: MacArraySpec, random: Random) -> tuple[torch.Tensor, ...]:
             w.append([random.choices(draw_w, k=spec.depth) for _ in range(spec.cols)])
             first.append(int(n == 0))
             last.append(int(n == length - 1))
-    shift = [random.randrange(len(spec.shifts)) for _ in first]
     return tuple(torch.tensor(column) for column in (a, w, first, last, shift))
 
 
@@ -65,3 +72,24 @@ async def accumulates(dut, source, sink):
     await driver.send(_word(spec, *beat) for beat in zip(*(column.tolist() for column in operands), strict=True))
     await scoreboard.complete()
     await ClockCycles(dut.clk, 2 * spec.latency)
+
+
+@cocotb.test(timeout_time=200, timeout_unit="us")
+async def blocked(dut):
+    """While nothing is taken, the array goes on until the second result would overwrite the first."""
+    spec = _spec()
+    length = 3
+    zeros = [[0] * spec.depth]
+    beats = [
+        _word(spec, zeros * spec.rows, zeros * spec.cols, int(n % length == 0), int(n % length == length - 1), 0)
+        for n in range(2 * length + 2 * spec.latency)]
+    driver = Driver(dut, "i")
+    await start_clock(dut, noise=["i"])
+    dut.o__ready.value = 0
+    sending = cocotb.start_soon(driver.send(beats))
+    taken = 0
+    for _ in range(len(beats)):
+        await RisingEdge(dut.clk)
+        taken += int(dut.i__valid.value and dut.i__ready.value)
+    sending.cancel()
+    assert taken == 2 * length + spec.latency - 2

@@ -18,7 +18,7 @@ from ..golden.spec.requantize import RequantizeSpec
 from .clock import start_clock
 from .stream_kit import PATTERNS, Driver, Monitor, Scoreboard, check_stream_rules
 
-__all__ = ["corners", "random_beats"]
+__all__ = ["corners", "random_beats", "single_bits"]
 
 BEATS = 100
 TAG_BITS = int(os.environ["VITRIC_TAG_BITS"])
@@ -90,6 +90,18 @@ def _corner_beats() -> list[dict]:
     ]
 
 
+def _single_bit_beats() -> list[dict]:
+    """Sums and products of whose bits one differs from the sign: that one alone must count as too large."""
+    low, high = _ends(SPEC.code_bits)
+    multipliers = {1, 1 << SPEC.multiplier_bits - 1} if SPEC.multiplier_bits else {0}
+    return [
+        {"acc": [(1 << (bit + lane) % (SPEC.acc_bits - 1)) ^ sign for lane in range(SPEC.lanes)], "bias": 0,
+         "multiplier": multiplier, "shift": shift, "low": low, "zero_point": 0, "high": high, "tag": 0}
+        for bit in range(SPEC.acc_bits - 1) for sign in (0, -1)
+        for multiplier in multipliers for shift in range(len(SPEC.scalings))
+    ]
+
+
 async def _check(dut, beats: list[dict], source: str, sink: str) -> None:
     scoreboard = Scoreboard([_output(beat) for beat in beats])
     driver = Driver(dut, "i", pattern=source)
@@ -112,3 +124,9 @@ async def random_beats(dut, source, sink):
 async def corners(dut):
     """Both ends of every field, in all combinations."""
     await _check(dut, _corner_beats(), "always", "always")
+
+
+@cocotb.test(timeout_time=200, timeout_unit="us")
+async def single_bits(dut):
+    """Every bit of a sum or product alone, of either sign."""
+    await _check(dut, _single_bit_beats(), "always", "always")

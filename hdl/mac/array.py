@@ -83,22 +83,23 @@ class MacArray(wiring.Component):
         rows = range(spec.rows)
         dsp_cols = self._dsp_cols(spec)
         tile = DspTile(spec, rows=spec.rows, cols=dsp_cols, fabric=self.fabric) if dsp_cols else None
-        # equal bits: for the accumulators of each row, the weights of each column, the sums of each row or some
-        # multipliers each, and the control
+        # equal bits: for the accumulators of each row, the weights of each column, the sums and the control of each
+        # row or some multipliers each, and the control of all
         en = Signal(spec.rows + spec.cols + (len(tile.en) if tile else spec.rows) + 1)
         acc_en, w_en, dot_en = en[:spec.rows], en[spec.rows:spec.rows + spec.cols], en[spec.rows + spec.cols:-1]
         starts, ends, valid, shift = self._control(m, en[-1])
 
-        # Whether the next cycle has both a result that waits and one that ends, known a cycle before: so the enable,
-        # which drives every register of the array, comes from one register and `o.ready`.
+        # Each copy of `blocked` is `ends[-1] & o.valid`: one result waits and another ends. Two of `ends[-2]`,
+        # `ends[-1]` and `waits` say so a cycle before, in one look-up table, whether or not the array advances; so the
+        # enable, which drives every register of the array, comes from one register and `o.ready`.
         m.submodules.blocked = blocked = Replicas(len(en), fabric=self.fabric or "generic")
         waits = self.o.valid & ~self.o.ready
         m.d.comb += [
-            blocked.d.eq(~en[-1] | ends[-2] & (ends[-1] | waits)),
+            blocked.d.eq(ends[-2] & ends[-1] | waits & (ends[-2] | ends[-1])),
             en.eq(~(blocked.q & ~self.o.ready.replicate(len(en)))),
             self.i.ready.eq(en[-1]),
         ]
-        m.d.sync += self.o.valid.eq(en[-1] & ends[-1] | waits)
+        m.d.sync += self.o.valid.eq(ends[-1] | waits)
 
         a = [Signal.like(self.i.p.a[r], name=f"a_{r}", reset_less=True) for r in rows]
         w = [Signal.like(self.i.p.w[c], name=f"w_{c}", reset_less=True) for c in range(spec.cols)]
@@ -110,22 +111,24 @@ class MacArray(wiring.Component):
                 m.d.sync += w[c].eq(self.i.p.w[c])
 
         dots = self._dots(m, spec, tile, a, w, dot_en)
-        row_starts, row_ends, row_valid, row_shift = (
-            self._row_copies(m, name, d, en[-1]) for name, d in (
-                ("starts", starts[-3]), ("ends", ends[-2]), ("valid", valid[-2]), ("shift", shift[-2])))
         for r in rows:
+            row_starts, row_ends, row_valid = (
+                self._copies(m, f"{name}_{r}", flag, dot_en[r], 1) for name, flag in (
+                    ("starts", starts[-3]), ("ends", ends[-2]), ("valid", valid[-2])))
+            row_shift = [
+                self._copies(m, f"shift_{r}_{bit}", flag, dot_en[r], spec.cols) for bit, flag in enumerate(shift[-2])]
             for c in range(spec.cols):
                 acc = self._accumulator(spec)
                 m.submodules[f"acc_{r}_{c}"] = acc
                 m.d.comb += [
                     acc.dot.eq(dots[r, c]),
-                    acc.shift.eq(row_shift[r]),
-                    acc.en.eq(acc_en[r] & row_valid[r]),
+                    acc.shift.eq(Cat(copies[c] for copies in row_shift)),
+                    acc.en.eq(acc_en[r] & row_valid),
                     # The beat behind the one that is being added starts afresh: clear when it takes its place.
-                    acc.clear.eq(acc_en[r] & row_starts[r]),
+                    acc.clear.eq(acc_en[r] & row_starts),
                 ]
                 result = Signal(signed(spec.acc_bits), name=f"result_{r}_{c}", reset_less=True)
-                with m.If(acc_en[r] & row_ends[r]):
+                with m.If(acc_en[r] & row_ends):
                     m.d.sync += result.eq(acc.sum)
                 m.d.comb += self.o.p.acc[r][c].eq(result)
         return m
@@ -162,15 +165,11 @@ class MacArray(wiring.Component):
             return GenericAccumulator(spec)
         return LutAccumulator(spec, fabric=self.fabric)
 
-    def _row_copies(self, m, name, d, en):
-        """Register ``d`` once for each row: what steers the accumulators reaches far in a large array."""
-        bits = []
-        for n, bit in enumerate(d):
-            m.submodules[f"{name}_{n}"] = copies = Replicas(
-                self.spec.rows, fabric=self.fabric or "generic", enable=True)
-            m.d.comb += [copies.d.eq(bit), copies.en.eq(en)]
-            bits.append(copies.q)
-        return [Cat(copies[r] for copies in bits) for r in range(self.spec.rows)]
+    def _copies(self, m, name, d, en, copies):
+        """Register ``d`` for one row or each of its columns: what steers the accumulators reaches far in large arrays."""
+        m.submodules[name] = replicas = Replicas(copies, fabric=self.fabric or "generic", enable=True)
+        m.d.comb += [replicas.d.eq(d), replicas.en.eq(en)]
+        return replicas.q
 
     def _control(self, m, en):
         """Delay the sidebands beside the data: item 0 the input, 1 with the operand registers, -1 at the accumulator.

@@ -13,8 +13,8 @@ from .rows import Bit, HeapAdder
 
 __all__ = ["DspTile"]
 
-_MULTIPLIERS = 8
-"""How many multipliers one copy of the enable drives."""
+_REGISTERS = 128
+"""How many bits of products one copy of the enable registers."""
 
 
 class DspTile(wiring.Component):
@@ -45,7 +45,7 @@ class DspTile(wiring.Component):
     a : In, ``rows`` x ``depth`` unsigned ``a_bits``
     w : In, ``cols`` x ``depth`` signed ``w_bits``
         Registered operands.
-    en : In, 1 for each row and then 1 for each 8 multipliers
+    en : In, 1 for each row and then 1 for each ``multipliers_per_enable`` multipliers
         Every register advances; all bits must be equal. Each drives the sums of a row or some multipliers.
     dot : Out, ``rows`` x ``cols`` signed ``dot_bits``
 
@@ -65,7 +65,7 @@ class DspTile(wiring.Component):
         super().__init__({
             "a": In(data.ArrayLayout(data.ArrayLayout(unsigned(spec.a_bits), spec.depth), rows)),
             "w": In(data.ArrayLayout(data.ArrayLayout(signed(spec.w_bits), spec.depth), cols)),
-            "en": In(rows + -(-self.multipliers // _MULTIPLIERS)),
+            "en": In(rows + -(-self.multipliers // self.multipliers_per_enable)),
             "dot": Out(data.ArrayLayout(data.ArrayLayout(signed(spec.dot_bits), cols), rows)),
         })
 
@@ -74,6 +74,11 @@ class DspTile(wiring.Component):
         """How many multipliers the tile takes."""
         packing = self.packing
         return -(-self.rows // packing.rows) * -(-self.cols // packing.cols) * self.spec.depth
+
+    @property
+    def multipliers_per_enable(self) -> int:
+        """How many multipliers one bit of ``en`` drives."""
+        return max(1, _REGISTERS // (self.packing.products * product_bits(self.spec)))
 
     def elaborate(self, platform):
         """Build the multipliers of each block of the packing, and one heap of bits for each row and column."""
@@ -84,12 +89,12 @@ class DspTile(wiring.Component):
         low_bits = self._low_bits(adders)
         blocks = [
             (d, range(row, min(row + packing.rows, self.rows)), range(col, min(col + packing.cols, self.cols)))
-            for d in range(spec.depth)
             for row in range(0, self.rows, packing.rows)
             for col in range(0, self.cols, packing.cols)
+            for d in range(spec.depth)
         ]
         products = [
-            self._multiply(m, self.en[self.rows + n // _MULTIPLIERS], *block, low_bits)
+            self._multiply(m, self.en[self.rows + n // self.multipliers_per_enable], *block, low_bits)
             for n, block in enumerate(blocks)
         ]
         constant = -(spec.depth << product_bits(spec) - 1)
@@ -104,7 +109,7 @@ class DspTile(wiring.Component):
                 heights[key][column] += 1
         spare = all(levels_suffice(tuple(height), levels - 1) for height in heights.values())
         for n, (bits, places) in enumerate(products):
-            source = behind[n // _MULTIPLIERS].register(bits, f"product_{n}") if spare else bits
+            source = behind[n // self.multipliers_per_enable].register(bits, f"product_{n}") if spare else bits
             for key, column, index, inverted in places:
                 heaps[key][column].append(Bit(source[index], inverted))
         for (r, c), heap in heaps.items():
