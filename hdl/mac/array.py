@@ -166,7 +166,7 @@ class MacArray(wiring.Component):
         return LutAccumulator(spec, fabric=self.fabric)
 
     def _copies(self, m, name, d, en, copies):
-        """Register ``d`` for one row or each of its columns: what steers the accumulators reaches far in large arrays."""
+        """Register ``d``, for one row or each of its columns: what steers accumulators reaches far in large arrays."""
         m.submodules[name] = replicas = Replicas(copies, fabric=self.fabric or "generic", enable=True)
         m.d.comb += [replicas.d.eq(d), replicas.en.eq(en)]
         return replicas.q
