@@ -122,7 +122,7 @@ UNITS = {unit.name: unit for unit in (
     Unit(
         name="mac", summary="array of dot products", spec="vitric.golden.spec.mac:MacArraySpec",
         component="vitric.hdl.mac.array:MacArray", fabric_argument="fabric",
-        fabrics=("generic", "ecp5"),
+        fabrics=("generic", "ecp5", "ice40", "gowin"),
         defaults={"rows": 4, "cols": 4, "depth": 16, "a_bits": 4, "w_bits": 4, "acc_bits": 24, "mapping": "lut"},
         derived={"shifts": lambda known: (0, known["a_bits"])},
     ),
@@ -133,13 +133,13 @@ UNITS = {unit.name: unit for unit in (
     Unit(
         name="layernorm", summary="LayerNorm of rows", spec="vitric.golden.spec.layernorm:LayerNormSpec",
         component="vitric.hdl.layernorm:LayerNorm", fabric_argument="mapping",
-        fabrics=("generic", "ecp5", "ice40"),
+        fabrics=("generic", "ecp5", "ice40", "gowin"),
         defaults={"lanes": 8, "max_length": 1024},
     ),
     Unit(
         name="requantize", summary="accumulators to codes", spec="vitric.golden.spec.requantize:RequantizeSpec",
         component="vitric.hdl.activation.requantize:Requantize", fabric_argument="mapping",
-        fabrics=("generic", "ecp5", "ice40"),
+        fabrics=("generic", "ecp5", "ice40", "gowin"),
         defaults={"lanes": 4, "acc_bits": 24}, component_defaults={"tag_bits": 0},
     ),
     Unit(

@@ -11,9 +11,10 @@ from .pipeline import delay
 
 __all__ = ["MAPPINGS", "RegisteredProduct"]
 
-MAPPINGS = ("generic", "ecp5", "ice40")
+MAPPINGS = ("generic", "ecp5", "ice40", "gowin")
 """``generic`` is plain ``*`` between registers; ``ecp5`` is a MULT18X18D with its own registers switched on, ``ice40``
-an SB_MAC16 likewise, with logic for the operand bits beyond 16."""
+an SB_MAC16 likewise, with logic for the operand bits beyond 16, and ``gowin`` a MULT9X9, which is half a multiplier,
+if both operands have at most 9 bits, else a MULT18X18."""
 
 _MAC16_BITS = 16
 """Operand width of an SB_MAC16."""
@@ -35,7 +36,7 @@ class RegisteredProduct(wiring.Component):
     ----------
     a_shape, b_shape : shape-like
         Operands of 1 to 18 bits each, signed or unsigned.
-    mapping : {"generic", "ecp5", "ice40"}
+    mapping : {"generic", "ecp5", "ice40", "gowin"}
         See :data:`MAPPINGS`. All but ``generic`` hold an Instance and cannot be simulated by Amaranth.
 
     Members
@@ -68,6 +69,8 @@ class RegisteredProduct(wiring.Component):
             m.d.comb += self.p.eq(delay(m, a * b, self.en, 1, name="p"))
         elif self.mapping == "ecp5":
             m.submodules.multiplier = self._mult18x18d()
+        elif self.mapping == "gowin":
+            m.submodules.multiplier = self._gowin()
         else:
             self._sb_mac16(m)
         return m
@@ -88,6 +91,17 @@ class RegisteredProduct(wiring.Component):
             i_SOURCEA=padding, i_SOURCEB=padding, i_CLK0=ClockSignal(), i_CE0=self.en, i_RST0=padding,
         )
 
+    def _gowin(self) -> Instance:
+        bits = 9 if max(len(self.a), len(self.b)) <= 9 else OPERAND_BITS
+        padding, unused = Const(0, bits), Signal(2 * bits - len(self.p))
+        return Instance(
+            f"MULT{bits}X{bits}", p_AREG=Const(1, 1), p_BREG=Const(1, 1), p_OUT_REG=Const(1, 1),
+            i_CLK=ClockSignal(), i_CE=self.en, i_RESET=padding[0], i_ASEL=padding[0], i_BSEL=padding[0],
+            i_SIA=padding, i_SIB=padding, i_A=_extended(self.a, bits), i_B=_extended(self.b, bits),
+            i_ASIGN=Const(self.a_shape.signed, 1), i_BSIGN=Const(self.b_shape.signed, 1),
+            o_DOUT=Cat(self.p, unused),
+        )
+
     def _sb_mac16(self, m: Module) -> None:
         low_a, low_b = low_part(self.a, _MAC16_BITS), low_part(self.b, _MAC16_BITS)
         low = Signal(Shape(2 * _MAC16_BITS, signed=low_a.shape().signed or low_b.shape().signed))
@@ -95,13 +109,14 @@ class RegisteredProduct(wiring.Component):
             "SB_MAC16", p_A_REG=Const(1, 1), p_B_REG=Const(1, 1), p_PIPELINE_16x16_MULT_REG2=Const(1, 1),
             p_TOPOUTPUT_SELECT=Const(3, 2), p_BOTOUTPUT_SELECT=Const(3, 2),
             p_A_SIGNED=Const(low_a.shape().signed, 1), p_B_SIGNED=Const(low_b.shape().signed, 1),
-            i_CLK=ClockSignal(), i_CE=self.en, i_A=_extended(low_a), i_B=_extended(low_b), o_O=low,
+            i_CLK=ClockSignal(), i_CE=self.en, o_O=low,
+            i_A=_extended(low_a, _MAC16_BITS), i_B=_extended(low_b, _MAC16_BITS),
         )
         excess = excess_product(m, self.a, self.b, self.en, _MAC16_BITS)
         m.d.comb += self.p.eq(low + (excess << _MAC16_BITS))
 
 
-def _extended(value: Value) -> Value:
-    """Return ``value`` in the width of the SB_MAC16's operand, extended by its sign if it has one."""
+def _extended(value: Value, bits: int) -> Value:
+    """Return ``value`` in ``bits`` bits, extended by its sign if it has one."""
     sign = value[-1] if value.shape().signed else Const(0, 1)
-    return Cat(value, sign.replicate(_MAC16_BITS - len(value)))
+    return Cat(value, sign.replicate(bits - len(value)))

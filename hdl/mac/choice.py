@@ -71,7 +71,7 @@ def choose_mapping(spec: MacArraySpec, fabric: str) -> MacArraySpec:
         return spec
     lut = spec.rows * lut_cost(spec, fabric)
     options = [(spec.cols * lut, 0)]
-    for cols in range(1, spec.cols + 1) if fabric in OPERAND_BITS else ():
+    for cols in range(1, spec.cols + 1):
         dsp, multipliers = dsp_cost(spec, fabric, cols)
         if multipliers <= spec.multipliers:
             options.append((dsp + _WORTH * multipliers + (spec.cols - cols) * lut, cols))

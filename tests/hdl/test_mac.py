@@ -10,6 +10,7 @@ from vitric.golden.integer.mac import mac_array
 from vitric.golden.spec.mac import MacArraySpec
 from vitric.hdl.mac.array import MacArray
 from vitric.hdl.mac.choice import choose_mapping
+from vitric.hdl.mac.dsp import DspTile
 from vitric.hdl.mac.heap import best_patience, fewest_bits, levels_suffice, next_columns, plan_level
 from vitric.hdl.mac.packing import product_bits
 
@@ -199,7 +200,7 @@ def test_multipliers(changes, multipliers):
     ({"multipliers": 64}, "ecp5", "dsp", None),
     ({"multipliers": 63}, "ecp5", "mixed", 2),
     ({"multipliers": 31}, "ecp5", "lut", None),
-    ({"multipliers": 64}, "gowin", "lut", None),  # no way to use its multipliers
+    ({"multipliers": 64}, "gowin", "dsp", None),
     ({"multipliers": 64, "a_bits": 2, "w_bits": 2}, "ecp5", "lut", None),  # multipliers hardly save anything
     ({"mapping": "generic"}, "ecp5", "generic", None),
 ])
@@ -216,9 +217,9 @@ def test_automatic_choice_is_built():
     assert {"dsp", "dot_0_2", "dot_1_2"} <= names and "dot_0_1" not in names
 
 
-def test_fabric_without_multipliers():
-    with pytest.raises(ValueError, match="fabric of the dsp mapping must be one of 'generic', 'ecp5'.*, not 'gowin'"):
-        Fragment.get(MacArray(spec(mapping="dsp"), fabric="gowin"), None)
+def test_unknown_fabric_of_multipliers():
+    with pytest.raises(ValueError, match="fabric of the dsp mapping must be one of 'generic', 'ecp5'.*, not 'nexus'"):
+        DspTile(spec(), rows=2, cols=2, fabric="nexus")
 
 
 def test_unknown_fabric():

@@ -12,10 +12,13 @@ from vitric.golden.spec.mac import MacArraySpec
 from vitric.hdl.mac.array import MacArray
 from vitric.sim.runner import BenchFailure, run_bench
 
+from .cell_models import with_ice40_models
+
 PORTS = ["clk", "rst", *(f"{stream}__{part}" for stream in "io" for part in ("payload", "valid", "ready"))]
 SMALL = MacArraySpec(
     rows=2, cols=3, depth=4, a_bits=4, w_bits=4, acc_bits=24, shifts=(0, 4), mapping="mixed", dsp_cols=2)
-MULTIPLIER = Path(vitric.sim.__path__[0]) / "mult18x18d.v"
+MULTIPLIER, GOWIN_MULTIPLIERS = (
+    Path(vitric.sim.__path__[0]) / name for name in ("mult18x18d.v", "gowin_multipliers.v"))
 
 
 def bench(dut, spec, folder, **options):
@@ -45,6 +48,17 @@ def netlist(component, folder):
 def test_simulation_model(tmp_path):
     spec = MacArraySpec(rows=3, cols=2, depth=5, a_bits=4, w_bits=4, acc_bits=32, mapping="lut")
     assert len(bench(MacArray(spec), spec, tmp_path).tests) == 26
+
+
+@pytest.mark.parametrize("bits", [4, 8])  # four products in a MULT18X18 and in an SB_MAC16 two; one in a MULT9X9
+@pytest.mark.parametrize("fabric", ["gowin", "ice40"])
+def test_multipliers_of_other_parts(tmp_path, fabric, bits):
+    spec = MacArraySpec(
+        rows=2, cols=2, depth=3, a_bits=bits, w_bits=bits, acc_bits=28, shifts=(0, bits), mapping="dsp")
+    array, sources = MacArray(spec, fabric=fabric), [GOWIN_MULTIPLIERS]
+    if fabric == "ice40":
+        array, sources = with_ice40_models(array, tmp_path), []
+    assert len(bench(array, spec, tmp_path, extra_sources=sources).tests) == 26
 
 
 def test_synthesized_netlist(tmp_path):

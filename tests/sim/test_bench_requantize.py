@@ -10,19 +10,21 @@ from vitric.sim.runner import BenchFailure, run_bench
 
 from .cell_models import with_ice40_models
 
-MODELS = [Path(vitric.sim.__path__[0]) / name for name in ("mult18x18d.v", "ccu2c.v")]
+MODELS = {
+    "ecp5": [Path(vitric.sim.__path__[0]) / name for name in ("mult18x18d.v", "ccu2c.v")],
+    "gowin": [Path(vitric.sim.__path__[0]) / "gowin_multipliers.v"],
+}
 PORTS = ["clk", "rst", *(f"{stream}__{part}" for stream in "io" for part in ("payload", "valid", "ready"))]
 
 
 def bench(spec, folder, *, mapping="generic", tag_bits=6, told=None, **options):
-    sources = MODELS if mapping == "ecp5" else []
     environment = {"VITRIC_SPEC": json.dumps(asdict(told or spec)), "VITRIC_TAG_BITS": str(tag_bits)}
     unit = Requantize(spec, tag_bits=tag_bits, mapping=mapping)
     if mapping == "ice40":
         options["public"] = PORTS
         unit = with_ice40_models(unit, folder)
     return run_bench(
-        unit, test_module="vitric.sim.bench_requantize", build_dir=folder, extra_sources=sources,
+        unit, test_module="vitric.sim.bench_requantize", build_dir=folder, extra_sources=MODELS.get(mapping, []),
         extra_env=environment, **options)
 
 
@@ -45,6 +47,11 @@ def test_bench_can_fail(folder):
 def test_ecp5_cells(tmp_path):
     spec = RequantizeSpec(lanes=2, acc_bits=40, bias_bits=20, shifts=(9, 30), out_bits=8)
     assert len(bench(spec, tmp_path, mapping="ecp5").tests) == 27
+
+
+def test_gowin_multipliers(tmp_path):
+    spec = RequantizeSpec(lanes=2, acc_bits=24, bias_bits=20, shifts=(9, 30), out_bits=8)
+    assert len(bench(spec, tmp_path, mapping="gowin").tests) == 27
 
 
 def test_ice40_multipliers(tmp_path):
