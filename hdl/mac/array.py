@@ -1,6 +1,8 @@
 """The multiply-accumulate array: R x C output-stationary dot products of D terms per cycle."""
 
-from amaranth.hdl import Cat, Module, Signal, signed, unsigned
+from dataclasses import replace
+
+from amaranth.hdl import Module, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.check import check_choice
@@ -8,12 +10,13 @@ from vitric.golden.spec.mac import MacArraySpec
 
 from ..fabric.carry import FABRICS
 from ..fabric.replicas import Replicas
+from .block import MacBlock
 from .choice import choose_mapping
-from .dsp import DspTile
-from .generic import GenericAccumulator, GenericDot
-from .lut import LutAccumulator, LutDot
 
 __all__ = ["MacArray"]
+
+_BLOCK = 4
+"""Rows and columns of a block: its operands and control reach no further."""
 
 
 class MacArray(wiring.Component):
@@ -77,17 +80,12 @@ class MacArray(wiring.Component):
         return self.spec.interval
 
     def elaborate(self, platform):
-        """Build the control pipeline, the operand registers and one dot product and accumulator for each r, c."""
+        """Build the control pipeline and the blocks."""
         spec = self.spec if self.fabric is None else choose_mapping(self.spec, self.fabric)
         m = Module()
-        rows = range(spec.rows)
-        dsp_cols = self._dsp_cols(spec)
-        tile = DspTile(spec, rows=spec.rows, cols=dsp_cols, fabric=self.fabric) if dsp_cols else None
-        # equal bits: for the accumulators of each row, the weights of each column, the sums and the control of each
-        # row or some multipliers each, and the control of all
-        en = Signal(spec.rows + spec.cols + (len(tile.en) if tile else spec.rows) + 1)
-        acc_en, w_en, dot_en = en[:spec.rows], en[spec.rows:spec.rows + spec.cols], en[spec.rows + spec.cols:-1]
-        starts, ends, valid, shift = self._control(m, en[-1])
+        blocks = self._blocks(spec)
+        en = Signal(1 + sum(len(block.en) for _, _, block in blocks))  # equal bits
+        starts, ends, valid, shift = self._control(m, en[0])
 
         # Each copy of `blocked` is `ends[-1] & o.valid`: one result waits and another ends. Two of `ends[-2]`,
         # `ends[-1]` and `waits` say so a cycle before, in one look-up table, whether or not the array advances; so the
@@ -97,79 +95,39 @@ class MacArray(wiring.Component):
         m.d.comb += [
             blocked.d.eq(ends[-2] & ends[-1] | waits & (ends[-2] | ends[-1])),
             en.eq(~(blocked.q & ~self.o.ready.replicate(len(en)))),
-            self.i.ready.eq(en[-1]),
+            self.i.ready.eq(en[0]),
         ]
         m.d.sync += self.o.valid.eq(ends[-1] | waits)
 
-        a = [Signal.like(self.i.p.a[r], name=f"a_{r}", reset_less=True) for r in rows]
-        w = [Signal.like(self.i.p.w[c], name=f"w_{c}", reset_less=True) for c in range(spec.cols)]
-        for r in rows:
-            with m.If(dot_en[r]):
-                m.d.sync += a[r].eq(self.i.p.a[r])
-        for c in range(spec.cols):
-            with m.If(w_en[c]):
-                m.d.sync += w[c].eq(self.i.p.w[c])
-
-        dots = self._dots(m, spec, tile, a, w, dot_en)
-        for r in rows:
-            row_starts, row_ends, row_valid = (
-                self._copies(m, f"{name}_{r}", flag, dot_en[r], 1) for name, flag in (
-                    ("starts", starts[-3]), ("ends", ends[-2]), ("valid", valid[-2])))
-            row_shift = [
-                self._copies(m, f"shift_{r}_{bit}", flag, dot_en[r], spec.cols) for bit, flag in enumerate(shift[-2])]
-            for c in range(spec.cols):
-                acc = self._accumulator(spec)
-                m.submodules[f"acc_{r}_{c}"] = acc
-                m.d.comb += [
-                    acc.dot.eq(dots[r, c]),
-                    acc.shift.eq(Cat(copies[c] for copies in row_shift)),
-                    acc.en.eq(acc_en[r] & row_valid),
-                    # The beat behind the one that is being added starts afresh: clear when it takes its place.
-                    acc.clear.eq(acc_en[r] & row_starts),
-                ]
-                result = Signal(signed(spec.acc_bits), name=f"result_{r}_{c}", reset_less=True)
-                with m.If(acc_en[r] & row_ends):
-                    m.d.sync += result.eq(acc.sum)
-                m.d.comb += self.o.p.acc[r][c].eq(result)
+        position = 1
+        for row, col, block in blocks:
+            m.submodules[f"block_{row}_{col}"] = block
+            rows, cols = range(block.spec.rows), range(block.spec.cols)
+            m.d.comb += [
+                block.en.eq(en[position:position + len(block.en)]),
+                *(block.a[r].eq(self.i.p.a[row + r]) for r in rows),
+                *(block.w[c].eq(self.i.p.w[col + c]) for c in cols),
+                block.starts.eq(starts[-3]), block.ends.eq(ends[-2]), block.valid.eq(valid[-2]),
+                block.shift.eq(shift[-2]),
+                *(self.o.p.acc[row + r][col + c].eq(block.acc[r][c]) for r in rows for c in cols),
+            ]
+            position += len(block.en)
         return m
 
-    def _dsp_cols(self, spec):
-        """Return how many columns are built from multipliers."""
-        mapping = "generic" if self.fabric is None else spec.mapping
-        return {"dsp": spec.cols, "mixed": spec.dsp_cols}.get(mapping, 0)
+    def _blocks(self, spec):
+        """Return first row, first column and block: all in one, or of up to ``_BLOCK`` rows and columns.
 
-    def _dots(self, m, spec, tile, a, w, en):
-        """Build the dot products as the mapping says, or what stands for them in simulation; return them by r, c."""
-        dots = {}
-        if tile:
-            m.submodules.dsp = tile
-            m.d.comb += [tile.en.eq(en), tile.a.eq(Cat(a)), tile.w.eq(Cat(w[:tile.cols]))]
-            dots = {(r, c): tile.dot[r][c] for r in range(tile.rows) for c in range(tile.cols)}
-        for r in range(spec.rows):
-            for c in range(tile.cols if tile else 0, spec.cols):
-                dot = self._dot(spec)
-                m.submodules[f"dot_{r}_{c}"] = dot
-                m.d.comb += [dot.a.eq(a[r]), dot.w.eq(w[c]), dot.en.eq(en[r])]
-                dots[r, c] = dot.dot
-        return dots
-
-    def _dot(self, spec):
-        """Return a dot product of the mapping, or what stands for it in simulation."""
-        if self.fabric is None or spec.mapping == "generic":
-            return GenericDot(spec)
-        return LutDot(spec, fabric=self.fabric)
-
-    def _accumulator(self, spec):
-        """Return an accumulator of the mapping, or what stands for it in simulation."""
-        if self.fabric is None or spec.mapping == "generic":
-            return GenericAccumulator(spec)
-        return LutAccumulator(spec, fabric=self.fabric)
-
-    def _copies(self, m, name, d, en, copies):
-        """Register ``d``, for one row or each of its columns: what steers accumulators reaches far in large arrays."""
-        m.submodules[name] = replicas = Replicas(copies, fabric=self.fabric or "generic", enable=True)
-        m.d.comb += [replicas.d.eq(d), replicas.en.eq(en)]
-        return replicas.q
+        The packing of multipliers is that of the whole array; the simulation has no wires.
+        """
+        whole = self.fabric is None or spec.mapping in ("dsp", "mixed")
+        height, width = (spec.rows, spec.cols) if whole else (_BLOCK, _BLOCK)
+        corners = [(row, col) for row in range(0, spec.rows, height) for col in range(0, spec.cols, width)]
+        return [
+            (row, col, MacBlock(
+                replace(spec, rows=min(height, spec.rows - row), cols=min(width, spec.cols - col)),
+                fabric=self.fabric, shared=len(corners) > 1))
+            for row, col in corners
+        ]
 
     def _control(self, m, en):
         """Delay the sidebands beside the data: item 0 the input, 1 with the operand registers, -1 at the accumulator.

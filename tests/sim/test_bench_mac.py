@@ -29,14 +29,18 @@ def bench(dut, spec, folder, **options):
     )
 
 
-def netlist(component, folder):
-    """Synthesize for ECP5 and return the netlist as plain Verilog: models of the cells, flattened."""
+def netlist(component, folder, operands=0, multipliers=1):
+    """Synthesize for ECP5 and return the netlist as plain Verilog: models of the cells, flattened.
+
+    There must be so many registers of operands that blocks keep, and as many multipliers or more.
+    """
     (folder / "multiplier.v").write_text(MULTIPLIER.read_text())
     (folder / "rtl.v").write_text(verilog.convert(component, name="top", emit_src=False))
     script = (
         "read_verilog rtl.v; synth_ecp5 -top top -nodsp; "
         "select -assert-min 1 t:CCU2C; select -assert-min 1 t:TRELLIS_FF; "
-        "select -assert-min 1 t:MULT18X18D; write_verilog cells.v; design -reset; "
+        f"select -assert-count {operands} c:block_*.[aw]_*.copy_*; "
+        f"select -assert-min {multipliers} t:MULT18X18D; write_verilog cells.v; design -reset; "
         "read_verilog cells.v; read_verilog -DNO_INCLUDES -overwrite +/ecp5/cells_sim.v; read_verilog multiplier.v; "
         "hierarchy -top top; proc; flatten; opt -purge; "
         "select -assert-none t:*CCU2C t:*TRELLIS_FF t:*LUT4 t:*MULT18X18D; write_verilog -noattr netlist.v"
@@ -71,3 +75,10 @@ def test_synthesized_netlist(tmp_path):
     path.write_text(text[:start] + " | " + text[start + 3:])
     with pytest.raises(BenchFailure, match="accumulators: beat"):
         bench(path, SMALL, tmp_path / "bad", test_filter="source=always/sink=always")
+
+
+def test_blocks_keep_their_operands(tmp_path):
+    spec = MacArraySpec(rows=5, cols=5, depth=1, a_bits=2, w_bits=8, acc_bits=16, shifts=(0, 4), mapping="lut")
+    operands = 2 * (spec.rows * spec.a_bits + spec.cols * spec.w_bits) * spec.depth
+    path = netlist(MacArray(spec, fabric="ecp5"), tmp_path, operands, multipliers=0)
+    assert len(bench(path, spec, tmp_path / "bench").tests) == 26
