@@ -43,6 +43,8 @@ class Row:
         As behind ``--set``.
     pnr : bool
         Place and route too.
+    freq : int, optional
+        MHz that place and route aims at, if not the family's.
     aim : mapping of str to number
         Name of a figure and what it was meant to be: at most that, for a clock at least that.
     """
@@ -51,12 +53,14 @@ class Row:
     device: str
     settings: Mapping[str, object]
     pnr: bool = True
+    freq: int | None = None
     aim: Mapping[str, float] = field(default_factory=dict)
 
 
-def _mac(size: int, depth: int, bits: int, mapping: str, *, device: str = "ecp5-85k", pnr: bool = True, **aim) -> Row:
+def _mac(size: int, depth: int, bits: int, mapping: str, *, device: str = "ecp5-85k", pnr: bool = True,
+         freq: int | None = None, **aim) -> Row:
     settings = {"rows": size, "cols": size, "depth": depth, "a_bits": bits, "w_bits": bits, "mapping": mapping}
-    return Row(unit="mac", device=device, settings=settings, pnr=pnr, aim=aim)
+    return Row(unit="mac", device=device, settings=settings, pnr=pnr, freq=freq, aim=aim)
 
 
 _MAC_AIMS = {
@@ -69,6 +73,7 @@ _SHAPES = ((4, 4, 16), (3, 2, 16), (2, 2, 32), (8, 2, 16))  # bits, rows and col
 ROWS = (
     *(_mac(size, depth, bits, mapping, **_MAC_AIMS.get(mapping, {}).get(bits, {}))
       for mapping in _MAPPINGS if mapping != "generic" for bits, size, depth in _SHAPES),
+    _mac(8, 16, 4, "lut", freq=110, lut_eq_per_mac=28, fmax_mhz=100),
     *(_mac(2, depth, bits, "generic", pnr=False) for bits, _, depth in _SHAPES),
     Row(unit="softmax", device="ecp5-85k", settings={"lanes": 8, "max_length": 1024},
         aim={"lut_eq_per_lane": 200, "fmax_mhz": 100}),
@@ -89,13 +94,15 @@ ROWS = (
     Row(unit="gelu", device="ecp5-85k", settings={"lanes": 4}),
     _mac(2, 16, 4, "lut", device="ecp5-12k"),
     _mac(2, 8, 4, "lut", device="up5k"),
-    _mac(2, 2, 8, "generic", device="up5k"),
+    _mac(2, 4, 4, "dsp", device="up5k"),
+    _mac(2, 2, 8, "dsp", device="up5k"),
     Row(unit="softmax", device="up5k", settings={"lanes": 2, "max_length": 256}),
     Row(unit="layernorm", device="up5k", settings={"lanes": 2, "max_length": 256}),
     Row(unit="requantize", device="up5k", settings={"lanes": 4, "acc_bits": 24, "bias_bits": 24, "out_bits": 8}),
     Row(unit="gelu", device="up5k", settings={"lanes": 4}),
     _mac(2, 16, 4, "lut", device="gw1nr-9"),
-    _mac(2, 4, 8, "generic", device="gw1nr-9"),
+    _mac(2, 16, 4, "dsp", device="gw1nr-9"),
+    _mac(2, 4, 8, "dsp", device="gw1nr-9"),
     Row(unit="softmax", device="gw1nr-9", settings={"lanes": 4, "max_length": 256}),
     Row(unit="layernorm", device="gw1nr-9", settings={"lanes": 2, "max_length": 256}),
     Row(unit="requantize", device="gw1nr-9", settings={"lanes": 4, "acc_bits": 24, "bias_bits": 24, "out_bits": 8}),
@@ -118,7 +125,8 @@ def _key(row: Row, seeds: int) -> str:
     text = rtlil.convert(UNITS[row.unit].make(row.settings, target.family.fabric), name="top", emit_src=False)
     versions = [tools.require(name).version for name in ("yosys", target.family.nextpnr)]
     family = target.family
-    parts = (text, SCRIPT, family.synthesis, target.arguments, family.target_mhz, versions, row.pnr and seeds)
+    freq = row.freq or family.target_mhz
+    parts = (text, SCRIPT, family.synthesis, target.arguments, freq, versions, row.pnr and seeds)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
@@ -135,7 +143,8 @@ def run_row(row: Row, *, seeds: int = 1, cache: Path = CACHE, pnr: bool = True) 
             row = replace(row, pnr=False)
             path = cache / f"{row.unit}-{row.device}-{_key(row, seeds)}.json"
         if not path.exists():
-            report = measure(unit, row.settings, TARGETS[row.device], pnr=row.pnr, seeds=seeds, build=ROOT / "build")
+            report = measure(unit, row.settings, TARGETS[row.device], pnr=row.pnr, seeds=seeds,
+                             freq=row.freq if row.pnr else None, build=ROOT / "build")
             write_json(path, {name: report[name] for name in _STORED if name in report})
     except (UserError, ToolFailure) as error:
         console(stderr=True).print(str(error), style="red", markup=False)

@@ -57,8 +57,8 @@ def figures_of(**changes):
 def test_a_measured_row_is_not_measured_again(tmp_path, monkeypatch):
     calls = []
 
-    def measure(unit, settings, target, *, pnr, seeds, build):
-        calls.append((unit.name, target.name, pnr, seeds))
+    def measure(unit, settings, target, *, pnr, seeds, freq, build):
+        calls.append((unit.name, target.name, pnr, seeds, freq))
         return figures_of()
 
     monkeypatch.setattr(units, "measure", measure)
@@ -69,8 +69,9 @@ def test_a_measured_row_is_not_measured_again(tmp_path, monkeypatch):
     units.run_row(row, cache=tmp_path, seeds=2)
     units.run_row(units.Row(unit="gelu", device="up5k", settings={"lanes": 3}), cache=tmp_path)
     units.run_row(units.Row(unit="gelu", device="gw1nr-9", settings={"lanes": 4}), cache=tmp_path)
-    assert calls == [("gelu", "up5k", True, 1), ("gelu", "up5k", True, 2), ("gelu", "up5k", True, 1),
-                     ("gelu", "gw1nr-9", True, 1)]
+    units.run_row(units.Row(unit="gelu", device="up5k", settings={"lanes": 4}, freq=33), cache=tmp_path)
+    assert calls == [("gelu", "up5k", True, 1, None), ("gelu", "up5k", True, 2, None), ("gelu", "up5k", True, 1, None),
+                     ("gelu", "gw1nr-9", True, 1, None), ("gelu", "up5k", True, 1, 33)]
 
 
 def test_a_row_that_cannot_be_built_says_why(tmp_path, monkeypatch):
