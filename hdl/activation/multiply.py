@@ -19,6 +19,11 @@ if both operands have at most 9 bits, else a MULT18X18."""
 _MAC16_BITS = 16
 """Operand width of an SB_MAC16."""
 
+_MAC16_UNUSED = {"C": 16, "D": 16} | dict.fromkeys(
+    ("AHOLD", "BHOLD", "CHOLD", "DHOLD", "IRSTTOP", "IRSTBOT", "ORSTTOP", "ORSTBOT", "OLOADTOP", "OLOADBOT",
+     "ADDSUBTOP", "ADDSUBBOT", "OHOLDTOP", "OHOLDBOT", "CI", "ACCUMCI", "SIGNEXTIN"), 1)
+"""Inputs of an SB_MAC16 that are 0 here, with their widths."""
+
 
 def _product_shape(a: Shape, b: Shape) -> Shape:
     return Shape(a.width + b.width, signed=a.signed or b.signed)
@@ -105,11 +110,12 @@ class RegisteredProduct(wiring.Component):
     def _sb_mac16(self, m: Module) -> None:
         low_a, low_b = low_part(self.a, _MAC16_BITS), low_part(self.b, _MAC16_BITS)
         low = Signal(Shape(2 * _MAC16_BITS, signed=low_a.shape().signed or low_b.shape().signed))
+        unused = {f"i_{port}": Const(0, bits) for port, bits in _MAC16_UNUSED.items()}
         m.submodules.multiplier = Instance(
             "SB_MAC16", p_A_REG=Const(1, 1), p_B_REG=Const(1, 1), p_PIPELINE_16x16_MULT_REG2=Const(1, 1),
             p_TOPOUTPUT_SELECT=Const(3, 2), p_BOTOUTPUT_SELECT=Const(3, 2),
             p_A_SIGNED=Const(low_a.shape().signed, 1), p_B_SIGNED=Const(low_b.shape().signed, 1),
-            i_CLK=ClockSignal(), i_CE=self.en, o_O=low,
+            i_CLK=ClockSignal(), i_CE=self.en, o_O=low, **unused,
             i_A=_extended(low_a, _MAC16_BITS), i_B=_extended(low_b, _MAC16_BITS),
         )
         excess = excess_product(m, self.a, self.b, self.en, _MAC16_BITS)
