@@ -18,7 +18,7 @@ help:  ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14 | sed 's/^/  /'
 
 setup:  ## make .venv with the locked versions (every other target does this first)
-	@$(PYTHON) flow/bootstrap.py
+	@$(PYTHON) toolchain/bootstrap.py
 
 sim: setup  ## run test images through the generated hardware in Verilator and compare with golden
 	@$(VITRIC) sim --config $(CONFIG) $(if $(SEED),--seed $(SEED)) $(if $(IMAGES),--images $(IMAGES)) $(if $(WAVES),--waves)

@@ -9,10 +9,11 @@ import argparse
 import sys
 from statistics import mean
 
-from vitric.flow.report import console, write_json
+from vitric.flow.reports.console import console
 from vitric.flow.studies.evaluate import logit_snr
 from vitric.golden import digits, load_float
 from vitric.golden.data_free import gaussian_images, synthesize
+from vitric.golden.files import write_json
 from vitric.golden.quantization import quantize_with_scales
 from vitric.golden.train import accuracy
 

@@ -9,7 +9,8 @@ import argparse
 import sys
 
 import torch
-from vitric.flow.report import console, write_json
+from vitric.flow.reports.console import console
+from vitric.golden.files import write_json
 from vitric.golden.integer.layernorm import layernorm, quantize_affine
 from vitric.golden.spec.layernorm import LayerNormSpec
 

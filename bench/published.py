@@ -10,7 +10,8 @@ import sys
 
 import torch
 from rich.table import Table
-from vitric.flow.report import console, write_json
+from vitric.flow.reports.console import console
+from vitric.golden.files import write_json
 from vitric.golden.integer.gelu import gelu, gelu_table
 from vitric.golden.integer.layernorm import normalise
 from vitric.golden.integer.softmax import dequantize, softmax, uniform_offset

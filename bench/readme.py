@@ -11,8 +11,9 @@ import json
 import subprocess
 from pathlib import Path
 
-from vitric.flow.configs import CONFIGS
-from vitric.flow.report import console, write_json, write_text
+from vitric.flow.inputs.configs import CONFIGS
+from vitric.flow.reports.console import console
+from vitric.golden.files import write_json, write_text
 
 from docs.pages import ROOT, fill
 

@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from vitric.flow.report import write_json
+from vitric.golden.files import write_json
 
 KEYS = ("images", "values_compared", "values_differ", "cycles_per_image", "mac_bound_cycles", "array_utilization",
         "array_busy", "verilator_cycles_per_second", "simulation_seconds", "build_seconds")

@@ -9,7 +9,8 @@ import math
 import sys
 
 import torch
-from vitric.flow.report import console, write_json
+from vitric.flow.reports.console import console
+from vitric.golden.files import write_json
 from vitric.golden.integer.softmax import dequantize, softmax, uniform_offset
 from vitric.golden.spec.softmax import SoftmaxSpec
 

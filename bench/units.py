@@ -14,17 +14,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from vitric.flow import tools
-from vitric.flow.devices import TARGETS
-from vitric.flow.report import UserError, console, write_json, write_text
-from vitric.flow.synthesis import ToolFailure
-from vitric.flow.unit_synthesis import SCRIPT, measure
-from vitric.flow.units import UNITS
+from vitric.flow.commands.synth import SCRIPT, measure
+from vitric.flow.inputs.units import UNITS
+from vitric.flow.reports.console import console
+from vitric.golden.errors import UserError
+from vitric.golden.files import write_json, write_text
+from vitric.toolchain import tools
+from vitric.toolchain.parts import TARGETS
+from vitric.toolchain.run import ToolFailure
 
+from bench.bounds import bound
+from bench.units_page import page, plot
 from docs.pages import ROOT
-
-from .bounds import bound
-from .units_page import page, plot
 
 __all__ = ["CACHE", "FOLDER", "PLOT_ROWS", "ROWS", "Row", "collect", "main", "run_row"]
 

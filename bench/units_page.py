@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from vitric.flow.devices import TARGETS
-from vitric.flow.plot import draw_svg
+from vitric.flow.reports.plot import draw_svg
+from vitric.toolchain.parts import TARGETS
 
 __all__ = ["AIMS", "page", "plot", "table"]
 
@@ -80,7 +80,7 @@ def plot(rows: Sequence[Mapping]) -> str:
     """Return the plot of area over bit width as SVG."""
     from vitric.golden.spec.mac import MacArraySpec
 
-    from .bounds import mac_bound
+    from bench.bounds import mac_bound
 
     def draw(figure):
         axes = figure.add_subplot()

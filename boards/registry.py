@@ -72,7 +72,7 @@ class Board:
         ``system`` is called with the clock's frequency in Hz and must return the
         :class:`~vitric.boards.system.System`.
         """
-        from .pll import pll_settings
+        from vitric.hdl.fabric.pll import pll_settings
 
         pll = pll_settings(self._member("INPUT_MHZ"), clock_mhz)
         return self._member("Top")(system(pll.output_hz), pll), pll

@@ -5,8 +5,8 @@ from amaranth.hdl import ClockDomain, Elaboratable, Module, Signal
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 from amaranth_boards import ulx3s
+from vitric.hdl.fabric.pll import PllSettings, ehxplll
 
-from .pll import PllSettings, ehxplll
 from .system import System
 
 __all__ = ["COLLISIONS", "INPUT_MHZ", "Top", "Ulx3s12F", "Ulx3s25F", "Ulx3s45F", "Ulx3s85F"]

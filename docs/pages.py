@@ -50,7 +50,7 @@ def make_help() -> str:
 
 def commands() -> str:
     """Return the table of the command line's commands."""
-    rows = [f"| `vitric {name}` | {summary} |" for name, (_, summary) in COMMANDS.items()]
+    rows = [f"| `vitric {name}` | {summary} |" for name, summary in COMMANDS.items()]
     return "\n".join(["| command | what it does |", "|---|---|", *rows]) + "\n"
 
 

@@ -3,18 +3,16 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
-import vitric.sim
 from amaranth.hdl import Value, signed, unsigned
 from vitric.golden.spec.layernorm import LayerNormSpec
 from vitric.golden.spec.mac import MacArraySpec
 from vitric.golden.spec.requantize import RequantizeSpec, TableSpec
 from vitric.golden.spec.softmax import SoftmaxSpec
 from vitric.hdl.activation.gelu import Gelu
-from vitric.hdl.activation.multiply import RegisteredProduct
 from vitric.hdl.activation.requantize import Requantize
 from vitric.hdl.fabric.carry import CarryChain, Cell
+from vitric.hdl.fabric.multiply import RegisteredProduct
 from vitric.hdl.layernorm import LayerNorm
 from vitric.hdl.mac.array import MacArray
 from vitric.hdl.softmax import Softmax
@@ -22,6 +20,7 @@ from vitric.hdl.softmax.row_norm import RowNorm
 from vitric.hdl.softmax.row_sum import RowSum
 from vitric.hdl.stream_width import Narrow, Widen
 from vitric.hdl.streams import DeepQueue, PipelineRegister, Queue, StreamBuffer
+from vitric.sim.cells import cell_model
 
 from . import ledgers
 from .prover import Method, Pdr, Unrolled
@@ -31,7 +30,7 @@ from .twins import Arithmetic, Twins
 __all__ = ["PROOFS", "Proof"]
 
 _CELLS = ("+/ecp5/cells_sim.v",)
-_MULTIPLIER = (str(Path(vitric.sim.__file__).with_name("mult18x18d.v")),)
+_MULTIPLIER = (str(cell_model("mult18x18d")),)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from time import perf_counter
 
 from amaranth.back import rtlil
-from vitric.flow import tools
+from vitric.toolchain import tools
 
 __all__ = ["Method", "Outcome", "Pdr", "Unrolled", "prove", "run_abc"]
 
@@ -142,7 +142,7 @@ def prove(component, method: Method, folder: Path, *, sources: tuple[str, ...] =
     ------
     RuntimeError
         Yosys failed, or the component asserts nothing.
-    vitric.flow.report.UserError
+    vitric.golden.errors.UserError
         There is no Yosys.
     """
     started = perf_counter()

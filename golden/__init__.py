@@ -9,7 +9,7 @@ from importlib import import_module
 _LAZY = {
     "load_float": "vitric.golden.checkpoint",
     "quantize": "vitric.golden.quantization",
-    "digits": "vitric.golden.data",
+    "digits": "vitric.golden.data.sets",
     "IntegerViT": "vitric.golden.integer",
     "VisionTransformer": "vitric.golden.vit",
     "VitConfig": "vitric.golden.spec.vit",

@@ -5,8 +5,6 @@ A checkpoint of ours has one metadata entry ``vitric``: a JSON object with ``con
 """
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,11 +12,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from .files import write_bytes
 from .spec.vit import VitConfig
 from .vit import VisionTransformer
 
-__all__ = ["MODELS", "is_ours", "load_float", "load_state_dict", "model_names", "read_about", "save_float",
-           "write_atomically"]
+__all__ = ["MODELS", "is_ours", "load_float", "load_state_dict", "model_names", "read_about", "save_float"]
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 """Folder of the committed checkpoints, beside ``golden/``."""
@@ -140,14 +138,14 @@ def save_float(model: VisionTransformer, path: str | Path, about: Mapping | None
     Parameters
     ----------
     path
-        Must end in ``.safetensors``; its folder must exist.
+        Must end in ``.safetensors``; its folder is created.
     about
         Values that JSON can hold, kept in the file's metadata. Equal models and values give equal bytes.
 
     Raises
     ------
-    FileNotFoundError
-        The folder does not exist.
+    UserError
+        It cannot be written.
     ValueError
         Another suffix.
     """
@@ -156,26 +154,4 @@ def save_float(model: VisionTransformer, path: str | Path, about: Mapping | None
         raise ValueError(f"a float checkpoint must be named *{_SUFFIX}, not {path}")
     metadata = json.dumps({"config": model.config.to_dict(), "about": dict(about or {})}, sort_keys=True)
     state = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
-    write_atomically(path, save(state, metadata={_KEY: metadata}))
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write ``content`` beside ``path`` and move it into place, so that no reader sees a part of it.
-
-    Raises
-    ------
-    FileNotFoundError
-        The folder of ``path`` does not exist.
-    """
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"folder {path.parent} does not exist")
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    write_bytes(path, save(state, metadata={_KEY: metadata}))

@@ -6,7 +6,7 @@ from math import log10
 
 import torch
 
-from .data import Images
+from .data.images import Images
 from .spec.check import check_int
 
 __all__ = ["BATCH", "Evaluation", "SignalToNoise", "evaluate", "ranks"]

@@ -2,8 +2,8 @@
 
 A mask is a boolean tensor of a parameter's shape; ``False`` stands for a weight that is 0 from now on. Masks are by
 parameter name (``blocks.0.attn.qkv.weight``), so that those of two ways to prune can be combined. Quantization needs no
-masks: weights that are exactly 0 stay 0 (:mod:`~vitric.golden.quantization.weights`), and heads that are 0 throughout
-leave the integer model (:mod:`~vitric.golden.integer.heads`).
+masks: weights that are exactly 0 stay 0 (:mod:`~vitric.golden.quantization.lowering.weights`), and heads that are 0
+throughout leave the integer model (:mod:`~vitric.golden.integer.heads`).
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch.nn import functional
 
-from .data import ImageData
+from .data.images import ImageData
 from .spec.check import check_choice, check_int
 from .threads import torch_threads
 from .train import Recipe, fit

@@ -15,7 +15,8 @@ from typing import TypeVar
 import torch
 from torch.nn import functional
 
-from .data import DATASETS, ImageData, Images, dataset
+from .data.images import ImageData, Images
+from .data.sets import DATASETS, dataset
 from .evaluation import evaluate
 from .spec.check import check_choice, check_int
 from .spec.vit import VitConfig
@@ -62,7 +63,7 @@ class Recipe:
     flip
         Mirror half of the images.
     data
-        Name of the data set, one of :data:`~vitric.golden.data.DATASETS`.
+        Name of the data set, one of :data:`~vitric.golden.data.sets.DATASETS`.
     threads
         CPU threads, 1 to 64. Another number may give other weights.
     precision

@@ -36,7 +36,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .data import check_images
+from .data.images import check_images
 from .spec.vit import PIXEL_MAX, VitConfig
 
 __all__ = ["LAYER_NORM_EPS", "Tap", "VisionTransformer", "collect"]
@@ -194,7 +194,7 @@ class VisionTransformer(nn.Module):
         Raises
         ------
         TypeError, ValueError
-            ``images`` are not what the config takes (see :func:`~vitric.golden.data.check_images`).
+            ``images`` are not what the config takes (see :func:`~vitric.golden.data.images.check_images`).
         """
         check_images(images, self.config)
         return self.forward_normalized(self.normalize(images), tap)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from vitric.flow.compile import Compiled, compile_model
-from vitric.flow.tap import act_records, logit_records, residual_records
+from vitric.compiler.compare import act_records, logit_records, residual_records
+from vitric.compiler.compile import Compiled, compile_model
 from vitric.golden.integer import IntegerViT
 from vitric.golden.spec.accelerator import SPECS, AcceleratorSpec
 from vitric.golden.spec.command import ErrorCode
@@ -21,7 +21,7 @@ __all__ = ["EVENTS", "Run", "run", "run_stream"]
 EVENTS = ("image", "command", "cycle", "beats", "model_words")
 """Columns of :attr:`Run.events`."""
 
-HARNESS = Path(__file__).with_name("harness.sv")
+HARNESS = Path(__file__).with_name("benches") / "harness.sv"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -181,7 +181,7 @@ def run_stream(
         with _watched(folder / "progress.txt", progress):
             bench = run_bench(
                 accelerator, name="accelerator", toplevel="harness", extra_sources=[HARNESS], parameters=parameters,
-                public=["clk", "rst", "done", "image", "cycle"], test_module="vitric.sim.bench_accelerator",
+                public=["clk", "rst", "done", "image", "cycle"], test_module="vitric.sim.benches.accelerator",
                 build_dir=folder, waves=waves, extra_env=environment,
             )
         return _read(folder, compiled, count, bench)

@@ -10,8 +10,8 @@ from pathlib import Path
 from time import sleep
 
 from amaranth.back import rtlil
+from vitric.toolchain import tools
 
-from ..flow import tools
 from .runner import BenchFailure, port_names, run_bench
 from .units import BenchUnit
 
@@ -181,7 +181,7 @@ def hunt(
     }
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(
-            run_bench, netlist, test_module="vitric.sim.bench_mutants", build_dir=folder, seed=seed,
+            run_bench, netlist, test_module="vitric.sim.benches.mutants", build_dir=folder, seed=seed,
             public=port_names(netlist, "top"), extra_env=environment)
         while not running.done():
             sleep(0.2)

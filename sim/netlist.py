@@ -4,9 +4,11 @@ import re
 import subprocess
 from pathlib import Path
 
-from ..flow import tools
+from vitric.toolchain import tools
+
+from .cells import cell_model
 from .runner import to_verilog
-from .units import MULTIPLIER_MODEL, BenchUnit
+from .units import BenchUnit
 
 __all__ = ["ecp5_netlist"]
 
@@ -47,7 +49,7 @@ def ecp5_netlist(unit: BenchUnit, folder: Path) -> tuple[Path, dict[str, int]]:
     """
     text = to_verilog(unit.fabric(), folder / "unit.v").read_text()
     (folder / "rtl.v").write_text(re.sub(r'\(\* ram_style = "block" \*\)', "", text))
-    (folder / "model.v").write_text(MULTIPLIER_MODEL.read_text())
+    (folder / "model.v").write_text(cell_model("mult18x18d").read_text())
     (folder / "netlist.ys").write_text(_SCRIPT)
     done = subprocess.run(
         [tools.require("yosys").path, "-q", "-s", "netlist.ys"], cwd=folder, capture_output=True, text=True)

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from ..flow import tools
+from vitric.toolchain import tools
+
 from .verilator import FLAGS, Verilator
 
 __all__ = ["BenchFailure", "BenchResult", "build_model", "locked", "port_names", "run_bench", "to_verilog"]
@@ -154,7 +155,7 @@ def build_model(
     ------
     BenchFailure
         Verilator or the C++ compiler failed.
-    vitric.flow.report.UserError
+    vitric.golden.errors.UserError
         There is no Verilator.
     """
     folder = Path(build_dir).resolve()

@@ -10,8 +10,7 @@ from random import Random
 
 import cocotb
 from cocotb.triggers import Event, RisingEdge
-
-from ..golden.packing import pack, unpack
+from vitric.golden.packing import pack, unpack
 
 __all__ = ["PATTERNS", "Driver", "Monitor", "ReadyRandomizer", "Scoreboard", "check_stream_rules"]
 

@@ -4,22 +4,18 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from pathlib import Path
 
-from ..golden.spec.layernorm import LayerNormSpec
-from ..golden.spec.mac import MacArraySpec
-from ..golden.spec.requantize import RequantizeSpec, TableSpec
-from ..golden.spec.softmax import SoftmaxSpec
-from ..hdl.activation.gelu import Gelu
-from ..hdl.activation.requantize import Requantize
-from ..hdl.layernorm import LayerNorm
-from ..hdl.mac.array import MacArray
-from ..hdl.softmax import Softmax
+from vitric.golden.spec.layernorm import LayerNormSpec
+from vitric.golden.spec.mac import MacArraySpec
+from vitric.golden.spec.requantize import RequantizeSpec, TableSpec
+from vitric.golden.spec.softmax import SoftmaxSpec
+from vitric.hdl.activation.gelu import Gelu
+from vitric.hdl.activation.requantize import Requantize
+from vitric.hdl.layernorm import LayerNorm
+from vitric.hdl.mac.array import MacArray
+from vitric.hdl.softmax import Softmax
 
-__all__ = ["MULTIPLIER_MODEL", "SMALL_UNITS", "UNITS", "BenchUnit"]
-
-MULTIPLIER_MODEL = Path(__file__).with_name("mult18x18d.v")
-"""Behaviour of the ECP5 multiplier, which Yosys has no model of."""
+__all__ = ["SMALL_UNITS", "UNITS", "BenchUnit"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,14 +48,14 @@ def _mac(**sizes) -> BenchUnit:
     spec = MacArraySpec(rows=2, cols=2, a_bits=3, w_bits=3, shifts=(0, 3), mapping="lut", **sizes)
     return BenchUnit(
         plain=partial(MacArray, spec, "generic"), fabric=partial(MacArray, spec, "ecp5"),
-        test_module="vitric.sim.bench_mac", environment={"BENCH_MAC": _parameters(spec)})
+        test_module="vitric.sim.benches.mac", environment={"BENCH_MAC": _parameters(spec)})
 
 
 def _requantize(**sizes) -> BenchUnit:
     spec = RequantizeSpec(lanes=2, bias_bits=16, multiplier_bits=8, shifts=(4, 8, 12, 20), **sizes)
     build = partial(Requantize, spec, tag_bits=3)
     return BenchUnit(
-        plain=build, fabric=partial(build, mapping="ecp5"), test_module="vitric.sim.bench_requantize",
+        plain=build, fabric=partial(build, mapping="ecp5"), test_module="vitric.sim.benches.requantize",
         environment={"VITRIC_SPEC": _parameters(spec), "VITRIC_TAG_BITS": "3"})
 
 
@@ -67,14 +63,15 @@ def _gelu(**sizes) -> BenchUnit:
     spec = TableSpec(lanes=2, **sizes)
     build = partial(Gelu, spec, tag_bits=spec.index_bits)
     return BenchUnit(
-        plain=build, fabric=build, test_module="vitric.sim.bench_gelu", environment={"VITRIC_SPEC": _parameters(spec)})
+        plain=build, fabric=build, test_module="vitric.sim.benches.gelu",
+        environment={"VITRIC_SPEC": _parameters(spec)})
 
 
 def _softmax(**sizes) -> BenchUnit:
     spec = SoftmaxSpec(**sizes)
     build = partial(Softmax, spec)
     return BenchUnit(
-        plain=build, fabric=build, test_module="vitric.sim.bench_softmax",
+        plain=build, fabric=build, test_module="vitric.sim.benches.softmax",
         environment={"VITRIC_SPEC": _parameters(spec)})
 
 
@@ -82,7 +79,7 @@ def _layernorm(**sizes) -> BenchUnit:
     spec = LayerNormSpec(max_length=40, **sizes)
     build = partial(LayerNorm, spec)
     return BenchUnit(
-        plain=build, fabric=partial(build, mapping="ecp5"), test_module="vitric.sim.bench_layernorm",
+        plain=build, fabric=partial(build, mapping="ecp5"), test_module="vitric.sim.benches.layernorm",
         environment={"VITRIC_SPEC": _parameters(spec)})
 
 

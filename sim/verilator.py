@@ -8,8 +8,7 @@ from pathlib import Path
 
 import cocotb_tools.config
 from cocotb_tools import runner as cocotb_runner
-
-from ..flow import tools
+from vitric.toolchain import tools
 
 __all__ = ["FLAGS", "RUNTIME_CACHE", "Verilator"]
 
@@ -45,7 +44,7 @@ class Verilator(cocotb_runner.Verilator):
     Parameters
     ----------
     environment : mapping of str to str
-        Variables for Verilator and make: :func:`vitric.flow.tools.verilator_environment`.
+        Variables for Verilator and make: :func:`vitric.toolchain.tools.verilator_environment`.
     waves : bool
         Build and run with tracing. The variable ``WAVES``, which cocotb would obey here, has no effect.
     runtime_key : str

@@ -2,11 +2,11 @@
 import json
 
 import pytest
-from vitric.flow.devices import TARGETS
-from vitric.flow.report import UserError
-from vitric.flow.units import UNITS, parse_settings
+from vitric.flow.inputs.units import UNITS, parse_settings
+from vitric.golden.errors import UserError
 from vitric.golden.spec.mac import MacArraySpec
 from vitric.golden.spec.requantize import RequantizeSpec
+from vitric.toolchain.parts import TARGETS
 
 from bench import units, units_page
 from bench.bounds import BOUNDS, bound, mac_bound, multiplexer

@@ -11,9 +11,8 @@ from amaranth.lib import data
 from vitric.hdl.streams import PipelineRegister
 
 from docs.diagrams.timing import Timing
-
-from .test_docs import ROOT, name_of
-from .test_repository import tracked
+from tests.test_docs import ROOT, name_of
+from tests.test_repository import tracked
 
 DIAGRAMS = sorted(path for path in tracked() if path.suffix == ".svg" and path.parent.name == "diagrams")
 

@@ -10,19 +10,19 @@ from pathlib import Path
 
 import pytest
 import typer
-from vitric.flow import doctor, unit_synthesis
 from vitric.flow.cli import COMMANDS, app
-from vitric.flow.configs import CONFIGS
-from vitric.flow.devices import TARGETS
-from vitric.flow.generate import generate_unit
+from vitric.flow.commands import doctor
+from vitric.flow.commands import synth as unit_synthesis
+from vitric.flow.commands.generate import generate_unit
+from vitric.flow.inputs.configs import CONFIGS
+from vitric.flow.inputs.units import UNITS
 from vitric.flow.studies import STUDIES, study_named
 from vitric.flow.studies.pages import load, svg
-from vitric.flow.units import UNITS
+from vitric.toolchain.parts import TARGETS
 
 from bench import readme
 from docs import pages
-
-from .test_repository import tracked
+from tests.test_repository import tracked
 
 ROOT = pages.ROOT
 PAGES = sorted(path for path in tracked() if path.suffix == ".md")
@@ -127,7 +127,7 @@ def documented_fields(section: str, page: str = "reports.md") -> set[str]:
 
 
 def test_fields_of_the_simulation_report():
-    tree = ast.parse((ROOT / "flow" / "simulation_report.py").read_text(encoding="utf-8"))
+    tree = ast.parse((ROOT / "flow" / "reports" / "simulation.py").read_text(encoding="utf-8"))
     written = [{key.value for key in node.keys if isinstance(key, ast.Constant)}
                for node in ast.walk(tree) if isinstance(node, ast.Dict)]
     assert documented_fields("`vitric sim --json`") == next(keys for keys in written if "values_compared" in keys)

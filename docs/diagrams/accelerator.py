@@ -1,6 +1,6 @@
 """Source of ``accelerator.svg``: ``python -m docs.diagrams.accelerator`` writes it again."""
 
-from .draw import Diagram
+from docs.diagrams.draw import Diagram
 
 __all__ = ["diagram"]
 

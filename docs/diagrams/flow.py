@@ -1,6 +1,6 @@
 """Source of ``flow.svg``, the picture in the README: ``python -m docs.diagrams.flow`` writes it again."""
 
-from .draw import Diagram
+from docs.diagrams.draw import Diagram
 
 __all__ = ["diagram"]
 
@@ -11,7 +11,7 @@ BOXES = {  # name: (column, row, columns wide, colour, title, lines below it)
     "float": (0, 0, 1, SOFTWARE, "float ViT", ("PyTorch, timm's names", "golden/vit.py")),
     "quantize": (1, 0, 1, SOFTWARE, "quantize, lower", ("floats end here", "golden/quantization/")),
     "integer": (2, 0, 1, SOFTWARE, "integer ViT", ("the golden model", "golden/integer/")),
-    "compile": (3, 0, 1, SOFTWARE, "compile", ("layers to commands", "flow/compile.py")),
+    "compile": (3, 0, 1, SOFTWARE, "compile", ("layers to commands", "compiler/compile.py")),
     "stream": (4, 0, 1, HARDWARE, "model stream", ("commands and weights,", "one file")),
     "images": (1, 1, 1, SOFTWARE, "calibration images", ("at most 64,", "never test images")),
     "compare": (2, 1, 1, CHECK, "compare", ("every value written,", "0 may differ")),

@@ -2,7 +2,7 @@
 
 from vitric.golden.spec.requantize import TableSpec
 
-from .draw import Diagram
+from docs.diagrams.draw import Diagram
 
 __all__ = ["diagram"]
 

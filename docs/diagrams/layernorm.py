@@ -2,7 +2,7 @@
 
 from vitric.golden.spec.layernorm import LIMB_BITS, LayerNormSpec
 
-from .draw import LOGIC, MEMORY, SHARED, Diagram
+from docs.diagrams.draw import LOGIC, MEMORY, SHARED, Diagram
 
 __all__ = ["diagram"]
 

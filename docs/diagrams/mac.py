@@ -3,7 +3,7 @@
 from vitric.golden.spec.mac import MacArraySpec
 from vitric.hdl.mac.packing import OPERAND_BITS, best_packing, product_bits
 
-from .draw import LOGIC, Diagram
+from docs.diagrams.draw import LOGIC, Diagram
 
 __all__ = ["diagram"]
 

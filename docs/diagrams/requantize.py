@@ -2,7 +2,7 @@
 
 from vitric.golden.spec.requantize import RequantizeSpec
 
-from .draw import LOGIC, SHARED, Diagram
+from docs.diagrams.draw import LOGIC, SHARED, Diagram
 
 __all__ = ["diagram"]
 

@@ -2,7 +2,7 @@
 
 from vitric.golden.spec.softmax import BLOCK_OCTAVES, SoftmaxSpec
 
-from .draw import LOGIC, Diagram
+from docs.diagrams.draw import LOGIC, Diagram
 
 __all__ = ["diagram"]
 

@@ -4,7 +4,7 @@ from vitric.golden.integer.gelu import gelu_table
 from vitric.golden.spec.requantize import TableSpec
 from vitric.hdl.activation.gelu import Gelu
 
-from .timing import Timing
+from docs.diagrams.timing import Timing
 
 __all__ = ["timing"]
 

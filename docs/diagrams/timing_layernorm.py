@@ -3,7 +3,7 @@
 from vitric.golden.spec.layernorm import LayerNormSpec
 from vitric.hdl.layernorm import LayerNorm
 
-from .timing import Timing
+from docs.diagrams.timing import Timing
 
 __all__ = ["timing"]
 

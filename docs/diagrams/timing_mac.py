@@ -3,7 +3,7 @@
 from vitric.golden.spec.mac import MacArraySpec
 from vitric.hdl.mac.array import MacArray
 
-from .timing import Timing
+from docs.diagrams.timing import Timing
 
 __all__ = ["timing"]
 

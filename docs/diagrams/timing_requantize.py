@@ -3,7 +3,7 @@
 from vitric.golden.spec.requantize import RequantizeSpec
 from vitric.hdl.activation.requantize import Requantize
 
-from .timing import Timing
+from docs.diagrams.timing import Timing
 
 __all__ = ["timing"]
 

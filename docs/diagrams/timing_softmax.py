@@ -3,7 +3,7 @@
 from vitric.golden.spec.softmax import SoftmaxSpec
 from vitric.hdl.softmax import Softmax
 
-from .timing import Timing
+from docs.diagrams.timing import Timing
 
 __all__ = ["timing"]
 

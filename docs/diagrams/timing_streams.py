@@ -2,7 +2,7 @@
 
 from vitric.hdl.streams import StreamBuffer
 
-from .timing import Timing
+from docs.diagrams.timing import Timing
 
 __all__ = ["timing"]
 

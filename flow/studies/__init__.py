@@ -5,7 +5,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from ..report import UserError
+from vitric.golden.errors import UserError
 
 if TYPE_CHECKING:
     from .study import Study

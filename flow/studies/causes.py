@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
     from vitric.golden.quantization import Lowered
-    from vitric.golden.quantization.quantity import Quantity
+    from vitric.golden.quantization.codes.quantity import Quantity
 
 __all__ = ["CAUSES", "Symptom", "diagnose"]
 
@@ -60,7 +60,7 @@ def diagnose(lowered: "Lowered", images: "torch.Tensor", only: Callable[[str], b
     images : integer tensor (count, C, H, W)
         Should not be those it was calibrated on.
     only : function of a name
-        As for :func:`vitric.golden.quantization.simulate`.
+        As for :func:`vitric.golden.quantization.analysis.simulate`.
 
     Returns
     -------
@@ -107,7 +107,7 @@ def _symptom(name: str, x: "torch.Tensor", quantity: "Quantity", own: float) -> 
 
 def _refitted(x: "torch.Tensor", quantity: "Quantity", *, per_channel: bool) -> float:
     """Return the ratio of power to error, in decibels, with the same codes over the best range for these values."""
-    from vitric.golden.quantization.observers import mse
+    from vitric.golden.quantization.codes.observers import mse
 
     codes = quantity.codes
     x = x.reshape(-1, x.shape[-1])

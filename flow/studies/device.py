@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..report import UserError
+from vitric.golden.errors import UserError
 
 __all__ = ["FOLDER", "TENSORS", "Device", "bound", "device", "device_names"]
 

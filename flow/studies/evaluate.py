@@ -8,13 +8,14 @@ from functools import cache, lru_cache
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
-from ..configs import configuration
-from ..models import QUANTIZATION_SOURCES
-from ..report import UserError
+from vitric.golden.errors import UserError
+
+from ..inputs.configs import configuration
+from ..inputs.models import QUANTIZATION_SOURCES
 
 if TYPE_CHECKING:
     import torch
-    from vitric.golden.data import ImageData
+    from vitric.golden.data.images import ImageData
     from vitric.golden.quantization import Lowered
     from vitric.golden.vit import VisionTransformer
 
@@ -34,7 +35,7 @@ DEFAULT_IMAGES = 2000
 BITS = ((8, 8), (6, 6), (4, 8), (4, 4), (3, 3), (2, 2))
 """Bits of weights and of activations that are compared."""
 
-SOURCES = (*QUANTIZATION_SOURCES, "golden/data.py", "golden/idx.py", "golden/evaluation.py",
+SOURCES = (*QUANTIZATION_SOURCES, "golden/data/sets.py", "golden/data/idx.py", "golden/evaluation.py",
            "flow/studies/evaluate.py")
 """What every measured result depends on."""
 
@@ -48,7 +49,7 @@ def trained() -> tuple[str, ...]:
 
 @cache
 def _split(name: str, split: str) -> "ImageData":
-    from vitric.golden.data import dataset
+    from vitric.golden.data.sets import dataset
 
     try:
         return dataset(name, split)
@@ -83,7 +84,7 @@ def base_case(config: str, images: int | None) -> dict[str, Any]:
 @cache
 def test_split(data: str, images: int) -> "ImageData":
     """Return the first ``images`` of the test split."""
-    from vitric.golden.data import ImageData
+    from vitric.golden.data.images import ImageData
 
     split = _split(data, "test")
     return ImageData("test", split.images[:images], split.labels[:images])
@@ -92,7 +93,7 @@ def test_split(data: str, images: int) -> "ImageData":
 @cache
 def training_data(data: str) -> "ImageData":
     """Return the training split but for the last :data:`HELD`."""
-    from vitric.golden.data import ImageData
+    from vitric.golden.data.images import ImageData
 
     split = _split(data, "train")
     return ImageData("train", split.images[:-HELD], split.labels[:-HELD])

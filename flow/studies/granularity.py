@@ -8,8 +8,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..report import UserError
-from ..sources import ROOT
+from vitric.golden.errors import UserError
+
+from ..inputs.sources import ROOT
 from .evaluate import SOURCES, accuracies, base_case, bits_label, float_accuracy, lowered, trained
 from .study import Case, Record, Study, markdown_table, percent
 
@@ -23,7 +24,7 @@ _DEVICE = "ecp5-85k"
 
 
 def _cases(config: str, images: int | None) -> list[Case]:
-    from vitric.golden.quantization.weights import GRANULARITIES
+    from vitric.golden.quantization.lowering.weights import GRANULARITIES
 
     base = base_case(config, images)
     chosen = [(method, granularity) for method in _METHODS for granularity in GRANULARITIES]
@@ -42,18 +43,18 @@ def lut_per_lane(*, multiplier: bool) -> float:
 
 
 def weight_scales(drafts: Mapping[str, Any]) -> int:
-    """Return how many different scales the weights have, layer by layer (:class:`~vitric.golden.quantization.linear`).
+    """Return how many different scales the weights have, layer by layer.
 
-    The scales of a layer are what its drafts (query, key and value are one layer) hold in ``unit``.
+    The scales of a layer are what its drafts (query, key and value are one layer) hold in ``unit``: see
+    :class:`~vitric.golden.quantization.lowering.linear.LinearDraft`.
     """
     return sum(len(draft.unit.unique()) for draft in drafts.values())
 
 
 def _run(case: Case) -> dict[str, Any]:
+    from vitric.compiler.compile import compile_model
+    from vitric.compiler.cycles import predict
     from vitric.golden.spec.accelerator import SPECS
-
-    from ..compile import compile_model
-    from ..cycles import predict
 
     names = ("method", "granularity", "w_bits", "a_bits")
     model = lowered(case["config"], {name: case[name] for name in names})
@@ -103,6 +104,5 @@ def _plot(figure, records):
 STUDY = Study(
     name="granularity", title="Granularity of the weights' scales", configs=trained, default=("digits",), cases=_cases,
     run=_run, table=_table, plot=_plot, size=(10, 4),
-    sources=(*SOURCES, "flow/compile.py", "flow/program.py", "flow/layout.py", "flow/linear.py", "flow/stream.py",
-             "flow/cycles.py", "flow/timeline.py", "docs/units/figures.json", "flow/studies/granularity.py"),
+    sources=(*SOURCES, "compiler", "docs/units/figures.json", "flow/studies/granularity.py"),
     measured=True)

@@ -4,8 +4,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..plot import draw_svg
-from ..report import write_json, write_text
+from vitric.golden.files import write_json, write_text
+
+from ..reports.plot import draw_svg
 from .study import Record, Study
 
 __all__ = ["load", "stem", "svg", "write"]

@@ -13,8 +13,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ..report import write_json
-from ..sources import ROOT, source_digest
+from vitric.golden.files import write_json
+
+from ..inputs.sources import ROOT, source_digest
 from .study import Case, Study
 
 __all__ = ["Store"]

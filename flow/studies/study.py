@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..report import UserError
+from vitric.golden.errors import UserError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

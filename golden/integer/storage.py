@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from ..checkpoint import write_atomically
+from ..files import write_bytes
 from ..spec.layernorm import LayerNormSpec
 from ..spec.softmax import SoftmaxSpec
 from ..spec.vit import VitConfig
@@ -75,15 +75,15 @@ def save_integer(model: IntegerViT, path: str | Path) -> None:
     ------
     ValueError
         ``path`` is not named ``*.safetensors``.
-    FileNotFoundError
-        Its folder does not exist.
+    UserError
+        It cannot be written.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
         raise ValueError(f"an integer model's file must be named *.safetensors, not {path}")
     tensors: dict[str, torch.Tensor] = {}
     tree = {"format": _FORMAT, "model": _flatten(model, "", tensors)}
-    write_atomically(path, save(tensors, metadata={_KEY: json.dumps(tree)}))
+    write_bytes(path, save(tensors, metadata={_KEY: json.dumps(tree)}))
 
 
 def load_integer(path: str | Path) -> IntegerViT:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from ..arith import assert_fits, assert_integer
-from ..data import check_images
+from ..data.images import check_images
 from ..spec.vit import VitConfig
 from .layers import IntegerBlock, IntegerLayerNorm, IntegerLinear, add_residual
 

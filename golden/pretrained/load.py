@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from ..checkpoint import is_ours, load_float, load_state_dict
-from ..folder import EvalTransform
+from ..data.folder import EvalTransform
 from ..spec.check import check_choice
 from ..spec.vit import VitConfig
 from ..vit import VisionTransformer

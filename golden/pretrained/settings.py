@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from ..folder import CROP_PCT
+from ..data.folder import CROP_PCT
 from ..spec.check import check_choice
 
 __all__ = ["STATISTICS", "Beside", "read_beside"]
@@ -34,7 +34,7 @@ class Beside:
     mean, std
         Statistics of the pixels.
     crop_pct, interpolation
-        Of :class:`~vitric.golden.folder.EvalTransform`.
+        Of :class:`~vitric.golden.data.folder.EvalTransform`.
     """
 
     num_heads: int | None = None

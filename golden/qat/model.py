@@ -10,12 +10,12 @@ from torch import nn
 from torch.func import functional_call
 
 from ..integer import IntegerAttention, IntegerBlock, IntegerMlp, IntegerViT
-from ..quantization.build import build_context, build_gelu, build_norm, build_pos_embed, build_scores
-from ..quantization.linear import LinearDraft
-from ..quantization.lower import Lowered
-from ..quantization.quantity import Quantity, check_scale
+from ..quantization.codes.quantity import Quantity, check_scale
+from ..quantization.lowering.build import build_context, build_gelu, build_norm, build_pos_embed, build_scores
+from ..quantization.lowering.linear import LinearDraft
+from ..quantization.lowering.lower import Lowered
+from ..quantization.lowering.weights import GROUP
 from ..quantization.taps import from_trace, to_trace, traced
-from ..quantization.weights import GROUP
 from .oscillation import Freezer
 from .straight import replace_learned, replaced
 

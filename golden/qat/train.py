@@ -7,8 +7,8 @@ from types import MappingProxyType
 import torch
 from torch.nn import functional
 
-from ..data import ImageData
-from ..quantization.lower import Lowered
+from ..data.images import ImageData
+from ..quantization.lowering.lower import Lowered
 from ..spec.vit import PIXEL_MAX
 from ..threads import torch_threads
 from ..train import RECIPES, Recipe, fit

@@ -10,7 +10,8 @@ from qonnx.core.onnx_exec import execute_node, execute_onnx
 from qonnx.transformation.change_batchsize import ChangeBatchSize
 from qonnx.transformation.infer_shapes import InferShapes
 
-from ..quantization import Lowered, simulate
+from ..quantization import Lowered
+from ..quantization.analysis.simulate import simulate
 from .graph import Traced
 from .network import QonnxModel
 

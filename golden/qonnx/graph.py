@@ -13,8 +13,8 @@ import onnx
 import torch
 from onnx import helper, numpy_helper
 
-from ..quantization.codes import BookCodes, NarrowCodes
-from ..quantization.quantity import Quantity
+from ..quantization.codes.maps import BookCodes, NarrowCodes
+from ..quantization.codes.quantity import Quantity
 
 __all__ = ["DOMAIN", "Graph", "Traced"]
 

@@ -1,7 +1,7 @@
 """From a lowered model to a QONNX graph: the simulated quantized model, its scales absorbed as hardware absorbs them.
 
-The graph computes what :func:`vitric.golden.quantization.simulate` computes: rounded weights and activations, and
-between them softmax, LayerNorm, GELU and the residual stream in float. Where the channels of an activation have
+The graph computes what :func:`vitric.golden.quantization.simulate` computes: rounded weights and activations,
+and between them softmax, LayerNorm, GELU and the residual stream in float. Where the channels of an activation have
 scales and offsets of their own, or its codes a zero point, the layer in front produces and the weights and the bias
 behind absorb them, as in the integer model; so every activation's Quant node has one scale and zero point 0, and every
 weight's one scale per output channel.
@@ -13,9 +13,9 @@ import onnx
 import torch
 
 from ..quantization import Lowered
-from ..quantization.codes import CentredCodes, UnsignedCodes
-from ..quantization.linear import LinearDraft
-from ..quantization.quantity import Quantity
+from ..quantization.codes.maps import CentredCodes, UnsignedCodes
+from ..quantization.codes.quantity import Quantity
+from ..quantization.lowering.linear import LinearDraft
 from ..spec.check import check_int
 from ..vit import LAYER_NORM_EPS
 from .graph import Graph, Traced

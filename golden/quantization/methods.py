@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from ..spec.check import check_choice
-from .books import HIDDEN, PROBABILITIES
-from .channels import CHANNELS
-from .observers import Observer, minmax, mse, percentile, rounded_scales
-from .weights import ROUNDINGS
+from .codes.books import HIDDEN, PROBABILITIES
+from .codes.channels import CHANNELS
+from .codes.observers import Observer, minmax, mse, percentile, rounded_scales
+from .lowering.weights import ROUNDINGS
 
 __all__ = ["METHODS", "Method", "method"]
 
@@ -25,23 +25,24 @@ class Method:
     weights, activations : Observer
         Ranges of weights (per layer or channel) and of activations (per tensor, head or value channel).
     rounding : str
-        Of the weights: a name of :data:`~vitric.golden.quantization.weights.ROUNDINGS`.
+        Of the weights: a name of :data:`~vitric.golden.quantization.lowering.weights.ROUNDINGS`.
     correct_bias : bool
         Choose each bias such that the mean of every output channel over the calibration images is the float model's.
     channels : str
         How the channels of the LayerNorms' outputs and of the context may differ in scale and offset, which the
         LayerNorm's affine, the context's requantizer and the weights behind them absorb: a name of
-        :data:`~vitric.golden.quantization.channels.CHANNELS`.
+        :data:`~vitric.golden.quantization.codes.channels.CHANNELS`.
     probabilities, hidden : str
         Codes of the attention probabilities and of GELU's outputs: names of
-        :data:`~vitric.golden.quantization.books.PROBABILITIES` and ``HIDDEN``.
+        :data:`~vitric.golden.quantization.codes.books.PROBABILITIES` and ``HIDDEN``.
     balance_heads : bool
-        Change the basis inside each head first: :mod:`~vitric.golden.quantization.rotate`.
+        Change the basis inside each head first: :mod:`~vitric.golden.quantization.lowering.rotate`.
     sensitivity : bool
-        Weight errors with the squared gradients of the logits: :mod:`~vitric.golden.quantization.sensitivity`.
+        Weight errors with the squared gradients of the logits: :mod:`~vitric.golden.quantization.lowering.sensitivity`.
     output_search : bool
         Choose the scales of each linear layer's weights and input by the error of its output:
-        :mod:`~vitric.golden.quantization.output_search`. Observers choose the rest, and where the search starts.
+        :mod:`~vitric.golden.quantization.lowering.output_search`. Observers choose the rest, and where the search
+        starts.
     regression : bool
         Adapt the float weights of each layer to its rounded inputs before they are rounded themselves, by ridge
         regression (ERQ, Zhong et al. 2024).

@@ -6,14 +6,14 @@ from dataclasses import fields
 
 import torch
 
-from ..data import check_images
+from ..data.images import check_images
 from ..integer import IntegerViT
 from ..integer.heads import without_dead_heads
 from ..threads import torch_threads
 from ..vit import VisionTransformer
 from .bits import check_names
-from .calibration import Progress
-from .lower import Lowered, lower
+from .lowering.calibration import Progress
+from .lowering.lower import Lowered, lower
 from .settings import Settings
 
 __all__ = ["check_model", "quantize", "quantize_with_scales"]

@@ -12,9 +12,9 @@ from ..spec.requantize import RequantizeSpec
 from ..spec.softmax import SoftmaxSpec
 from ..spec.vit import VitConfig
 from .bits import PIXEL_BITS, Bits, check_layer_bits, most_specific
-from .codes import BinaryCodes, NarrowCodes
+from .codes.maps import BinaryCodes, NarrowCodes
+from .lowering.weights import GRANULARITIES
 from .methods import METHODS, Method, method
-from .weights import GRANULARITIES
 
 __all__ = ["Settings"]
 

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.check import check_int
 from vitric.golden.spec.requantize import TableSpec
 
-from .pipeline import delay
+from ..pipeline import delay
 
 __all__ = ["Gelu", "gelu_input", "gelu_output"]
 

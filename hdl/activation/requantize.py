@@ -6,11 +6,11 @@ from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.check import check_choice, check_int
 from vitric.golden.spec.requantize import RequantizeSpec
 
+from ..fabric.multiply import MAPPINGS, RegisteredProduct
 from ..fabric.select import select
 from ..fabric.select_add import select_add
 from ..fixed import overflows
-from .multiply import MAPPINGS, RegisteredProduct
-from .pipeline import delay
+from ..pipeline import delay
 
 __all__ = ["Requantize", "requantize_input", "requantize_output"]
 
@@ -62,7 +62,7 @@ class Requantize(wiring.Component):
     tag_bits : int
         Width of the field ``tag`` that passes through unchanged with its beat, 0 to 64.
     mapping : {"generic", "ecp5", "ice40"}
-        How multipliers (:data:`vitric.hdl.activation.multiply.MAPPINGS`) and adders that choose an operand are built.
+        How multipliers (:data:`vitric.hdl.fabric.multiply.MAPPINGS`) and adders that choose an operand are built.
 
     Members
     -------

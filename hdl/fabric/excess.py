@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Const, Module, Mux, Value
 
-from ..activation.pipeline import delay
+from ..pipeline import delay
 
 __all__ = ["excess_product", "low_part"]
 

@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.layernorm import LayerNormSpec
 
-from ..activation.multiply import RegisteredProduct
+from ..fabric.multiply import RegisteredProduct
 from ..fabric.select import select
 from .layouts import lane_scale_layout
 

@@ -9,7 +9,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.layernorm import LIMB_BITS, LayerNormSpec
 
-from ..activation.multiply import RegisteredProduct
+from ..fabric.multiply import RegisteredProduct
 from ..fabric.select import select
 from ..fabric.select_add import select_add
 
@@ -38,7 +38,7 @@ class Moments(wiring.Component):
     ----------
     spec : LayerNormSpec
     mapping : str
-        Mapping of multipliers, see :class:`vitric.hdl.activation.multiply.RegisteredProduct`, and adders.
+        Mapping of multipliers, see :class:`vitric.hdl.fabric.multiply.RegisteredProduct`, and adders.
 
     Members
     -------

@@ -5,11 +5,11 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.layernorm import LayerNormSpec
 
-from ..activation.multiply import RegisteredProduct
-from ..activation.pipeline import delay
 from ..fabric.carry import FABRICS
+from ..fabric.multiply import RegisteredProduct
 from ..mac.heap import levels_suffice
 from ..mac.rows import HeapAdder, Product
+from ..pipeline import delay
 
 __all__ = ["FabricProduct", "row_product"]
 
@@ -17,7 +17,7 @@ __all__ = ["FabricProduct", "row_product"]
 def row_product(spec: LayerNormSpec, a_shape, b_shape, *, mapping: str) -> wiring.Component:
     """Return ``p = a * b`` as ``spec.row_products`` says, with ``spec.product_rounds`` rounds of 8 cycles on top.
 
-    Parameters are those of :class:`vitric.hdl.activation.multiply.RegisteredProduct`.
+    Parameters are those of :class:`vitric.hdl.fabric.multiply.RegisteredProduct`.
     """
     if spec.row_products == "multiplier":
         return RegisteredProduct(a_shape, b_shape, mapping=mapping)

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.check import check_choice
 from vitric.golden.spec.layernorm import LayerNormSpec
 
-from ..activation.multiply import MAPPINGS
+from ..fabric.multiply import MAPPINGS
 from .apply import AFFINE_STAGE, SCALE_HOLD, LaneApply
 from .layouts import affine_layout, constants_layout, input_layout, output_layout, row_layout
 from .moments import CAPTURE_CYCLES, Moments
@@ -39,7 +39,7 @@ class LayerNorm(wiring.Component):
     ----------
     spec : LayerNormSpec
     mapping : {"generic", "ecp5", "ice40"}
-        Multiplier mapping, see :class:`vitric.hdl.activation.multiply.RegisteredProduct`.
+        Multiplier mapping, see :class:`vitric.hdl.fabric.multiply.RegisteredProduct`.
 
     Members
     -------

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.check import check_choice
 from vitric.golden.spec.mac import MacArraySpec
 
-from ..activation.multiply import RegisteredProduct
+from ..fabric.multiply import RegisteredProduct
 from .heap import levels_suffice
 from .packing import OPERAND_BITS, Packing, best_packing, product_bits
 from .rows import Bit, HeapAdder
@@ -38,7 +38,7 @@ class DspTile(wiring.Component):
         Size of the tile.
     fabric : one of ``OPERAND_BITS``
         See :class:`~vitric.hdl.fabric.carry.CarryChain` and
-        :class:`~vitric.hdl.activation.multiply.RegisteredProduct`.
+        :class:`~vitric.hdl.fabric.multiply.RegisteredProduct`.
 
     Members
     -------

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from vitric.golden.spec.mac import MacArraySpec
 
-from ..activation.multiply import MAPPINGS
+from ..fabric.multiply import MAPPINGS
 
 __all__ = ["OPERAND_BITS", "Packing", "best_packing", "product_bits"]
 

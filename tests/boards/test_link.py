@@ -16,7 +16,7 @@ from vitric.boards.link import (
     pack_layout,
     unpack_layout,
 )
-from vitric.flow.compile import compile_model
+from vitric.compiler.compile import compile_model
 from vitric.golden.integer.random import random_integer_vit
 from vitric.golden.spec.accelerator import SPECS
 from vitric.golden.spec.vit import VIT_CONFIGS

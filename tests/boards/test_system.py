@@ -7,19 +7,11 @@ import struct
 import pytest
 from amaranth.sim import Simulator
 from vitric.boards import system
-from vitric.boards.link import (
-    PROTOCOL,
-    Frame,
-    FrameReader,
-    Kind,
-    LinkError,
-    crc32c,
-    encode,
-)
+from vitric.boards.link import PROTOCOL, Frame, FrameReader, Kind, LinkError, crc32c, encode
 from vitric.boards.model_store import ModelStore, model_bytes
 from vitric.golden.spec.command import ErrorCode
 
-from .machine import CAPACITY, DIVISOR, GAP, MAX_PAYLOAD, REFUSES, SPEC, Host, Machine, check_error
+from tests.boards.machine import CAPACITY, DIVISOR, GAP, MAX_PAYLOAD, REFUSES, SPEC, Host, Machine, check_error
 
 
 @pytest.fixture

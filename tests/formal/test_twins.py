@@ -4,9 +4,9 @@ from amaranth.hdl import Module, signed
 from vitric.formal import twins
 from vitric.formal.prover import Pdr, Unrolled, prove
 from vitric.formal.twins import Arithmetic, Twins
-from vitric.hdl.activation.multiply import RegisteredProduct
 from vitric.hdl.fabric import carry
 from vitric.hdl.fabric.carry import CarryChain, Cell
+from vitric.hdl.fabric.multiply import RegisteredProduct
 
 
 def test_wrong_table_of_a_carry_cell_is_found(tmp_path, monkeypatch):

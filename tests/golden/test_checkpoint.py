@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from vitric.golden import checkpoint
 from vitric.golden.checkpoint import MODELS, load_float, load_state_dict, model_names, read_about, save_float
-from vitric.golden.data import digits
+from vitric.golden.data.sets import digits
+from vitric.golden.errors import UserError
 from vitric.golden.spec.vit import VIT_CONFIGS
 from vitric.golden.train import RECIPES, accuracy
 from vitric.golden.vit import VisionTransformer
@@ -40,10 +41,10 @@ def test_a_broken_write_leaves_the_old_file(model, tmp_path, monkeypatch):
     path.write_bytes(b"old")
 
     def fail(self, target):
-        raise OSError("disk full")
+        raise OSError(28, "disk full")
 
     monkeypatch.setattr(checkpoint.Path, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(UserError, match="cannot write .*model.safetensors: disk full"):
         save_float(model, path)
     assert path.read_bytes() == b"old"
     assert [file.name for file in tmp_path.iterdir()] == ["model.safetensors"]
@@ -52,8 +53,9 @@ def test_a_broken_write_leaves_the_old_file(model, tmp_path, monkeypatch):
 def test_illegal_targets(model, tmp_path):
     with pytest.raises(ValueError, match=r"must be named \*\.safetensors"):
         save_float(model, tmp_path / "model.pt")
-    with pytest.raises(FileNotFoundError, match="folder .*missing does not exist"):
-        save_float(model, tmp_path / "missing" / "model.safetensors")
+    with pytest.raises(UserError, match="cannot write .*file/model.safetensors"):
+        (tmp_path / "file").touch()
+        save_float(model, tmp_path / "file" / "model.safetensors")
 
 
 def test_state_dict_faults_are_listed_together(model):

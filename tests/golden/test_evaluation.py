@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from vitric.golden.data import ImageData
+from vitric.golden.data.images import ImageData
 from vitric.golden.evaluation import SignalToNoise, evaluate, ranks
 
 DATA = ImageData("test", torch.arange(7, dtype=torch.uint8).reshape(7, 1, 1, 1), torch.tensor([0, 1, 2, 0, 1, 2, 0]))

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 from vitric.golden import digits, load_float, quantize
-from vitric.golden.data import ImageData
+from vitric.golden.data.images import ImageData
 from vitric.golden.integer.heads import without_dead_heads
 from vitric.golden.model_size import live_heads, model_bytes
 from vitric.golden.pruning import (
@@ -20,14 +20,14 @@ from vitric.golden.pruning import (
     recover,
 )
 from vitric.golden.quantization import quantize_with_scales
-from vitric.golden.quantization.codes import NarrowCodes
-from vitric.golden.quantization.linear import _regression
-from vitric.golden.quantization.rotate import balance_heads
-from vitric.golden.quantization.weights import compensated, nearest
+from vitric.golden.quantization.codes.maps import NarrowCodes
+from vitric.golden.quantization.lowering.linear import _regression
+from vitric.golden.quantization.lowering.rotate import balance_heads
+from vitric.golden.quantization.lowering.weights import compensated, nearest
 from vitric.golden.train import recipe_for
 from vitric.golden.vit import VisionTransformer
 
-from .quantize_kit import IMAGES, normal, tensor
+from tests.golden.quantization.quantize_kit import IMAGES, normal, tensor
 
 TRAIN = digits("train")
 FEW = ImageData("train", TRAIN.images[:96], TRAIN.labels[:96])

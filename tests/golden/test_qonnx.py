@@ -15,11 +15,11 @@ from vitric.golden.qonnx import DOMAIN, TIE, export
 from vitric.golden.qonnx.check import TOLERANCE, compare
 from vitric.golden.qonnx.graph import Graph
 from vitric.golden.quantization import quantize_with_scales, simulate
-from vitric.golden.quantization.books import HIDDEN, PROBABILITIES
-from vitric.golden.quantization.codes import CentredCodes, NarrowCodes, UnsignedCodes
-from vitric.golden.quantization.quantity import Quantity
+from vitric.golden.quantization.codes.books import HIDDEN, PROBABILITIES
+from vitric.golden.quantization.codes.maps import CentredCodes, NarrowCodes, UnsignedCodes
+from vitric.golden.quantization.codes.quantity import Quantity
 
-from .quantize_kit import tensor
+from tests.golden.quantization.quantize_kit import tensor
 
 IMAGES = digits("train")[:64]
 TEST = digits("test").images[:8]

@@ -5,10 +5,11 @@ import json
 import pytest
 import torch
 from torch.nn import functional
-from vitric.flow.report import UserError
-from vitric.flow.train import train_command
+from vitric.flow.commands.train import train_command
 from vitric.golden.checkpoint import load_float, read_about
-from vitric.golden.data import ImageData, digits
+from vitric.golden.data.images import ImageData
+from vitric.golden.data.sets import digits
+from vitric.golden.errors import UserError
 from vitric.golden.spec.vit import VIT_CONFIGS
 from vitric.golden.train import RECIPES, Recipe, accuracy, augment, recipe_for, train
 

@@ -3,7 +3,7 @@
 import subprocess
 
 from amaranth.back import verilog
-from vitric.flow import tools
+from vitric.toolchain import tools
 
 
 def prove_equal(plain, fabric, folder, spoil=lambda text: text):

@@ -1,17 +1,16 @@
 # amaranth: UnusedElaboratable=no
 import subprocess
-from pathlib import Path
 
 import pytest
-import vitric.sim
 from amaranth.back import verilog
 from amaranth.hdl import signed, unsigned
-from vitric.flow import tools
-from vitric.hdl.activation.multiply import RegisteredProduct
+from vitric.hdl.fabric.multiply import RegisteredProduct
+from vitric.sim.cells import cell_model
+from vitric.toolchain import tools
 
-_SIM = Path(vitric.sim.__path__[0])
 MODELS = {  # Yosys has one of the SB_MAC16 only; "+/" is its own folder
-    "ecp5": str(_SIM / "mult18x18d.v"), "ice40": "+/ice40/cells_sim.v", "gowin": str(_SIM / "gowin_multipliers.v"),
+    "ecp5": str(cell_model("mult18x18d")), "gowin": str(cell_model("gowin_multipliers")),
+    "ice40": "+/ice40/cells_sim.v",
 }
 STEPS = 4  # two registers in a row and an enable: what a register holds has left it after this many
 

@@ -3,7 +3,7 @@
 import subprocess
 
 from amaranth.back import verilog
-from vitric.flow import tools
+from vitric.toolchain import tools
 
 
 def with_ice40_models(component, folder):

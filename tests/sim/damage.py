@@ -7,8 +7,8 @@ so that only what was changed is wrong.
 import zlib
 
 import numpy as np
-from vitric.flow.stream import ModelStream
-from vitric.flow.words import pack_rows
+from vitric.compiler.stream import ModelStream
+from vitric.compiler.words import pack_rows
 from vitric.golden.spec.command import COMMAND_FIELDS, FIELD_BITS, HEADER_FIELDS, Flag, Opcode, Target
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from vitric.flow.compile import compile_model
+from vitric.compiler.compile import compile_model
 from vitric.golden.integer.code_table import log2_values, twin_uniform_values
 from vitric.golden.integer.random import random_integer_vit
 from vitric.golden.spec.accelerator import SPECS

@@ -3,14 +3,14 @@
 from dataclasses import replace
 
 import pytest
-from vitric.flow.compile import compile_model
-from vitric.flow.stream import StreamWriter
+from vitric.compiler.compile import compile_model
+from vitric.compiler.stream import StreamWriter
 from vitric.golden.integer.code_table import log2_values
 from vitric.golden.integer.random import random_integer_vit
 from vitric.golden.spec.command import ErrorCode, Flag, Opcode, Target
 from vitric.hdl.accelerator import Accelerator
 
-from tests.flow.machine import Machine
+from tests.compiler.machine import Machine
 from tests.sim.damage import blocks_of, find
 from tests.sim.test_accelerator import CONFIG, IMAGES, SPEC, STALL_LIMIT, simulate
 

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from vitric.flow.compile import compile_model
-from vitric.flow.cycles import predict
+from vitric.compiler.compile import compile_model
+from vitric.compiler.cycles import predict
 from vitric.golden.integer.code_table import log2_values
 from vitric.golden.integer.random import random_integer_vit
 from vitric.golden.spec.vit import VIT_CONFIGS

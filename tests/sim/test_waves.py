@@ -2,8 +2,8 @@
 
 import re
 
-from vitric.flow.tools import has_header
 from vitric.sim.runner import run_bench
+from vitric.toolchain.tools import has_header
 
 HARNESS = """
 module harness(input wire [15:0] limit, output reg [15:0] count, output wire done);

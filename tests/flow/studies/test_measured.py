@@ -4,13 +4,13 @@ import json
 
 import pytest
 import torch
-from vitric.flow.compile import compile_model
-from vitric.flow.cycles import predict
-from vitric.flow.report import UserError
-from vitric.flow.sources import ROOT
+from vitric.compiler.compile import compile_model
+from vitric.compiler.cycles import predict
+from vitric.flow.inputs.sources import ROOT
 from vitric.flow.studies import calibration, evaluate, granularity, methods, pruning
 from vitric.flow.studies.evaluate import base_case, calibration_pool, lowered, standard_error
 from vitric.golden import digits, load_float, quantize
+from vitric.golden.errors import UserError
 from vitric.golden.quantization import quantize_with_scales, reference
 from vitric.golden.spec.accelerator import SPECS
 from vitric.golden.train import accuracy

@@ -1,9 +1,9 @@
 """Arithmetic intensity held to hand counts and to the textbook case."""
 
 import pytest
-from vitric.flow.report import UserError
 from vitric.flow.studies.device import Device, bound, device, device_names
 from vitric.flow.studies.roofline import LAYERS, STUDY, layer_work
+from vitric.golden.errors import UserError
 from vitric.golden.spec.vit import VIT_CONFIGS, vit_config
 
 

@@ -1,14 +1,14 @@
 import json
 
 import pytest
-from vitric.flow import sources
-from vitric.flow.report import UserError
-from vitric.flow.sources import source_digest
+from vitric.flow.inputs import sources
+from vitric.flow.inputs.sources import source_digest
 from vitric.flow.studies import STUDIES, roofline, runner, study_named
 from vitric.flow.studies.pages import load, stem, write
 from vitric.flow.studies.runner import run_study
 from vitric.flow.studies.store import Store
 from vitric.flow.studies.study import Study, markdown_table, percent
+from vitric.golden.errors import UserError
 
 
 class Squares:

@@ -3,7 +3,7 @@
 
 import torch
 from amaranth.sim import Simulator
-from vitric.flow.compile import compile_model
+from vitric.compiler.compile import compile_model
 from vitric.golden.integer.random import random_integer_vit
 from vitric.golden.spec.accelerator import SPECS
 from vitric.golden.spec.command import ErrorCode

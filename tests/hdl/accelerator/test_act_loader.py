@@ -5,9 +5,8 @@ import pytest
 from vitric.golden.spec.command import Flag
 from vitric.hdl.accelerator.act_loader import ActLoader
 
+from tests.hdl.accelerator.kit import SPECS, command, matrix, name
 from tests.hdl.stream_kit import receive, run
-
-from .kit import SPECS, command, matrix, name
 
 
 def digit(value, bits):

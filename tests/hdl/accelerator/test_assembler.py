@@ -3,12 +3,11 @@ import random
 
 import numpy as np
 import pytest
-from vitric.flow.words import pack_rows
+from vitric.compiler.words import pack_rows
 from vitric.hdl.accelerator.assembler import Assembler
 
+from tests.hdl.accelerator.kit import SPECS, matrix, name
 from tests.hdl.stream_kit import plain, run
-
-from .kit import SPECS, matrix, name
 
 
 def model_words(values, bits, model_bits, *, signed):

@@ -6,9 +6,8 @@ from vitric.golden.spec.command import Flag, Opcode, Target
 from vitric.hdl.accelerator.drain import Drain
 from vitric.hdl.accelerator.layouts import AFFINE, CHANNEL
 
+from tests.hdl.accelerator.kit import SPECS, Ring, command, matrix, name
 from tests.hdl.stream_kit import receive, run, send
-
-from .kit import SPECS, Ring, command, matrix, name
 
 
 def channel_word(rng):

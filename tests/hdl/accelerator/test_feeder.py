@@ -5,9 +5,8 @@ import pytest
 from vitric.golden.spec.command import Flag, Opcode, pack_pass
 from vitric.hdl.accelerator.feeder import Feeder
 
+from tests.hdl.accelerator.kit import SPECS, Ring, command, matrix, memory, name
 from tests.hdl.stream_kit import plain, receive, run, send, stall_pattern
-
-from .kit import SPECS, Ring, command, matrix, memory, name
 
 
 def passes(number, shift_count=2):

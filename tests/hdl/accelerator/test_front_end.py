@@ -2,15 +2,14 @@
 import random
 
 import pytest
-from vitric.flow.stream import StreamWriter
+from vitric.compiler.stream import StreamWriter
 from vitric.golden.spec.command import COMMAND_FIELDS, HEADER_FIELDS, ErrorCode, Flag, Opcode, Target
 from vitric.hdl.accelerator.front_end import FrontEnd
 
+from tests.hdl.accelerator.kit import SPECS, matrix, name
+from tests.hdl.accelerator.test_act_loader import expected_of as loaded
+from tests.hdl.accelerator.test_act_loader import random_set
 from tests.hdl.stream_kit import plain, run, send, stall_pattern
-
-from .kit import SPECS, matrix, name
-from .test_act_loader import expected_of as loaded
-from .test_act_loader import random_set
 
 
 def random_bytes(rng, words, spec):

@@ -7,9 +7,8 @@ from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
 from vitric.hdl.accelerator.memories import ActivationMemory, ResidualMemory, Ring
 
+from tests.hdl.accelerator.kit import SPECS, drive, matrix, name
 from tests.hdl.stream_kit import plain, run, stall_pattern
-
-from .kit import SPECS, drive, matrix, name
 
 
 @pytest.mark.parametrize("stall", ["always", "random", "bursts"])

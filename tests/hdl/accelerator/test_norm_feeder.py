@@ -5,9 +5,8 @@ import pytest
 from vitric.golden.spec.command import Opcode
 from vitric.hdl.accelerator.norm_feeder import NormFeeder
 
+from tests.hdl.accelerator.kit import SPECS, command, matrix, memory, name
 from tests.hdl.stream_kit import receive, run
-
-from .kit import SPECS, command, matrix, memory, name
 
 
 @pytest.mark.parametrize("stall", ["always", "random", "bursts"])

@@ -5,9 +5,8 @@ import pytest
 from vitric.golden.spec.command import Flag, Opcode
 from vitric.hdl.accelerator.position import Position
 
+from tests.hdl.accelerator.kit import SPECS, command, name
 from tests.hdl.stream_kit import run
-
-from .kit import SPECS, command, name
 
 
 def columns_of(fields, spec):

@@ -6,9 +6,8 @@ import torch
 from vitric.golden.arith import saturate
 from vitric.hdl.accelerator.residual_adder import ResidualAdder
 
+from tests.hdl.accelerator.kit import SPECS, matrix, memory, name
 from tests.hdl.stream_kit import plain, run, stall_pattern
-
-from .kit import SPECS, matrix, memory, name
 
 
 @pytest.mark.parametrize("stall", ["always", "random"])

@@ -6,9 +6,8 @@ import torch
 from vitric.golden.arith import nearest_signed_code, signed_code_range, split_signed, split_unsigned
 from vitric.hdl.accelerator.tile_writer import TileWriter
 
+from tests.hdl.accelerator.kit import SPECS, name
 from tests.hdl.stream_kit import plain, run, send
-
-from .kit import SPECS, name
 
 
 def random_tile(rng, spec, max_planes):

@@ -7,10 +7,9 @@ from vitric.golden.arith import saturate, split_unsigned
 from vitric.golden.spec.command import ErrorCode, Flag, Opcode, Target
 from vitric.hdl.accelerator.writeback import Writeback
 
+from tests.hdl.accelerator.kit import SPECS, command, matrix, memory, name
+from tests.hdl.accelerator.test_position import columns_of
 from tests.hdl.stream_kit import plain, receive, run, send
-
-from .kit import SPECS, command, matrix, memory, name
-from .test_position import columns_of
 
 
 def product(rng, spec, target, **fields):

@@ -1,0 +1,205 @@
+"""An integer ViT becomes a model stream: tensors get addresses, layers become commands.
+
+``docs/model-stream.md`` describes the layouts, the paddings and the order of commands.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from vitric.golden.data.images import check_images
+from vitric.golden.integer import IntegerAttention, IntegerViT, patchify
+from vitric.golden.spec.accelerator import AcceleratorSpec
+from vitric.golden.spec.command import Target
+from vitric.golden.spec.vit import VitConfig
+
+from .compare import Comparison, TensorWrite, compare
+from .layout import Activation, Address, CompileError, Misfit, allocate, arithmetic, ceil_div
+from .operands import residual_words
+from .steps import Program
+from .stream import ModelStream, StreamWriter
+
+__all__ = ["CompileError", "Compiled", "compile_model", "token_rows"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Compiled:
+    """A model stream, and what is needed to feed the accelerator and to check it.
+
+    Attributes
+    ----------
+    stream : ModelStream
+    config : VitConfig
+        Of the network.
+    tensors : list of TensorWrite
+        What each command writes, in stream order (all but END).
+    act_words : int
+        Words of activation memory that the model takes.
+    rows : int64 array (T,)
+        Row that each token has: :func:`token_rows`.
+    """
+
+    stream: ModelStream
+    config: VitConfig
+    tensors: list[TensorWrite]
+    act_words: int
+    rows: np.ndarray
+
+    @property
+    def spec(self) -> AcceleratorSpec:
+        """What the stream was compiled for."""
+        return self.stream.spec
+
+    def input_words(self, images: torch.Tensor) -> np.ndarray:
+        """Return the columns of the input port, uint8 (images, columns, rows).
+
+        For row group g, for channel k of the patch: the pixel codes of rows ``g * rows`` to ``g * rows + rows - 1``;
+        the class token, the distillation token and padded rows are zero. ``last`` belongs to the final column of each
+        image.
+
+        Raises
+        ------
+        ValueError, TypeError
+            The images do not fit the network.
+        """
+        check_images(images, self.config)
+        pixels = patchify(images, self.config).numpy()  # (B, T, K)
+        count, tokens, channels = pixels.shape
+        groups = ceil_div(tokens, self.spec.rows)
+        padded = np.zeros((count, groups * self.spec.rows, channels), dtype=np.uint8)
+        padded[:, self.rows] = pixels
+        columns = padded.reshape(count, groups, self.spec.rows, channels).swapaxes(2, 3)
+        return np.ascontiguousarray(columns.reshape(count, groups * channels, self.spec.rows))
+
+    def compare(self, trace: Mapping[str, torch.Tensor], image: int, *, act: np.ndarray, residual: np.ndarray,
+                logits: np.ndarray, limit: int = 20) -> Comparison:
+        """Compare the debug tap of one inference with the golden trace: :func:`vitric.compiler.compare.compare`."""
+        return compare(self.tensors, self.spec, trace, image, act=act, residual=residual, logits=logits, limit=limit)
+
+
+def _attention(program: Program, name: str, attn: IntegerAttention, a: Activation, buffers: int) -> None:
+    """Emit q, k, v, the heads and the projection."""
+    spec, heads, groups = program.spec, attn.num_heads, program.groups
+    head_dim = len(attn.q.weight) // heads
+    head_words = ceil_div(head_dim, spec.depth)
+    head_width = head_words * spec.depth
+    head_tiles = ceil_div(head_dim, spec.cols)
+    program.match("softmax", arithmetic(attn.softmax_spec), arithmetic(spec.softmax), name)
+    channels = np.arange(heads * head_dim)
+    offsets = channels // head_dim, channels % head_dim
+    whole_words = offsets[0] * head_width + offsets[1]
+    if head_dim % spec.depth:
+        program.match("zero_point", attn.k.requantizer.zero_point, 0, f"{name}.k (padded heads)")
+    q, k = (program.linear(f"{name}.{part}", layer, a, Target.CODES, groups=groups, out_map=whole_words,
+                           positions=heads * head_width, zero_pad=part == "k")
+            for part, layer in (("q", attn.q), ("k", attn.k)))
+    v = program.linear(f"{name}.v", attn.v, a, Target.CODES, groups=groups, transpose=True,
+                       out_map=offsets[0] * head_tiles * spec.cols + offsets[1],
+                       positions=heads * head_tiles * spec.cols)
+    row_words = ceil_div(program.tokens, spec.depth)
+    rows = [program.tensor(f"{name}.softmax", groups, row_words, attn.softmax_bits, program.rows)
+            for _ in range(min(buffers, heads))]
+    context = program.tensor(f"{name}.context", groups, heads * head_words, attn.proj.a_bits, whole_words)
+
+    def scores(head: int) -> Activation:
+        return program.scores(
+            f"{name}.softmax", head, q, k, rows[head % len(rows)], head_words=head_words, head_dim=head_dim,
+            key_zero=attn.q.requantizer.zero_point, multiplier=int(attn.score_multiplier[head]),
+            scaling=(int(attn.score_pre_shift[head]), int(attn.score_shift[head])), offset=attn.softmax_offset,
+            table=attn.softmax_table)
+
+    ahead = len(rows) - 1
+    pending = [scores(head) for head in range(ahead)]
+    for head in range(heads):
+        if head + ahead < heads:
+            pending.append(scores(head + ahead))
+        context = program.context(f"{name}.context", head, pending.pop(0), v, context, head_words=head_words,
+                                  head_dim=head_dim, requantizer=attn.context)
+    program.linear(f"{name}.proj", attn.proj, context, Target.RESIDUAL, groups=groups)
+
+
+def token_rows(config: VitConfig, spec: AcceleratorSpec) -> np.ndarray:
+    """Return the row that each token has in memory, int64 (T,).
+
+    The distillation token goes to the first row of the second row group, and the patches before it move up. The two
+    tokens with a head then are the same row of two row groups, which lie one after the other in activation memory: to
+    the head they are one row of twice the channels.
+    """
+    rows = np.arange(config.num_tokens)
+    if config.distilled:
+        rows[1] = spec.rows
+        rows[2:spec.rows + 1] = np.arange(1, spec.rows)
+    return rows
+
+
+def _side_by_side(a: Activation, spec: AcceleratorSpec) -> Activation:
+    """Return the same row of two row groups as one row of twice the channels."""
+    channels = np.concatenate([a.channel_map, a.words * spec.depth + a.channel_map])
+    return replace(a, words=2 * a.words, channel_map=channels)
+
+
+def _lower(model: IntegerViT, spec: AcceleratorSpec, probability_buffers: int) -> Program:
+    """Return the steps of the whole model."""
+    config, prefix = model.config, model.config.num_prefix_tokens
+    if config.distilled and config.num_tokens <= spec.rows:
+        raise CompileError(spec, [Misfit("rows", f"below {config.num_tokens}, the tokens", spec.rows,
+                                         "distillation token (in the second row group)")])
+    program = Program(spec, config.num_tokens, config.embed_dim, token_rows(config, spec))
+    program.need("max_tokens", config.num_tokens, spec.max_tokens, "tokens")
+    program.need("max_embed", config.embed_dim, spec.max_embed, "embed_dim")
+    program.need("max_classes", config.num_classes, spec.max_classes, "num_classes")
+    program.match("residual_bits", model.residual_bits, spec.residual_bits, "residual stream")
+    groups = program.groups
+    start = torch.zeros_like(model.pos_embed)
+    start[torch.from_numpy(program.rows)] = model.pos_embed
+    program.load("pos_embed", lambda: residual_words(start, program.residual_columns, spec))
+    a = program.input("input", config.patch_dim, model.patch_embed.a_bits)
+    program.linear("patch_embed", model.patch_embed, a, Target.RESIDUAL, groups=groups)
+    for number, block in enumerate(model.blocks):
+        name = f"blocks.{number}"
+        a = program.norm(f"{name}.norm1", block.norm1, groups)
+        _attention(program, f"{name}.attn", block.attn, a, probability_buffers)
+        a = program.norm(f"{name}.norm2", block.norm2, groups)
+        a = program.linear(f"{name}.mlp.act", block.mlp.fc1, a, Target.CODES, groups=groups, table=block.mlp.gelu,
+                           table_bits=block.mlp.fc2.a_bits)
+        program.linear(f"{name}.mlp.fc2", block.mlp.fc2, a, Target.RESIDUAL, groups=groups)
+    a = program.norm("norm", model.norm, prefix, prefix)
+    program.linear("head", model.head, _side_by_side(a, spec) if config.distilled else a, Target.LOGITS, groups=1)
+    return program
+
+
+def compile_model(model: IntegerViT, spec: AcceleratorSpec) -> Compiled:
+    """Compile ``model`` for the accelerator ``spec``.
+
+    Two probability buffers are used if they fit (the softmax of a head then overlaps the products of its
+    neighbours), else one.
+
+    Raises
+    ------
+    CompileError
+        The model does not fit; the error lists every capacity, what is needed and what there is.
+    """
+    for probability_buffers in (2, 1):
+        program = _lower(model, spec, probability_buffers)
+        if program.misfits:
+            raise CompileError(spec, program.misfits)
+        act_words = allocate(program.buffers)
+        if act_words <= spec.act_words:
+            break
+    else:
+        raise CompileError(spec, [Misfit("act_words", act_words, spec.act_words, "activation memory")])
+
+    def resolve(value):
+        return value.buffer.base + value.offset if isinstance(value, Address) else int(value)
+
+    writer, tensors = StreamWriter(spec), []
+    for step in program.steps:
+        fields = {name: resolve(value) for name, value in step.fields.items()}
+        try:
+            writer.command(fields, step.operands())
+        except ValueError as error:
+            raise CompileError(spec, [Misfit("16-bit fields", str(error), "16 bits", step.write.trace)]) from None
+        tensors.append(replace(step.write, base=resolve(step.base)))
+    return Compiled(stream=writer.finish(), config=model.config, tensors=tensors, act_words=act_words,
+                    rows=program.rows)

@@ -1,0 +1,1 @@
+"""The commands of `vitric`, one module for each, with its name."""

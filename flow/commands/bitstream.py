@@ -1,0 +1,179 @@
+"""`vitric bitstream`: a quantized model and its accelerator as a bitstream for a board, with a report."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from vitric.golden.errors import UserError
+from vitric.golden.files import write_json, write_text
+
+from ..reports.console import console
+
+if TYPE_CHECKING:
+    from vitric.boards.registry import Board
+    from vitric.compiler.compile import Compiled
+
+__all__ = ["BANK_STEP", "bitstream_command", "build_bitstream"]
+
+BANK_STEP = 2048
+"""The capacity for models is the length of the present one rounded up to a multiple of so many words."""
+
+_BLOCK_BITS = 16384  # of one block RAM without its parity bits
+_BAUD_ERROR = 0.02  # largest share by which the serial line may be off
+
+
+def bitstream_command(
+    config: Annotated[str, typer.Option(help="tiny, digits or fashion.")] = "digits",
+    board: Annotated[str, typer.Option(help="ulx3s (85F), ulx3s_12f, ulx3s_25f or ulx3s_45f.")] = "ulx3s",
+    seed: Annotated[int, typer.Option(help="Seed of place and route.")] = 1,
+    clock_mhz: Annotated[
+        float | None, typer.Option("--clock-mhz", help="Clock of the system; by default the board's.")] = None,
+    capacity: Annotated[
+        int | None, typer.Option(help="Longest model that can be loaded, in model words; two of them are held.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the report as JSON; - is stdout. It is always "
+                                  "written to build/CONFIG/BOARD/report.json as well.")] = None,
+) -> None:
+    """Make a bitstream of the model of CONFIG and its accelerator for BOARD, with a report.
+
+    Writes build/CONFIG/BOARD/top.bit, report.json and report.md. Exit status 1, and no bitstream, if the clock is
+    not met.
+    """
+    to_stdout = json_file is not None and str(json_file) == "-"
+    report = build_bitstream(config, board, seed=seed, clock_mhz=clock_mhz, capacity=capacity, stderr=to_stdout)
+    if json_file is not None:
+        write_json(json_file, report)
+    if not report["timing_met"]:
+        console(stderr=True).print(
+            f"vitric: {report['fmax_mhz']:.1f} MHz does not meet the clock of {report['clock_mhz']:g} MHz; no "
+            "bitstream was written. Try another --seed or a lower --clock-mhz.", style="red", markup=False)
+        raise typer.Exit(1)
+
+
+def build_bitstream(config: str, board: str, *, seed: int = 1, clock_mhz: float | None = None,
+                    capacity: int | None = None, stderr: bool = False, build: Path | str = "build") -> dict:
+    """Build ``build/<config>/<board>/top.bit`` and its reports; return the report.
+
+    The fields of the report are described in ``docs/board.md``. Without a met clock there is a report, but no
+    ``top.bit``.
+
+    Raises
+    ------
+    UserError
+        An unknown configuration or board, an option out of range, or a design that does not fit the part.
+    vitric.toolchain.run.ToolFailure
+        A tool failed.
+    """
+    from vitric.boards.registry import find_board
+    from vitric.compiler.compile import compile_model
+    from vitric.toolchain.run import Steps, pack, place_and_route, synthesize
+
+    from ..inputs.configs import configuration
+    from ..inputs.models import quantized_model
+    from ..reports.bitstream import markdown, report_of, show
+
+    entry = configuration(config)
+    try:
+        target = find_board(board)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    if not 0 <= seed < 1 << 31:
+        raise UserError(f"--seed must be between 0 and {(1 << 31) - 1}, not {seed}")
+    say = console(stderr=stderr)
+    say.print(f"[bold]board[/]           {target.title}, {config}")
+    steps = Steps(say)
+    with steps.step("model"):
+        compiled = compile_model(quantized_model(config, build=build), entry.spec)
+    say.print(f"                {len(compiled.stream)} words of {entry.spec.model_bits} bits")
+
+    folder = Path(build) / config / board
+    work = folder / "work"
+    product = folder / "top.bit"
+    work.mkdir(parents=True, exist_ok=True)
+    top, settings = _design(target, compiled, clock_mhz or target.clock_mhz, capacity, image_bytes=_image_bytes(entry))
+    with steps.step("generate"):
+        plan = target.make_platform().prepare(top, name="top")
+        for name in ("top.il", "top.ys", "top.lpf"):
+            content = plan.files[name]
+            (work / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with steps.step("synthesize") as tell:
+        cells = synthesize(work, tell)
+    _check_fit(target, cells)
+    with steps.step("place and route") as tell:
+        options = _device_options(target)
+        files = ["--lpf", "top.lpf", "--textcfg", "top.config"]
+        placed = place_and_route(work, [*options, *files, "--seed", str(seed)], tell)
+    report = report_of(entry, target, compiled, top.system, settings, cells, placed, work, seed=seed, build=build)
+    product.unlink(missing_ok=True)
+    if report["timing_met"]:
+        with steps.step("pack"):
+            packed = pack(work)
+        temporary = product.with_name(f".{product.name}.{os.getpid()}.tmp")
+        shutil.copyfile(packed, temporary)
+        os.replace(temporary, product)
+        report["bitstream"] = str(product)
+    report["seconds"] = steps.seconds
+    write_json(folder / "report.json", report)
+    write_text(folder / "report.md", markdown(report))
+    show(report, stderr=stderr)
+    return report
+
+
+def _image_bytes(entry) -> int:
+    groups = -(-entry.vit.num_tokens // entry.spec.rows)
+    return groups * entry.vit.patch_dim * entry.spec.rows
+
+
+def _design(board: "Board", compiled: "Compiled", clock_mhz: float, capacity: int | None, *, image_bytes: int):
+    """Return the top level and the settings of its clock; raise :exc:`UserError` for what cannot be."""
+    from vitric.boards.system import MAX_PAYLOAD, System
+    from vitric.boards.uart import DIVISOR_MIN
+
+    spec, words = compiled.spec, compiled.stream.words
+    if capacity is None:
+        capacity = -(-len(words) // BANK_STEP) * BANK_STEP
+    if capacity < len(words):
+        raise UserError(f"--capacity must be at least the {len(words)} words of the model, not {capacity}")
+    blocks = -(-2 * capacity * spec.model_bits // _BLOCK_BITS)
+    if blocks > board.device.ebr:
+        raise UserError(
+            f"two banks of {capacity} model words of {spec.model_bits} bits take at least {blocks} block RAMs, but "
+            f"{board.device.name} has {board.device.ebr}; choose a larger board or, if the model allows, a smaller "
+            f"--capacity (the model has {len(words)} words)")
+    if image_bytes > 0xFFFF:
+        raise UserError(f"an image of this configuration has {image_bytes} bytes; the host link carries at most 65535")
+
+    def system(clock_hz: int) -> System:
+        divisor = max(DIVISOR_MIN, round(clock_hz / board.baud))
+        if abs(clock_hz / divisor / board.baud - 1) > _BAUD_ERROR:
+            raise UserError(
+                f"no divisor of {clock_hz / 1e6:g} MHz comes within {_BAUD_ERROR:.0%} of {board.baud} baud; "
+                "choose another --clock-mhz")
+        return System(spec, init=words, capacity=capacity, divisor=divisor, clock_hz=clock_hz,
+                      max_payload=max(MAX_PAYLOAD, image_bytes), fabric="ecp5")
+
+    try:
+        return board.make_top(system, clock_mhz)
+    except ValueError as error:
+        raise UserError(f"--clock-mhz: {error}") from error
+
+
+def _device_options(board: "Board") -> list[str]:
+    """Return what nextpnr must know about the part."""
+    platform = board.make_platform()
+    return [platform._nextpnr_device_options[platform.device], "--package",
+            platform._nextpnr_package_options[platform.package].upper(), "--speed", platform.speed]
+
+
+def _check_fit(board: "Board", cells: dict[str, int]) -> None:
+    """Raise :exc:`UserError` with numbers if the design needs more than the part has."""
+    from vitric.toolchain.parts import over_capacity
+
+    over = over_capacity(
+        board.device, lut_eq=cells["lut4"] + 2 * cells["ccu2c"] + 6 * cells["dpr16x4"], ff=cells["ff"],
+        bram=cells["ebr"], dsp=cells["mult18"])
+    if over:
+        raise UserError(f"the design does not fit {board.device.name}: it needs {', '.join(over)}")

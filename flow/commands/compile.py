@@ -1,0 +1,45 @@
+"""`vitric compile`: an integer model becomes a model stream."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from vitric.golden.errors import UserError
+from vitric.golden.files import write_json
+
+from ..inputs.specs import named_spec
+from ..reports.console import console
+from ..reports.stream import describe
+
+__all__ = ["compile_command"]
+
+
+def compile_command(
+    model: Annotated[Path, typer.Option(help="Integer model (*.safetensors), as `vitric quantize` writes it.")],
+    config: Annotated[str, typer.Option(help="Named accelerator spec, for example digits.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Model stream to write.")],
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON; - is stdout.")
+    ] = None,
+) -> None:
+    """Compile an integer model to the model stream of an accelerator.
+
+    If the model does not fit, the error lists every capacity with what is needed and what there is.
+    """
+    from vitric.compiler.compile import compile_model
+    from vitric.golden.integer.storage import load_integer
+
+    spec = named_spec(config)
+    try:
+        integer = load_integer(model)
+    except (OSError, ValueError) as error:
+        raise UserError(str(error)) from error
+    compiled = compile_model(integer, spec)
+    compiled.stream.save(out)
+    figures = describe(compiled.stream) | {"file": str(out), "act_words_used": compiled.act_words}
+    del figures["commands"]
+    if json_file is not None:
+        write_json(json_file, figures)
+    console(stderr=str(json_file) == "-").print(
+        f"{out}: {figures['bytes']} bytes for {spec.name}, {figures['command_count']} commands, "
+        f"{compiled.act_words} of {spec.act_words} activation words", markup=False)

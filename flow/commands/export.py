@@ -1,0 +1,229 @@
+"""`vitric export`: the quantized model in a format of other tools.
+
+torch, onnx and qonnx are imported where they are used: the first so that ``--help`` is quick, the others because they
+are optional.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from vitric.golden.errors import UserError
+from vitric.golden.files import write_bytes, write_json
+
+from ..inputs.configs import configuration
+from ..inputs.layer_bits import read_layer_bits
+from ..reports.console import console
+
+if TYPE_CHECKING:
+    import torch
+    from rich.console import Console
+    from vitric.golden.data.images import ImageData
+    from vitric.golden.integer import IntegerViT
+    from vitric.golden.qonnx.check import Comparison
+    from vitric.golden.quantization import Lowered
+
+__all__ = ["export_command"]
+
+_INSTALL = "run make setup, or pip install '.[qonnx]' in the repository"
+
+
+def export_command(
+    model: Annotated[
+        Path | None, typer.Argument(help="Integer model that `vitric quantize` wrote; then none of the options of the "
+                                    "quantization. Without it the float model CONFIG is quantized.")] = None,
+    qonnx: Annotated[bool, typer.Option("--qonnx", help="Write QONNX: ONNX with Quant nodes.")] = False,
+    config: Annotated[
+        str | None, typer.Option(help="Committed float model: tiny, digits or fashion; by default digits.")] = None,
+    method: Annotated[str | None, typer.Option(help="As of `vitric quantize`, and so the next seven.")] = None,
+    w_bits: Annotated[int | None, typer.Option(help="Width of the weights.")] = None,
+    a_bits: Annotated[int | None, typer.Option(help="Width of the activations.")] = None,
+    edge_bits: Annotated[int | None, typer.Option(help="Width of patch embedding's and head's operands.")] = None,
+    softmax_bits: Annotated[int | None, typer.Option(help="Width of the attention probabilities.")] = None,
+    granularity: Annotated[str | None, typer.Option(help="Of the weights' scales.")] = None,
+    layer_bits: Annotated[Path | None, typer.Option(help="Widths of single layers (JSON).")] = None,
+    calibration: Annotated[int | None, typer.Option(help="Training images to calibrate on; by default 64.")] = None,
+    batch: Annotated[int, typer.Option(help="Images that the graph takes at once.")] = 1,
+    images: Annotated[int, typer.Option(help="Test images to execute the file on and compare; 0 for none.")] = 8,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File; by default build/CONFIG/METHOD-wWaA.onnx.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON; - is stdout.")] = None,
+) -> None:
+    """Write a quantized model as QONNX, execute it with the qonnx package and compare it with golden.
+
+    The graph is that of simulated quantization: rounded weights and activations, softmax, LayerNorm and GELU in float.
+    docs/qonnx.md says what is in it and what differs from the hardware. Exit status 1 if a tensor differs from golden's
+    by more than the tolerance of float32.
+    """
+    if not qonnx:
+        raise UserError("say which format to write: --qonnx is the only one")
+    if out is not None and out.suffix != ".onnx":
+        raise UserError(f"--out must be named *.onnx, not {out}")
+    if batch < 1:
+        raise UserError(f"--batch must be at least 1, not {batch}")
+    _need("onnx", "writes the file")
+    if images:
+        _need("qonnx", "executes the file (--images 0 does without)")
+    options = {"method": method, "w_bits": w_bits, "a_bits": a_bits, "edge_bits": edge_bits,
+               "softmax_bits": softmax_bits, "granularity": granularity, "calibration": calibration, "config": config,
+               "layer_bits": None if layer_bits is None else read_layer_bits(layer_bits)}
+    options = {name: value for name, value in options.items() if value is not None}
+    if model is not None:
+        if options:
+            raise UserError(f"{', '.join(options)}: not together with an integer model, which has been quantized")
+        name, lowered = _quantized_again(model)
+        chosen = _images(name, images)
+    else:
+        name = options.pop("config", "digits")
+        chosen = _images(name, images)
+        lowered = _quantized(name, options.pop("calibration", None), options)
+    info = lowered.model.info
+    widths = f"w{info['w_bits']}a{info['a_bits']}" if layer_bits is None else layer_bits.stem
+    path = out or Path("build") / name / f"{info['method']}-{widths}.onnx"
+    say = console(stderr=json_file is not None and str(json_file) == "-")
+    figures, equal = _export(lowered, path, batch, chosen, say)
+    figures = {"config": name, **figures}
+    if json_file is not None:
+        write_json(json_file, figures)
+    if not equal:
+        raise typer.Exit(1)
+
+
+def _need(package: str, purpose: str) -> None:
+    if find_spec(package) is None:
+        raise UserError(f"the package {package}, which {purpose}, is not installed: {_INSTALL}")
+
+
+def _data(config: str, split: str) -> "ImageData":
+    from vitric.golden.data.sets import dataset
+
+    name = configuration(config).data
+    if name is None:
+        raise UserError(f"{config} has random weights, which are integers from the start: there is nothing to export")
+    try:
+        return dataset(name, split)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def _images(config: str, count: int) -> "torch.Tensor | None":
+    test = _data(config, "test")
+    if not 0 <= count <= len(test):
+        raise UserError(f"--images must be between 0 and {len(test)}, not {count}")
+    return test[:count] if count else None
+
+
+def _quantized(config: str, calibration: int | None, options: dict) -> "Lowered":
+    from vitric.golden import load_float
+    from vitric.golden.quantization import quantize_with_scales
+
+    from ..inputs.models import CALIBRATION_IMAGES
+
+    count = CALIBRATION_IMAGES if calibration is None else calibration
+    train = _data(config, "train")
+    if not 1 <= count <= len(train):
+        raise UserError(f"--calibration must be between 1 and {len(train)}, not {count}")
+    try:
+        return quantize_with_scales(load_float(config), train[:count], **options)
+    except (TypeError, ValueError, OSError) as error:
+        raise UserError(str(error)) from error
+
+
+def _quantized_again(path: Path) -> "tuple[str, Lowered]":
+    """Return name and lowering of an integer model's file: scales are not in it, so they are found anew."""
+    import json
+    from dataclasses import fields
+
+    from vitric.golden import load_float
+    from vitric.golden.checkpoint import model_names
+    from vitric.golden.integer.storage import load_integer
+    from vitric.golden.quantization.settings import Settings
+
+    try:
+        model = load_integer(path)
+    except (OSError, ValueError) as error:
+        raise UserError(str(error)) from error
+    info = model.info
+    options = {field.name: info.get(field.name) for field in fields(Settings) if field.name != "layer_bits"}
+    options = {name: int(value) if value and value.isdecimal() else value for name, value in options.items()}
+    options["layer_bits"] = json.loads(info.get("layer_bits", "{}"))
+    names = [name for name in model_names() if load_float(name).config == model.config]
+    if None not in options.values() and info.get("calibration_images", "").isdecimal():
+        for name in names:
+            lowered = _quantized(name, int(info["calibration_images"]), options)
+            if _same(lowered.model, model):
+                return name, lowered
+    raise UserError(f"{path} does not hold the real scales of its integers, and quantizing the committed models of its "
+                    f"dimensions ({', '.join(names) or 'none'}) as it says it was made does not give it again: "
+                    "export from the float model, with --config")
+
+
+def _same(one: "IntegerViT", other: "IntegerViT") -> bool:
+    from dataclasses import replace
+    from tempfile import TemporaryDirectory
+
+    from vitric.golden.integer.storage import save_integer
+
+    with TemporaryDirectory() as folder:
+        files = [Path(folder) / f"{index}.safetensors" for index in range(2)]
+        for model, file in zip((one, other), files, strict=True):
+            save_integer(replace(model, info={}), file)
+        return files[0].read_bytes() == files[1].read_bytes()
+
+
+def _export(lowered: "Lowered", path: Path, batch: int, images: "torch.Tensor | None",
+            say: "Console") -> tuple[dict, bool]:
+    """Write the file, execute it, show the figures and return them and whether all is equal."""
+    from collections import Counter
+    from dataclasses import asdict
+
+    from vitric.golden.qonnx import export
+
+    try:
+        made = export(lowered, batch=batch)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    write_bytes(path, made.proto.SerializeToString(deterministic=True))
+    nodes = Counter(node.op_type for node in made.proto.graph.node)
+    figures = {"file": str(path), "bytes": path.stat().st_size, "batch": batch,
+               "quantization": dict(lowered.model.info), "nodes": dict(sorted(nodes.items())), "images": 0}
+    say.print(f"[bold]file[/]      {path}, {figures['bytes']} bytes")
+    say.print(f"[bold]nodes[/]     {nodes.total()}, {nodes['Quant']} of them Quant")
+    if images is None:
+        return figures, True
+    from vitric.golden.qonnx.check import TOLERANCE, compare
+
+    with say.status(f"executing it with qonnx on {len(images)} test images"):
+        outcome = compare(made, lowered, images)
+    _show(outcome, say)
+    return figures | {
+        "images": outcome.images, "equal": outcome.equal, "tolerance": TOLERANCE, "logits_error": outcome.logits,
+        "same_class_as_simulated": outcome.same_class, "same_class_as_integer": outcome.same_class_integer,
+        "tensors": [asdict(tensor) for tensor in outcome.tensors]}, outcome.equal
+
+
+def _show(outcome: "Comparison", say: "Console") -> None:
+    from rich.table import Table
+
+    kinds: dict[str, list] = {}
+    for tensor in outcome.tensors:
+        kind = tensor.name.split(".", 2)[2] if tensor.name.startswith("blocks.") else tensor.name
+        kinds.setdefault(kind, []).append(tensor)
+    table = Table("tensor", "values", "wrong", "as simulated", "as integer, layer", "as integer, all",
+                  title=f"executed by qonnx on {outcome.images} test images")
+    for kind, tensors in kinds.items():
+        values = sum(tensor.values for tensor in tensors)
+        if tensors[0].simulated is None:
+            shares = [f"± {max(tensor.error for tensor in tensors):.0e}", "–", "–"]
+        else:
+            shares = [f"{sum(getattr(tensor, of) for tensor in tensors) / values:.2%}"
+                      for of in ("simulated", "integer_layer", "integer")]
+        table.add_row(kind, str(values), str(sum(tensor.outside for tensor in tensors)), *shares)
+    say.print(table)
+    say.print(f"[bold]logits[/]    {outcome.logits:.1e} from the simulated model's, relative to the largest")
+    say.print(f"[bold]class[/]     as simulated for {outcome.same_class}, as the integer model's for "
+              f"{outcome.same_class_integer} of {outcome.images} images")
+    say.print("[bold]equal[/]     every layer agrees with the simulated model" if outcome.equal else
+              "[bold red]not equal[/] a layer differs from the simulated model by more than float32 explains")

@@ -1,0 +1,107 @@
+"""`vitric infer`: run an image on a board."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from vitric.golden.errors import UserError
+from vitric.golden.files import write_json
+
+from ..reports.console import console
+
+if TYPE_CHECKING:
+    import torch
+    from vitric.golden.spec.vit import VitConfig
+
+__all__ = ["infer_command", "read_image"]
+
+
+def infer_command(
+    image: Annotated[
+        Path, typer.Argument(help="Image of the size that the model takes, grey: 8x8 for digits, 28x28 for fashion.")],
+    port: Annotated[str, typer.Option(help="Serial port of the board, for example /dev/ttyUSB0.")],
+    config: Annotated[str, typer.Option(help="Configuration that the board was built for.")] = "digits",
+    baud: Annotated[int, typer.Option(help="Of the serial line.")] = 1_000_000,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON; - is stdout.")] = None,
+) -> None:
+    """Run one image on a board; print its class and logits, and whether they are golden's.
+
+    The comparison is made if the board holds the model of CONFIG; one loaded with `vitric load` is only reported.
+    Exit status 1 if the logits differ from golden's.
+    """
+    from vitric.boards.link import crc32c
+    from vitric.compiler.compile import compile_model
+
+    from ..inputs.configs import configuration
+    from ..inputs.device import open_device
+    from ..inputs.models import quantized_model
+
+    entry = configuration(config)
+    pixels = read_image(image, entry.vit)
+    model = quantized_model(config)
+    compiled = compile_model(model, entry.spec)
+    with open_device(port, baud) as device:
+        info = device.info()
+        if info.spec_hash != entry.spec.hash:
+            raise UserError(f"the board has the spec {info.spec_hash:#010x}, --config {config} is for "
+                            f"{entry.spec.name} ({entry.spec.hash:#010x})")
+        answer = device.infer(compiled.input_words(pixels)[0].tobytes())
+    known = info.model_crc == crc32c(compiled.stream.data)
+    expected = model(pixels)[0].tolist() if known else None
+    result = {
+        "image": str(image), "class": answer.label, "logits": list(answer.logits), "golden": expected,
+        "equal": list(answer.logits) == expected if known else None, "cycles": answer.cycles,
+        "microseconds": round(answer.cycles / info.clock_hz * 1e6, 2), "model_crc32c": f"{info.model_crc:08x}",
+    }
+    if json_file is not None:
+        write_json(json_file, result)
+    _show(result, stderr=json_file is not None and str(json_file) == "-")
+    if result["equal"] is False:
+        raise typer.Exit(1)
+
+
+def read_image(path: Path, vit: "VitConfig") -> "torch.Tensor":
+    """Return the pixels of an image file as a model of ``vit`` takes them: uint8, shape (1, channels, height, width).
+
+    The file must have 8 bits per pixel and channel, grey for one channel and RGB for three, and exactly the size of
+    the model's images.
+
+    Raises
+    ------
+    UserError
+        The file cannot be read, or has another size or kind of pixels.
+    """
+    import numpy as np
+    import torch
+    from PIL import Image
+    from vitric.golden.data.images import check_images
+
+    modes = {1: "L", 3: "RGB"}
+    if vit.in_chans not in modes:
+        raise UserError(f"images of {vit.in_chans} channels cannot be read from a file; legal are 1 and 3")
+    try:
+        with Image.open(path) as picture:
+            if picture.mode != modes[vit.in_chans]:
+                raise UserError(f"{path} must have pixels of mode {modes[vit.in_chans]} (8 bits), not {picture.mode}")
+            values = torch.from_numpy(np.array(picture))
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read the image {path}: {error}") from error
+    pixels = values.reshape(1, *values.shape[:2], vit.in_chans).permute(0, 3, 1, 2)
+    try:
+        check_images(pixels, vit)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path}: {error}") from error
+    return pixels
+
+
+def _show(result: dict, *, stderr: bool) -> None:
+    from rich.table import Table
+
+    table = Table("figure", "value", title=result["image"])
+    table.add_row("class", str(result["class"]))
+    table.add_row("logits", " ".join(map(str, result["logits"])))
+    golden = {True: "equal", False: f"[red]differ: {result['golden']}[/red]", None: "not compared, another model"}
+    table.add_row("golden", golden[result["equal"]])
+    table.add_row("cycles", f"{result['cycles']} ({result['microseconds']} µs)")
+    console(stderr=stderr).print(table)

@@ -1,0 +1,40 @@
+"""`vitric load`: give a running board another model."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from vitric.golden.errors import UserError
+
+from ..reports.console import console
+
+__all__ = ["load_command"]
+
+
+def load_command(
+    model: Annotated[Path, typer.Argument(help="Model stream, as `vitric compile` writes it.")],
+    port: Annotated[str, typer.Option(help="Serial port of the board, for example /dev/ttyUSB0.")],
+    baud: Annotated[int, typer.Option(help="Of the serial line.")] = 1_000_000,
+) -> None:
+    """Load a model stream into a board over its serial port; it stays until the power is switched off.
+
+    The stream is checked before anything is sent. If the load fails, the board goes on with the model it had.
+    """
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+    from vitric.compiler.stream import ModelStream
+
+    from ..inputs.device import open_device
+
+    stream = ModelStream.load(model)
+    with open_device(port, baud) as device:
+        info = device.info()
+        if info.spec_hash != stream.spec.hash:
+            raise UserError(f"{model} is for the spec {stream.spec.name} ({stream.spec.hash:#010x}), the board has "
+                            f"{info.spec_hash:#010x}")
+        if len(stream) > info.capacity:
+            raise UserError(f"{model} has {len(stream)} words, the board has room for {info.capacity}")
+        columns = TextColumn("load"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
+        with Progress(*columns, console=console(stderr=True), transient=True) as bar:
+            task = bar.add_task("load", total=len(stream.data))
+            device.load(stream.data, lambda done, total: bar.update(task, completed=done))
+    console().print(f"{model}: {len(stream)} words are in use", markup=False)

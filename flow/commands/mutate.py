@@ -1,0 +1,102 @@
+"""`vitric mutate`: plant faults in a unit and see which of them its bench catches."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from vitric.golden.errors import UserError
+from vitric.golden.files import write_json
+
+from ..reports.console import console
+
+__all__ = ["NEEDED", "REASONS", "mutate_command", "reason_of"]
+
+NEEDED = 0.95
+"""Share of the faults that a bench must catch."""
+
+REASONS = Path(__file__).resolve().parents[2] / "tests" / "mutation"
+"""``UNIT.json`` in this folder says why faults survive."""
+
+
+def _line(source: str) -> str:
+    """Return the text of a line of the repository given as ``file:line``; empty if there is none."""
+    name, _, number = source.rpartition(":")
+    path = REASONS.parents[1] / name
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return lines[int(number) - 1].strip() if 0 < int(number) <= len(lines) else ""
+
+
+def reason_of(fault, reasons: list[dict]) -> str:
+    """Return why a fault survives: the ``reason`` of the first entry that fits it, or an empty string.
+
+    An entry fits if each of its other keys that a fault has (``mode``, ``kind``, ``port``, ``bit``, ``wire``) has the
+    fault's value, and if its ``line``, should it have one, is the text of one of the lines that the fault comes from.
+    Lines are compared by text, so that an entry outlives changes elsewhere in its file.
+    """
+    values = asdict(fault)
+    lines = {_line(source) for source in fault.sources}
+    for entry in reasons:
+        wanted = {key: value for key, value in entry.items() if key not in ("reason", "line")}
+        if all(values[key] == value for key, value in wanted.items()) and entry.get("line") in (None, *lines):
+            return entry["reason"]
+    return ""
+
+
+def _describe(fault) -> str:
+    control = f" while bit {fault.control} is {fault.mode[-1]}" if fault.control >= 0 else ""
+    place = ", ".join(fault.sources) or "no source"
+    return f"{fault.mode} at {fault.kind}.{fault.port}[{fault.bit}]{control} {fault.wire} ({place})"
+
+
+def mutate_command(
+    unit: Annotated[str, typer.Argument(help="mac, requantize, gelu, softmax or layernorm.")],
+    faults: Annotated[int, typer.Option(min=1, help="How many faults to plant.")] = 100,
+    seed: Annotated[int, typer.Option(help="Chooses the places of the faults and the vectors of the bench.")] = 1,
+    seconds: Annotated[int, typer.Option(min=1, help="Time limit of the proof that a survivor is no fault.")] = 20,
+    json_file: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON; - is stdout.")] = None,
+) -> None:
+    """Plant FAULTS in the netlist of UNIT, run its bench on each, and list those that it does not see.
+
+    A survivor that provably changes no output is not counted as a fault. The exit status is 1 if less than 95 % of the
+    others are caught, or if one of them survives without a reason in tests/mutation/UNIT.json. Files are written to
+    build/mutate/UNIT.
+    """
+    from vitric.formal.equivalent import is_equivalent
+    from vitric.sim.mutants import hunt, plant
+    from vitric.sim.units import UNITS
+
+    if unit not in UNITS:
+        raise UserError(f"there is no unit {unit!r} to mutate; the units are {', '.join(UNITS)}")
+    from rich.progress import Progress
+
+    say, folder = console(stderr=json_file == "-"), Path("build", "mutate", unit)
+    netlist, planted = plant(UNITS[unit].plain(), folder, count=faults, seed=seed)
+    with Progress(console=say, transient=True, disable=not say.is_terminal) as progress:
+        task = progress.add_task(f"{unit}: {len(planted)} faults", total=len(planted) + 1)
+        caught = hunt(UNITS[unit], netlist, len(planted), folder / "sim", seed=seed,
+                      tell=lambda done: progress.update(task, completed=done))
+    path = REASONS / f"{unit}.json"
+    reasons = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    survivors = []
+    for fault in planted:
+        if fault.number in caught:
+            continue
+        reason = reason_of(fault, reasons)
+        proved = not reason and is_equivalent(folder / "before.il", fault.change, folder / "equal", seconds=seconds)
+        survivors.append({**asdict(fault), "sources": list(fault.sources), "equivalent": proved, "reason": reason})
+        note = "no fault: proved to change no output" if proved else reason or "NO REASON"
+        say.print(f"{fault.number}: {_describe(fault)}: {note}", markup=False, highlight=False)
+    real = len(planted) - sum(survivor["equivalent"] for survivor in survivors)
+    unexplained = [one for one in survivors if not one["equivalent"] and not one["reason"]]
+    share = len(caught) / real if real else 1.0
+    say.print(f"{unit}: {len(caught)} of {real} faults caught, {share:.1%}; {len(planted) - real} changes proved to be "
+              f"no fault; {len(unexplained)} survivors without a reason")
+    if json_file is not None:
+        write_json(json_file, {
+            "unit": unit, "seed": seed, "planted": len(planted), "equivalent": len(planted) - real,
+            "caught": len(caught), "share": round(share, 4), "survivors": survivors})
+    if share < NEEDED or unexplained:
+        raise typer.Exit(1)

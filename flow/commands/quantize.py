@@ -1,0 +1,190 @@
+"""`vitric quantize`: a float model becomes an integer model, with the accuracy of both.
+
+torch is imported where it is used, so that ``--help`` is quick.
+"""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from vitric.golden.errors import UserError
+from vitric.golden.files import write_json
+
+from ..inputs.calibration import calibration_images
+from ..inputs.layer_bits import read_layer_bits
+from ..inputs.models import write_integer
+from ..inputs.workload import Workload, open_workload
+from ..reports.console import console
+from ..reports.progress import PartBars
+
+__all__ = ["quantize_command"]
+
+_BATCH_ELEMENTS = 1 << 25  # of the largest tensors of a block, all images of a batch together
+_TOP5_CLASSES = 100  # from so many classes on, the five largest logits are counted too
+_LISTED = 20  # skipped files that the table shows
+
+
+def quantize_command(
+    config: Annotated[
+        str | None, typer.Option(help="Committed float model and its data: digits (the default), tiny or fashion.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Checkpoint of a ViT or DeiT instead: timm's or Hugging Face's, *.safetensors, "
+                                  "*.pt, *.pth or *.bin.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="digits, fashion, a folder of MNIST's IDX files, or one with train/ and val/ and "
+                                 "in them a folder of images per class.")] = None,
+    w_bits: Annotated[int, typer.Option(help="Width of the weights, 1 to 8; 1 is the sign alone.")] = 4,
+    a_bits: Annotated[int, typer.Option(help="Width of the activations, 2 to 8.")] = 4,
+    edge_bits: Annotated[int, typer.Option(help="Width of the patch embedding's and the head's operands.")] = 8,
+    softmax_bits: Annotated[
+        int | None, typer.Option(help="Width of the attention probabilities, 2 to 8; by default 8 or, for methods with "
+                                 "other than uniform codes, that of the activations.")] = None,
+    method: Annotated[str, typer.Option(help="How ranges are found and weights rounded; a wrong name lists them.")] =
+    "mse",
+    granularity: Annotated[str, typer.Option(help="Of the weights' scales: channel, group or layer.")] = "channel",
+    layer_bits: Annotated[
+        Path | None, typer.Option(help="Widths of single layers (JSON), as `vitric allocate` writes them.")] = None,
+    calibration: Annotated[int, typer.Option(help="Images to calibrate on.")] = 64,
+    calibration_source: Annotated[
+        str, typer.Option(help="Where they come from: train (the training split), data_free (made from the model, as "
+                          "by `vitric images`) or noise (Gaussian).")] = "train",
+    draw: Annotated[
+        int | None, typer.Option(metavar="SEED", help="Draw the calibration images with this seed; by default they are "
+                                 "the first ones.")] = None,
+    test: Annotated[
+        int | None, typer.Option(help="Test images to measure accuracy on, from the first; by default all, or 500 of "
+                                 "an image folder; 0: none.")] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out image files that cannot be read.")] = False,
+    heads: Annotated[
+        int | None, typer.Option(help="Attention heads of the checkpoint; by default as config.json beside it says, or "
+                                 "one per 64 channels.")] = None,
+    statistics: Annotated[
+        str | None, typer.Option(help="Mean and deviation of the checkpoint's pixels: imagenet or half; by default as "
+                                 "the JSON files beside it say, or imagenet.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Integer model; by default build/NAME/METHOD-wWaA.safetensors.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON; - is stdout.")
+    ] = None,
+) -> None:
+    """Quantize a float model after training and report the accuracy on the test split.
+
+    Three accuracies: of the float model; simulated, with rounded weights and activations but softmax, LayerNorm and
+    GELU in float; and of the integer model, which is what the hardware computes. The signal-to-noise ratio of the
+    logits, on training images that were not calibrated on, tells methods apart when a small test split cannot.
+    """
+    options = {"method": method, "w_bits": w_bits, "a_bits": a_bits, "edge_bits": edge_bits,
+               "softmax_bits": softmax_bits, "granularity": granularity}
+    if layer_bits is not None:
+        options["layer_bits"] = read_layer_bits(layer_bits)
+    if out is not None and out.suffix != ".safetensors":
+        raise UserError(f"--out must be named *.safetensors, not {out}")
+    to_stdout = json_file is not None and str(json_file) == "-"
+    work = open_workload(config, weights, data, heads=heads, statistics=statistics, skip_bad=skip_bad)
+    count = work.test_count(test)
+    images = work.calibration(calibration, draw, count)
+    if calibration_source != "train":
+        images = calibration_images(calibration_source, work.model, calibration, stderr=to_stdout), images[1]
+    from vitric.golden.integer.heads import without_dead_heads
+
+    lowered, figures = _quantize(work, *images, options, count)
+    figures |= {"calibration_source": calibration_source, "calibration_seed": draw}
+    widths = f"w{w_bits}a{a_bits}" if layer_bits is None else f"{layer_bits.stem}"
+    path = out or Path("build") / work.name / f"{method}-{widths}.safetensors"
+    write_integer(without_dead_heads(lowered.model), path)
+    figures["model"] = str(path)
+    if json_file is not None:
+        write_json(json_file, figures)
+    _show(figures, work, stderr=to_stdout)
+
+
+def _quantize(work: Workload, images, others, options: dict, test: int):
+    """Return the lowered model and its figures."""
+    from vitric.golden.quantization import quantize_with_scales
+
+    with PartBars() as bars:
+        try:
+            started = time.process_time()
+            lowered = quantize_with_scales(work.model, images, progress=bars.show, **options)
+            seconds = time.process_time() - started
+            accuracy, top5, test = _accuracy(work, lowered, test, bars)
+            snr = _snr(lowered, others, bars)
+        except (TypeError, ValueError, OSError) as error:
+            raise UserError(str(error)) from error
+    return lowered, {
+        "config": work.name, "data": work.data, **options, "softmax_bits": int(lowered.model.info["softmax_bits"]),
+        "calibration_images": len(images), "test_images": test, "accuracy": accuracy,
+        "accuracy_top5": top5, "logit_snr_db": snr, "skipped_files": work.skipped, "assumed": list(work.assumed),
+        "cpu_seconds": round(seconds, 2),
+    }
+
+
+def _batch(config) -> int:
+    """Return how many images to compute at a time, 1 to 500, so that memory stays bounded for large models."""
+    elements = config.num_tokens * (config.hidden_dim + config.num_heads * config.num_tokens)
+    return max(1, min(500, _BATCH_ELEMENTS // elements))
+
+
+def _accuracy(work, lowered, count, bars):
+    """Return top-1 and top-5 accuracies of the three models, ``None`` if not measured, and the number of images."""
+    from vitric.golden.evaluation import evaluate
+    from vitric.golden.quantization import Simulated
+
+    names = ("float", "simulated", "integer")
+    if not count:
+        return dict.fromkeys(names), None, 0
+    models = dict(zip(names, (work.model, Simulated(lowered), lowered.model), strict=True))
+    done = 0
+
+    def told(images):
+        nonlocal done
+        done += images
+        bars.show("accuracy", done, count)
+
+    result = evaluate(models, work.test, batch=_batch(work.model.config), count=count, on_images=told)
+    many = work.model.config.num_classes >= _TOP5_CLASSES
+    return ({name: result.accuracy(name) for name in names},
+            {name: result.accuracy(name, 5) for name in names} if many else None, result.images)
+
+
+def _snr(lowered, images, bars):
+    """Return the ratio of the float logits' power to that of the integer logits' error, in decibels."""
+    import torch
+    from vitric.golden.evaluation import SignalToNoise
+    from vitric.golden.quantization import float64
+
+    if not len(images):
+        return None
+    model, ratio, done = float64(lowered.source), SignalToNoise(), 0
+    with torch.no_grad():
+        for part in images.split(_batch(model.config)):
+            wanted = model.forward_normalized(model.normalize(part).to(torch.float64))
+            ratio.add(wanted, lowered.quantities["head"].decode(lowered.model(part)) - wanted)
+            done += len(part)
+            bars.show("logits", done, len(images))
+    return round(ratio.db, 2)
+
+
+def _show(figures, work, *, stderr):
+    from rich.table import Table
+
+    widths = "mixed widths" if "layer_bits" in figures else f"W{figures['w_bits']}A{figures['a_bits']}"
+    table = Table("figure", "value", title=f"{figures['config']} at {widths}, method {figures['method']}")
+    if work.assumed:
+        table.add_row("assumed", ", ".join(work.assumed))
+    table.add_row("calibration images", f"{figures['calibration_images']}, source {figures['calibration_source']}")
+    table.add_row("quantization", f"{figures['cpu_seconds']:.1f} s of CPU time")
+    for kind, share in figures["accuracy"].items():
+        if share is not None:
+            top5 = f", {figures['accuracy_top5'][kind]:.2%} in the first five" if figures["accuracy_top5"] else ""
+            table.add_row(f"{kind} accuracy", f"{share:.2%} of {figures['test_images']} test images{top5}")
+    if figures["logit_snr_db"] is not None:
+        table.add_row("logits", f"{figures['logit_snr_db']:.1f} dB above their error")
+    if skipped := figures["skipped_files"]:
+        names = "\n".join(skipped[:_LISTED] + ["…"] * (len(skipped) > _LISTED))
+        table.add_row("files skipped", f"{len(skipped)}:\n{names}")
+    table.add_row("integer model", figures["model"])
+    console(stderr=stderr).print(table)

@@ -1,0 +1,168 @@
+"""`vitric sim`: test images through the generated hardware in Verilator, every written value against golden."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from vitric.golden.errors import UserError
+from vitric.golden.files import write_json
+
+from ..inputs.layer_bits import read_layer_bits
+from ..reports.console import console
+
+__all__ = ["sim_command", "simulate"]
+
+DEFAULT_IMAGES = 32
+
+
+@dataclass(frozen=True)
+class Options:
+    """Arguments of :func:`simulate` beyond the configuration; see ``vitric sim --help``."""
+
+    images: int | None = None
+    seed: int = 1
+    stall: int = 0
+    waves: tuple[int, int] | None = None
+    build: Path | None = None
+    quantization: Mapping[str, str | int | Mapping] = field(default_factory=dict)
+    model: Path | None = None
+
+
+def sim_command(
+    config: Annotated[str, typer.Option(help="tiny, digits, fashion, or deit_tiny_block (random weights).")] = "digits",
+    method: Annotated[
+        str | None, typer.Option(help="Quantization method, as of `vitric quantize`; by default its default.")] = None,
+    w_bits: Annotated[int | None, typer.Option(help="Width of the weights, 2 to 8; by default 4.")] = None,
+    a_bits: Annotated[int | None, typer.Option(help="Width of the activations, 2 to 8; by default 4.")] = None,
+    layer_bits: Annotated[
+        Path | None, typer.Option(help="Widths of single layers (JSON), as `vitric allocate` writes them.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Integer model of CONFIG's network instead, as `vitric qat` or `quantize` "
+                                  "writes it.")] = None,
+    images: Annotated[
+        int | None, typer.Option(help="Test images to run, from the first; at most the whole split.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the random pauses (and of random images).")] = 1,
+    stall: Annotated[int, typer.Option(help="Pause every port at random in so many percent of the cycles.")] = 0,
+    waves: Annotated[bool, typer.Option("--waves", help="Leave a trace of the window below.")] = False,
+    waves_begin: Annotated[int, typer.Option(help="First cycle of the trace.")] = 0,
+    waves_end: Annotated[int, typer.Option(help="Cycle after the last one of the trace.")] = 5000,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON; - is stdout. They are "
+                                  "always written to build/CONFIG/sim.json as well.")] = None,
+) -> None:
+    """Run test images through the generated accelerator under Verilator and compare every value with golden.
+
+    Quantizes and compiles the model of CONFIG, generates the hardware, runs it, and compares the logits and every
+    intermediate tensor that the accelerator writes to memory. Exit status 1 if any value differs.
+    """
+    chosen = {"method": method, "w_bits": w_bits, "a_bits": a_bits,
+              "layer_bits": None if layer_bits is None else read_layer_bits(layer_bits)}
+    options = Options(images=images, seed=seed, stall=stall, waves=(waves_begin, waves_end) if waves else None,
+                      quantization={name: value for name, value in chosen.items() if value is not None}, model=model)
+    to_stdout = json_file is not None and str(json_file) == "-"
+    figures = simulate(config, options, stderr=to_stdout)
+    write_json(Path("build") / config / "sim.json", figures)
+    if json_file is not None:
+        write_json(json_file, figures)
+    from ..reports.simulation import show
+
+    show(figures, stderr=to_stdout)
+    if figures["values_differ"]:
+        raise typer.Exit(1)
+
+
+def simulate(config: str, options: Options = Options(), *, stderr: bool = False) -> dict:
+    """Simulate ``config`` and return the figures of ``build/<config>/sim.json``.
+
+    Raises
+    ------
+    UserError
+        Unknown configuration, or a number out of range.
+    """
+    from vitric.compiler.compile import compile_model
+    from vitric.sim.accelerator import run_stream
+
+    from ..inputs.configs import configuration, test_images
+    from ..reports.simulation import figures_of
+
+    entry = configuration(config)
+    if not 0 <= options.stall <= 90:
+        raise UserError(f"--stall must be between 0 and 90 percent, not {options.stall}")
+    if options.waves and not 0 <= options.waves[0] < options.waves[1]:
+        raise UserError(f"--waves-begin and --waves-end must be a window from 0 on, not {options.waves}")
+    count = (1 if entry.data is None else DEFAULT_IMAGES) if options.images is None else options.images
+    chosen = test_images(entry, count, seed=options.seed)
+    say = console(stderr=stderr)
+    model = _model(entry, options)
+    info = ", ".join(f"{name} {model.info[name]}" for name in ("method", "w_bits", "a_bits") if name in model.info)
+    say.print(f"[bold]model[/]     {config}, quantized: {info}")
+    spec = entry.spec
+    compiled = compile_model(model, spec)
+    say.print(f"[bold]stream[/]    {len(compiled.stream.data)} bytes, {len(compiled.tensors) + 1} commands for spec "
+              f"{spec.name}: {spec.rows} x {spec.cols} x {spec.depth} = {spec.macs_per_cycle} MAC/cycle")
+
+    extra = {}
+    if options.waves:
+        begin, end = options.waves
+        extra = {"VITRIC_WAVES_BEGIN": str(10 * begin), "VITRIC_WAVES_END": str(10 * end)}
+    folder = options.build or Path("build") / config / ("waves" if options.waves else "verilator")
+    with _progress(say, len(chosen.images)) as report:
+        run = run_stream(
+            compiled, chosen.images, build_dir=folder, stall=options.stall, seed=options.seed,
+            waves=options.waves is not None, progress=report, extra_env=extra,
+        )
+    if options.waves:
+        say.print(f"[bold]trace[/]     {next(iter(sorted(folder.glob('dump.*'))), folder)}")
+    with say.status("comparing with golden"):
+        return figures_of(entry, model, compiled, chosen, run)
+
+
+def _model(entry, options):
+    """Return the integer model of the file that the options name, or of the configuration."""
+    from ..inputs.models import quantized_model
+
+    if options.model is None:
+        return quantized_model(entry.name, **options.quantization)
+    if options.quantization:
+        raise UserError(f"--model is quantized already, so {', '.join(options.quantization)} cannot be chosen")
+    from vitric.golden.integer.storage import load_integer
+
+    try:
+        model = load_integer(options.model)
+    except (OSError, ValueError) as error:
+        raise UserError(f"--model {options.model}: {error}") from error
+    if model.config != entry.vit:
+        raise UserError(f"--model must be of the network {entry.name}, {entry.vit}, not {model.config}")
+    return model
+
+
+class _progress:
+    """A line while Verilator builds, then a bar over the images."""
+
+    def __init__(self, say, images: int):
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        self._bar = Progress(
+            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+            TextColumn("images"), TimeElapsedColumn(), console=say, transient=True, disable=not say.is_terminal)
+        self._say = say
+        self._task = self._bar.add_task("building the simulator", total=images)
+        self._plain = not say.is_terminal
+        self._told = -1
+
+    def __enter__(self):
+        if self._plain:
+            self._say.print("[bold]simulator[/] building (kept for the next run), then running")
+        self._bar.start()
+        return self._report
+
+    def __exit__(self, *error):
+        self._bar.stop()
+
+    def _report(self, images: int, cycles: int) -> None:
+        self._bar.update(self._task, completed=images, description=f"simulating, {cycles} cycles")
+        if self._plain and images // 8 > self._told:
+            self._told = images // 8
+            self._say.print(f"[bold]running[/]   {images} images, {cycles} cycles")

@@ -1,0 +1,77 @@
+"""`vitric study`: the survey's experiments, resumable, each with a table, a plot and JSON."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from vitric.golden.errors import UserError
+from vitric.golden.files import write_json
+
+from ..reports.console import console
+from ..studies import STUDIES, study_named
+
+__all__ = ["study_command"]
+
+_FOLDER = Path("build") / "studies"
+
+
+def study_command(
+    name: Annotated[str, typer.Argument(help=" ".join(f"{name}: {text}" for name, text in STUDIES.items()))],
+    config: Annotated[
+        list[str] | None, typer.Option(help="Network; may be given more than once. A wrong name lists the legal ones.")
+    ] = None,
+    images: Annotated[
+        int | None, typer.Option(help="Test images to measure on, from the first; by default 2000, or all if fewer.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for NAME-CONFIG.md, .svg and .json.")] = _FOLDER,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write all records as JSON too; - is stdout.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="Processes, one thread each.")] = 1,
+) -> None:
+    """Run one of the survey's experiments: cases, a table, a plot and JSON.
+
+    Every case is kept in build/studies/cases as soon as it is computed: an interrupted study goes on where it was, and
+    a second run shows the same table at once. A case is computed again when the code or the model that it depends on
+    has changed. docs/accuracy.md explains what is measured.
+    """
+    from ..studies import pages
+    from ..studies.runner import run_study
+    from ..studies.store import Store
+
+    study = study_named(name)
+    if jobs < 1:
+        raise UserError(f"--jobs must be at least 1, not {jobs}")
+    if images is not None and not study.measured:
+        raise UserError(f"--images has no effect on {name}, which runs no images")
+    configs = list(dict.fromkeys(config or study.default))
+    for one in configs:
+        study.check_config(one)
+    cases = {one: study.cases(one, images) for one in configs}
+    everything = [case for one in configs for case in cases[one]]
+    with _progress() as progress:
+        task = progress.add_task(name, total=len(everything), note="")
+
+        def on_case(case, kept):
+            note = "kept from before" if kept else ", ".join(str(value) for value in case.values())
+            progress.update(task, advance=1, note=note)
+
+        records = run_study(study, everything, Store(_FOLDER / "cases", study), jobs=jobs, on_case=on_case)
+    stderr = json_file is not None and str(json_file) == "-"
+    written = {}
+    for one in configs:
+        written.setdefault(pages.stem(study, one), []).extend(
+            record for record in records if record["config"] == one)
+    for stem, own in written.items():
+        paths = pages.write(study, own, out, stem)
+        console(stderr=stderr).print(f"{study.title}: {stem}\n\n{study.table(own)}", markup=False, soft_wrap=True)
+        console(stderr=stderr).print("written: " + ", ".join(map(str, paths)), markup=False, soft_wrap=True)
+    if json_file is not None:
+        write_json(json_file, records)
+
+
+def _progress():
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("cases"),
+                    TimeRemainingColumn(), TextColumn("{task.fields[note]}"), console=console(stderr=True))

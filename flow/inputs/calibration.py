@@ -1,0 +1,65 @@
+"""Where calibration images come from when there are no training images: the model alone, or noise."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from vitric.golden.errors import UserError
+
+from ..reports.console import console
+
+if TYPE_CHECKING:
+    import torch
+    from vitric.golden.vit import VisionTransformer
+
+__all__ = ["SOURCES", "calibration_images", "checked", "synthesized"]
+
+SOURCES = ("train", "data_free", "noise")
+"""Where calibration images come from: the training split, the model alone, or Gaussian noise."""
+
+
+def calibration_images(
+    source: str, model: "VisionTransformer", count: int, *, stderr: bool = False,
+) -> "torch.Tensor":
+    """Return ``count`` images, uint8 [count, C, S, S], to calibrate ``model`` with.
+
+    Parameters
+    ----------
+    source : str
+        ``"data_free"`` or ``"noise"``.
+    stderr : bool
+        Show progress there.
+
+    Raises
+    ------
+    UserError
+        There is no such source, or it cannot give so many images.
+    """
+    from vitric.golden.data_free import STEPS, gaussian_images
+
+    if source not in SOURCES[1:]:
+        raise UserError(f"--calibration-source must be one of {', '.join(SOURCES)}, not {source!r}")
+    if source == "noise":
+        return checked(lambda: gaussian_images(model.config, count))
+    return synthesized(model, count, steps=STEPS, seed=0, stderr=stderr)
+
+
+def checked(call: Callable) -> Any:
+    """Return what ``call`` returns; errors of values and files become :exc:`UserError`."""
+    try:
+        return call()
+    except (TypeError, ValueError, OSError) as error:
+        raise UserError(str(error)) from error
+
+
+def synthesized(
+    model: "VisionTransformer", count: int, *, steps: int, seed: int, stderr: bool,
+) -> "torch.Tensor":
+    """Return images made from the model alone (:func:`vitric.golden.data_free.synthesize`), with a progress bar."""
+    from rich.progress import Progress
+    from vitric.golden.data_free import synthesize
+
+    with Progress(console=console(stderr=stderr), transient=True) as progress:
+        task = progress.add_task("synthesizing images", total=None)
+        return checked(lambda: synthesize(
+            model, count, steps=steps, seed=seed,
+            on_step=lambda done, total: progress.update(task, completed=done, total=total)))

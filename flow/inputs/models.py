@@ -1,0 +1,122 @@
+"""The integer model of a configuration: quantized from its committed float model, or random."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vitric.golden.errors import UserError
+
+from .configs import Configuration, configuration
+from .sources import source_digest
+
+if TYPE_CHECKING:
+    from vitric.golden.integer import IntegerViT
+
+__all__ = ["CALIBRATION_IMAGES", "QUANTIZATION_SOURCES", "RANDOM_SEED", "float_file", "quantized_model",
+           "write_integer"]
+
+CALIBRATION_IMAGES = 64
+"""The first images of the training split that configurations with a trained model are calibrated on."""
+
+RANDOM_SEED = 1
+"""Of the weights of configurations without a trained model."""
+
+QUANTIZATION_SOURCES = ("golden/arith.py", "golden/vit.py", "golden/integer", "golden/quantization", "golden/spec")
+"""What an integer model depends on beside the float model."""
+
+
+def float_file(entry: Configuration) -> Path:
+    """Return the file of the committed float model of a configuration that has a data set.
+
+    Raises
+    ------
+    UserError
+        It is not there; the message says how to make it.
+    """
+    from vitric.golden.checkpoint import MODELS
+
+    path = MODELS / f"{entry.name}.safetensors"
+    if not path.is_file():
+        raise UserError(f"models/{path.name} does not exist; `vitric train --config {entry.name} --out "
+                        f"models/{path.name}` makes it")
+    return path
+
+
+def quantized_model(config: str, *, build: Path | str = "build", **options: str | int | Mapping) -> "IntegerViT":
+    """Return the integer model that the configuration ``config`` stands for.
+
+    With a trained float model: quantized with ``options`` of :func:`vitric.golden.quantize`, by default W4A4 with the
+    default method, from :data:`CALIBRATION_IMAGES` training images. The result is kept in
+    ``build/<config>/integer.safetensors`` (other options: a name that says them) and made again when the float model
+    or the quantization code has changed. Otherwise: random weights with :data:`RANDOM_SEED`, not kept.
+
+    Raises
+    ------
+    UserError
+        There is no such configuration, the message lists the names; its float model or its data set is not there; or an
+        option is illegal, or there to no effect.
+    """
+    entry = configuration(config)
+    if entry.data is None:
+        if options:
+            raise UserError(f"{', '.join(options)}: {config} has random weights, so nothing is quantized")
+        from vitric.golden.integer.random import random_integer_vit
+
+        return random_integer_vit(entry.vit, seed=RANDOM_SEED, spec=entry.spec)
+    from vitric.golden.integer.storage import load_integer, save_integer
+
+    suffix = "".join(f"-{name.replace('_bits', '')}_{_short(value)}" for name, value in sorted(options.items()))
+    path = Path(build) / config / f"integer{suffix}.safetensors"
+    key = _key(entry)
+    try:
+        model = load_integer(path)
+    except (OSError, ValueError):
+        model = None
+    if model is None or model.info.get("key") != key:
+        from vitric.golden import load_float, quantize
+        from vitric.golden.data.sets import dataset
+
+        try:
+            images = dataset(entry.data, "train")[:CALIBRATION_IMAGES]
+            model = quantize(load_float(float_file(entry)), calibration=images, **options)
+        except (TypeError, ValueError) as error:
+            raise UserError(str(error)) from error
+        model = replace(model, info=model.info | {"float_model": config, "key": key})
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_integer(model, path)
+    return model
+
+
+def write_integer(model: "IntegerViT", path: Path) -> None:
+    """Write an integer model where the user wants it, whole or not at all; its folder is made.
+
+    Raises
+    ------
+    UserError
+        The file cannot be written.
+    """
+    from vitric.golden.integer.storage import save_integer
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_integer(model, path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _short(value: str | int | Mapping) -> str:
+    """Return what stands for the value of an option in a file's name: a mapping's digest, everything else itself."""
+    if not isinstance(value, Mapping):
+        return str(value)
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _key(entry: Configuration) -> str:
+    """Return a digest of everything that the integer model depends on."""
+    import torch
+
+    weights = hashlib.sha256(float_file(entry).read_bytes()).hexdigest()
+    return source_digest(QUANTIZATION_SOURCES, torch.__version__, str(CALIBRATION_IMAGES), weights)

@@ -1,0 +1,19 @@
+"""Accelerator specs by name."""
+
+from typing import TYPE_CHECKING
+
+from vitric.golden.errors import UserError
+
+if TYPE_CHECKING:
+    from vitric.golden.spec.accelerator import AcceleratorSpec
+
+__all__ = ["named_spec"]
+
+
+def named_spec(name: str) -> "AcceleratorSpec":
+    """Return the named accelerator spec; :exc:`UserError` lists the names if there is none."""
+    from vitric.golden.spec.accelerator import SPECS
+
+    if name not in SPECS:
+        raise UserError(f"unknown accelerator {name!r}; the named ones are {', '.join(SPECS)}")
+    return SPECS[name]

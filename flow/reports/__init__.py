@@ -1,0 +1,1 @@
+"""What commands show: the console, progress, plots, and figures as tables."""

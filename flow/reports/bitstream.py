@@ -1,0 +1,136 @@
+"""Figures of a bitstream: clock, area, speed; as JSON, Markdown and a table."""
+
+import json
+import math
+from importlib import metadata
+from pathlib import Path
+
+from vitric.boards.link import crc32c
+from vitric.compiler.compile import Compiled
+from vitric.compiler.cycles import predict
+from vitric.toolchain import tools
+from vitric.toolchain.run import breakdown
+
+from ..inputs.configs import Configuration
+from .console import console
+
+__all__ = ["cycles_per_image", "markdown", "report_of", "show"]
+
+_AGREEMENT = 0.05  # share by which simulated cycles may differ from predicted ones before they count as stale
+_AREA = {
+    "lut4": "LUT4", "ccu2c": "CCU2C (carry, 2 LUT4 each)", "ff": "flip-flops", "mult18": "MULT18X18D",
+    "ebr": "DP16KD block RAM",
+}
+
+
+def cycles_per_image(compiled: Compiled, simulated: Path) -> tuple[float, str]:
+    """Return the clock cycles of an inference and where the number comes from.
+
+    The figures of `vitric sim` are taken if the file is there, is for the same accelerator and for a stream of the
+    same length, and agrees with the cycle model (a simulation with pauses does not); otherwise the cycle model's.
+    """
+    predicted = predict(compiled.stream.commands(), compiled.spec).cycles
+    try:
+        figures = json.loads(simulated.read_text())
+        same = (figures["spec"], figures["model_words_per_image"]) == (compiled.spec.name, len(compiled.stream))
+        cycles = float(figures["cycles_per_image"])
+    except (OSError, ValueError, KeyError, TypeError):
+        same = False
+    if same and math.isclose(cycles, predicted, rel_tol=_AGREEMENT):
+        return cycles, f"simulation ({simulated.as_posix()})"
+    return float(predicted), "cycle model"
+
+
+def _critical_path(placed: dict, clock: str) -> dict | None:
+    """Return ends, delay and the cells on the way of the slowest path within ``clock``."""
+    for path in placed.get("critical_paths", []):
+        if path["from"] == path["to"] == f"posedge {clock}":
+            parts = path["path"]
+            delays = {"logic": 0.0, "routing": 0.0}
+            for part in parts:
+                delays["routing" if part["type"] == "routing" else "logic"] += part["delay"]
+            return {
+                "from": parts[0]["from"]["cell"], "to": parts[-1]["to"]["cell"],
+                "delay_ns": round(sum(delays.values()), 2), "logic_ns": round(delays["logic"], 2),
+                "routing_ns": round(delays["routing"], 2),
+                "nets": [part["net"] for part in parts if part["type"] == "routing"],
+            }
+    return None
+
+
+def report_of(entry: Configuration, board, compiled: Compiled, system, pll, cells: dict[str, int], placed: dict,
+              work: Path, *, seed: int, build: Path | str) -> dict:
+    """Return what ``report.json`` holds, but for the names of products and the times; see ``docs/board.md``."""
+    clock_mhz = float(pll.output_mhz)
+    clock, timing = next(
+        (item for item in placed["fmax"].items() if math.isclose(item[1]["constraint"], clock_mhz, rel_tol=1e-3)),
+        (None, None))
+    if clock is None:
+        raise RuntimeError(f"nextpnr has no clock of {clock_mhz:g} MHz: {placed['fmax']}")
+    device = board.device
+    used = {name: cells[name] for name in _AREA}
+    there = {name: getattr(device, name) for name in used if name != "ccu2c"} | {"ccu2c": device.lut4 // 2}
+    comb = placed["utilization"]["TRELLIS_COMB"]
+    cycles, source = cycles_per_image(compiled, Path(build) / entry.name / "sim.json")
+    return {
+        "config": entry.name, "spec": compiled.spec.name, "board": board.name, "device": device.name, "seed": seed,
+        "fmax_mhz": round(timing["achieved"], 2), "clock_mhz": clock_mhz,
+        "timing_met": timing["achieved"] >= clock_mhz,
+        **used,
+        "comb": comb["used"],
+        "percent": {name: round(100 * used[name] / there[name], 2) for name in used}
+        | {"comb": round(100 * comb["used"] / comb["available"], 2)},
+        "cycles_per_image": cycles, "cycles_source": source,
+        "images_per_second": round(clock_mhz * 1e6 / cycles, 1),
+        "baud": board.baud, "model_words": len(compiled.stream), "capacity_words": system.capacity,
+        "model_crc32c": f"{crc32c(compiled.stream.data):08x}",
+        "critical_path": _critical_path(placed, clock), "breakdown": breakdown(work),
+        "tools": {name: tools.require(name).version for name in ("yosys", "nextpnr-ecp5", "ecppack")}
+        | {name: metadata.version(name) for name in ("amaranth", "amaranth-boards", "vitric")},
+        "bitstream": None,
+    }
+
+
+def _rows(report: dict) -> list[tuple[str, str]]:
+    """Return names and values for people."""
+    percent = report["percent"]
+    path = report["critical_path"]
+    rows = [
+        ("clock", f"{report['clock_mhz']:g} MHz, Fmax {report['fmax_mhz']:.1f} MHz: "
+                  + ("met" if report["timing_met"] else "NOT MET")),
+        *((title, f"{report[name]} ({percent[name]:.1f} %)") for name, title in _AREA.items()),
+        ("logic cells (COMB)", f"{report['comb']} ({percent['comb']:.1f} %)"),
+        ("cycles per image", f"{report['cycles_per_image']:.0f}, from the {report['cycles_source']}"),
+        ("images per second", f"{report['images_per_second']:.0f}"),
+        ("model", f"{report['model_words']} words, room for {report['capacity_words']}, twice"),
+        ("serial line", f"{report['baud']} baud"),
+    ]
+    if path:
+        rows.append(("critical path", f"{path['delay_ns']} ns ({path['logic_ns']} logic, {path['routing_ns']} routing) "
+                                      f"from {path['from']} to {path['to']}"))
+    rows.append(("tools", ", ".join(f"{name} {version}" for name, version in report["tools"].items())))
+    rows.append(("seed", str(report["seed"])))
+    return rows
+
+
+def markdown(report: dict) -> str:
+    """Return the report as Markdown."""
+    lines = [f"# {report['config']} on {report['board']} ({report['device']})", "", "| figure | value |", "|---|---|"]
+    lines += [f"| {name} | {value} |" for name, value in _rows(report)]
+    lines += ["", "| submodule | LUT4 | CCU2C | RAM16 | FF | MULT18 | EBR |", "|---|---|---|---|---|---|---|"]
+    names = ("module", "lut4", "ccu2c", "dpr16x4", "ff", "mult18", "ebr")
+    lines += ["| " + " | ".join(str(row[name]) for name in names) + " |" for row in report["breakdown"]]
+    return "\n".join(lines) + "\n"
+
+
+def show(report: dict, *, stderr: bool = False) -> None:
+    """Print the report as a table."""
+    from rich.table import Table
+
+    table = Table("figure", "value", title=f"{report['config']} on {report['board']} ({report['device']})")
+    table.columns[-1].overflow = "fold"
+    for name, value in _rows(report):
+        table.add_row(name, value)
+    if report["bitstream"]:
+        table.add_row("bitstream", report["bitstream"])
+    console(stderr=stderr).print(table)

@@ -1,0 +1,11 @@
+"""The one kind of error that is the user's to put right."""
+
+__all__ = ["UserError"]
+
+
+class UserError(Exception):
+    """Something the user can put right: bad argument, file, board or missing tool.
+
+    The command line prints the message as one line and exits with status 2. The message names the thing, the
+    offending value and the legal ones.
+    """

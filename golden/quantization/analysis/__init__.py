@@ -1,0 +1,1 @@
+"""What rounding costs: simulated quantization, errors layer by layer, widths under a budget."""

@@ -1,0 +1,1 @@
+"""Which integers a tensor may become: code maps, code books, ranges and scales."""

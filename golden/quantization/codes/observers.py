@@ -1,0 +1,94 @@
+"""Observers: from samples of a tensor to the range that its codes cover.
+
+An observer takes samples ``(G, n)`` of G groups that have a scale each, a code map, and optionally the importance
+``(G, n)`` or ``(1, n)`` of each sample; it returns scale and zero point, each ``(G,)``.
+"""
+
+from collections.abc import Callable
+
+import torch
+
+from .maps import FittedCodes, UnsignedCodes
+
+__all__ = ["Observer", "minmax", "mse", "percentile", "rounded_scales"]
+
+Observer = Callable[[torch.Tensor, FittedCodes, torch.Tensor | None], tuple[torch.Tensor, torch.Tensor]]
+
+_TAIL = 0.001  # share of the samples that the percentile observer leaves out on each side
+_SHRINKS = 64  # candidates of the MSE search
+_SMALLEST = 0.2  # smallest of them, relative to the whole range
+
+
+def minmax(
+    x: torch.Tensor, codes: FittedCodes, importance: torch.Tensor | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cover every sample."""
+    return codes.fit(x.amin(1), x.amax(1))
+
+
+def percentile(
+    x: torch.Tensor, codes: FittedCodes, importance: torch.Tensor | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cover all but the outermost 0.1 % of the samples on each side (nearest rank)."""
+    ranked = x.sort(dim=1).values
+    cut = int(_TAIL * x.shape[1])
+    return codes.fit(ranked[:, cut], ranked[:, -1 - cut])
+
+
+def mse(
+    x: torch.Tensor, codes: FittedCodes, importance: torch.Tensor | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Find the range of least mean squared error.
+
+    The whole range is shrunk towards 0 in steps; for asymmetric codes each end is then shrunk on its own, twice.
+    Among equal errors the widest range wins.
+    """
+    low, high = x.amin(1), x.amax(1)
+    ones = torch.ones_like(low)
+    weight = 1.0 if importance is None else importance
+
+    def error(low_share, high_share):
+        scale, zero_point = (p[:, None] for p in codes.fit(low * low_share, high * high_share))
+        difference = codes.decode(codes.encode(x, scale, zero_point), scale, zero_point) - x
+        return (difference.square() * weight).sum(1)
+
+    best = [ones, ones]
+    least = error(*best)
+
+    def search(ends: tuple[int, ...]) -> None:
+        nonlocal best, least
+        start = best
+        for share in torch.linspace(1.0, _SMALLEST, _SHRINKS, dtype=torch.float64):
+            trial = [start[end] * share if end in ends else start[end] for end in (0, 1)]
+            errors = error(*trial)
+            better = errors < least
+            least = torch.where(better, errors, least)
+            best = [torch.where(better, new, old) for new, old in zip(trial, best, strict=True)]
+
+    search((0, 1))
+    if isinstance(codes, UnsignedCodes):
+        for _ in range(2):
+            search((0,))
+            search((1,))
+    return codes.fit(low * best[0], high * best[1])
+
+
+def rounded_scales(observer: Observer) -> Observer:
+    """Return an observer whose scales are powers of two: the one above or below ``observer``'s, of less error."""
+
+    def rounded(x, codes, importance=None):
+        scale, zero_point = observer(x, codes, importance)
+        weight = 1.0 if importance is None else importance
+        best = None
+        for octave in (torch.log2(scale).floor(), torch.log2(scale).ceil()):
+            power = torch.exp2(octave)
+            zero = zero_point
+            if isinstance(codes, UnsignedCodes):  # keeps the real value of the lower end
+                zero = torch.floor(zero_point * (scale / power) + 0.5).to(torch.int64).clamp(0, codes.high)
+            y = codes.decode(codes.encode(x, power[:, None], zero[:, None]), power[:, None], zero[:, None])
+            error = ((y - x).square() * weight).sum(1)
+            best = (error, power, zero) if best is None else tuple(
+                torch.where(error < best[0], new, old) for new, old in zip((error, power, zero), best, strict=True))
+        return best[1], best[2]
+
+    return rounded

@@ -1,0 +1,1 @@
+"""From a float ViT and calibration images to the integer layers."""

@@ -1,0 +1,96 @@
+"""The float model on the calibration images, a block at a time: a large model needs hardly more memory than one block.
+
+Kept are the input of every block and, if errors are weighted, one number per element of the tensors that codes are
+chosen for. Everything else is computed again when its block is lowered.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+
+import torch
+
+from ...vit import VisionTransformer
+from .sensitivity import Sensitivities
+
+__all__ = ["Calibration", "Progress", "TARGETS"]
+
+Progress = Callable[[str, int, int], None]
+"""Called with the name of a part of the work, how many steps of it are done, and how many there are."""
+
+TARGETS = ("q", "k", "v", "context", "fc1", "residual1", "residual2")
+"""Tensors of a block (last parts of their names) that integer layers are compared with."""
+
+_STREAM = ("patch_embed", "tokens", "proj", "fc2", "residual1", "residual2")
+_CHUNK = 1 << 27  # elements of the tensors that are computed together
+
+
+class Calibration:
+    """Tensors of the float model for the calibration images.
+
+    Parameters
+    ----------
+    model : VisionTransformer
+    images : integer tensor (B, C, H, W)
+    sensitivities : Sensitivities, optional
+        Without them all elements count the same.
+
+    Attributes
+    ----------
+    largest : float
+        Largest magnitude in the residual stream and of what is added to it.
+    patch_embed, head : float32 tensors (B, N, E), (B, classes)
+        The tapped tensors of these names.
+    """
+
+    def __init__(self, model: VisionTransformer, images: torch.Tensor, sensitivities: Sensitivities | None = None):
+        self.model, self.images, self.sensitivities = model, images, sensitivities
+        self.largest = float(model.pos_embed.detach().abs().max())
+        self._chunk = max(1, _CHUNK // model.config.block_elements)
+        self._forward()
+
+    @torch.no_grad()
+    def _forward(self) -> None:
+        kept = defaultdict(list)
+
+        def tap(name, x):
+            last = name.rpartition(".")[2]
+            if last in _STREAM:
+                self.largest = max(self.largest, float(x.abs().max()))
+            if last in ("patch_embed", "head"):
+                kept[last].append(x)
+            return x
+
+        inputs = [[] for _ in self.model.blocks]
+        for part in self.images.split(self._chunk):
+            x = self.model.embed(self.model.normalize(part), tap)
+            for found, block in zip(inputs, self.model.blocks, strict=True):
+                found.append(x)
+                x = block(x, tap)
+            self.model.classify(x, tap)
+        self._inputs = [torch.cat(parts) for parts in inputs]
+        self.patch_embed, self.head = torch.cat(kept["patch_embed"]), torch.cat(kept["head"])
+
+    @torch.no_grad()
+    def block(self, index: int) -> dict[str, torch.Tensor]:
+        """Return the tensors :data:`TARGETS` of a block, float32 (B, T, N), by the last parts of their names."""
+        found = defaultdict(list)
+
+        def tap(name, x):
+            last = name.rpartition(".")[2]
+            if last in TARGETS:
+                found[last].append(x.transpose(1, 2).flatten(2) if last in ("q", "k", "v") else x)
+            return x
+
+        for x in self._inputs[index].split(self._chunk):
+            self.model.blocks[index](x, tap)
+        return {name: torch.cat(parts) for name, parts in found.items()}
+
+    def importance(self, name: str, shape: torch.Size) -> torch.Tensor:
+        """Return how much each element of a tensor matters, float64.
+
+        ``shape`` is (B, T, N), or (B, T, 1) where the channels' mean is enough; queries, keys and values have their
+        heads side by side.
+        """
+        if self.sensitivities is None:
+            return torch.ones((), dtype=torch.float64).expand(shape)
+        return self.sensitivities(name).reshape(shape)

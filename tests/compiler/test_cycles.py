@@ -1,0 +1,89 @@
+import json
+from dataclasses import replace
+
+import pytest
+from vitric.compiler.compile import compile_model
+from vitric.compiler.cycles import predict
+from vitric.compiler.timeline import Ring
+from vitric.golden.integer.random import random_integer_vit
+from vitric.golden.spec.accelerator import SPECS
+from vitric.golden.spec.vit import VIT_CONFIGS
+
+
+def predicted(name, depth=None, **changes):
+    config, spec = VIT_CONFIGS[name], replace(SPECS[name], **changes)
+    config = replace(config, depth=depth or config.depth)
+    stream = compile_model(random_integer_vit(config, seed=1, spec=spec), spec).stream
+    return predict(stream.commands(), spec), stream
+
+
+def test_ring_by_hand():
+    ring = Ring(8)
+    assert ring.fill(10, 5, 2) == 20  # all fit
+    assert ring.fill(20, 3, 2) == 26  # now it is full
+    ring.release(40, 5)
+    ring.release(50, 3)
+    assert ring.fill(26, 2, 2) == 44  # waits for the first release
+    assert ring.fill(44, 4, 2) == 52 and ring.free == 2  # three more places, then the release at 50
+
+
+@pytest.mark.parametrize("name", ["tiny", "digits", "fashion"])
+def test_bounds(name):
+    prediction, stream = predicted(name)
+    spec = prediction.spec
+    assert prediction.cycles > prediction.beats and prediction.cycles > len(stream)
+    assert [c.index for c in prediction.commands] == list(range(1, len(prediction.commands) + 1))
+    done = [c.done for c in prediction.commands]
+    assert done == sorted(set(done)) and prediction.cycles > done[-1]
+    for command, step in zip(stream.commands(), prediction.commands, strict=True):
+        f = command.fields
+        assert step.done >= step.fed and step.model_words == command.words
+        assert step.fed >= max(prediction.commands[f[name] - 1].done if f[name] else 0 for name in ("a_wait", "w_wait"))
+        products = f["sets"] * f["set_tiles"] * f["groups"] * f["k_words"] * len(command.passes) if step.beats else 0
+        assert step.beats == products
+        if step.beats and f["index"] > 4:
+            # a tile takes its beats or its columns, whichever is more, and nothing else runs meanwhile
+            tiles = f["sets"] * f["set_tiles"] * f["groups"]
+            pace = max(f["k_words"] * len(command.passes), spec.cols)
+            assert step.fed - prediction.commands[f["index"] - 2].fed >= tiles * pace - spec.cols
+    macs = prediction.beats * spec.macs_per_cycle
+    assert macs >= VIT_CONFIGS[name].total_macs  # padding and planes on top
+    assert prediction.utilization == prediction.beats / prediction.cycles < 1
+    assert prediction.mean_bytes_per_cycle < prediction.peak_bytes_per_cycle
+
+
+def test_deit_tiny_is_bound_by_its_beats():
+    prediction, _ = predicted("deit_tiny", depth=1)
+    norm2, fc1 = prediction.commands[14:16]
+    assert (norm2.name, fc1.name) == ("NORM", "MATMUL CODES") and fc1.beats == 96 * 25 * 24
+    assert fc1.done - norm2.done == pytest.approx(fc1.beats, rel=0.02)
+    block = prediction.commands[15].done - prediction.commands[2].done
+    assert sum(c.beats for c in prediction.commands[3:16]) > 0.8 * block
+
+
+def test_a_narrow_stream_is_slower_where_it_is_the_limit():
+    wide, _ = predicted("digits", model_bits=128)
+    narrow, stream = predicted("digits", model_bits=32)
+    assert wide.cycles < narrow.cycles
+    # the head sees one token: every weight is used once, and the stream sets the pace
+    head = narrow.commands[-2]
+    assert head.done - narrow.commands[-3].ready >= head.model_words - stream.commands()[-2].fields["columns"]
+
+
+def test_a_small_ring_is_slower():
+    roomy, _ = predicted("digits")
+    tight, _ = predicted("digits", weight_words=16)
+    assert tight.cycles > roomy.cycles and tight.beats == roomy.beats
+
+
+def test_two_probability_buffers_are_not_slower():
+    two, _ = predicted("digits")
+    one, _ = predicted("digits", act_words=100)
+    assert one.cycles >= two.cycles
+
+
+def test_as_dict_is_json():
+    prediction, _ = predicted("tiny")
+    figures = json.loads(json.dumps(prediction.as_dict()))
+    assert figures["cycles"] == prediction.cycles and len(figures["commands"]) == len(prediction.commands)
+    assert figures["model_bytes"] == prediction.model_bytes

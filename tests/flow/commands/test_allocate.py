@@ -1,0 +1,157 @@
+"""`vitric allocate`: costs of widths, budgets kept by the compiled model, and files that other commands take."""
+
+import json
+import re
+
+import pytest
+from typer.testing import CliRunner
+from vitric.compiler.blank import blank_integer_vit
+from vitric.compiler.compile import compile_model
+from vitric.compiler.costs import MEASURES, CostModel
+from vitric.compiler.cycles import predict
+from vitric.flow.cli import app
+from vitric.flow.commands import allocate
+from vitric.flow.commands.allocate import solve
+from vitric.flow.inputs.layer_bits import read_layer_bits
+from vitric.flow.inputs.models import quantized_model
+from vitric.golden import digits, load_float, quantize
+from vitric.golden.errors import UserError
+from vitric.golden.quantization.analysis.layer_errors import measure_layer_errors
+from vitric.golden.quantization.bits import Bits, product_names
+from vitric.golden.quantization.methods import METHODS
+from vitric.golden.quantization.settings import Settings
+from vitric.golden.spec.accelerator import SPECS
+from vitric.golden.spec.vit import vit_config
+
+TINY = vit_config("tiny")
+MIXED = {"patch_embed": (3, 8), "blocks.0.attn": (4, 6), "blocks.0.attn.scores": (8, 3), "blocks.0.mlp": (5, 4),
+         "head": (4, 6)}
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [*map(str, arguments)])
+
+
+def size_and_cycles(model, spec):
+    stream = compile_model(model, spec).stream
+    return len(stream.data), predict(stream.commands(), spec).cycles
+
+
+@pytest.mark.parametrize("options", [{}, {"w_bits": 3, "a_bits": 6}, {"layer_bits": MIXED},
+                                     {"method": "ptq4vit", "layer_bits": MIXED}], ids=str)
+def test_blank_models_cost_what_real_ones_do(options):
+    model = quantize(load_float("tiny"), digits("train")[:32], **options)
+    settings = Settings(**options)
+    layer_bits = {name: settings.bits(name) for name in product_names(TINY)}
+    cost = CostModel(TINY, SPECS["tiny"], settings.recipe).measure(layer_bits)
+    assert (cost["bytes"], cost["cycles"]) == size_and_cycles(model, SPECS["tiny"])
+    if settings.method == "mse":
+        blank = blank_integer_vit(TINY, SPECS["tiny"], settings.bits)
+        assert size_and_cycles(blank, SPECS["tiny"]) == (cost["bytes"], cost["cycles"])
+
+
+def test_blank_models_of_several_blocks_reload_their_tables():
+    model = quantize(load_float("digits"), digits("train")[:32], method="minmax")
+    blank = blank_integer_vit(vit_config("digits"), SPECS["digits"], Settings().bits)
+    assert size_and_cycles(blank, SPECS["digits"]) == size_and_cycles(model, SPECS["digits"])
+
+
+def test_increments_of_bytes_add_up():
+    costs = CostModel(TINY, SPECS["tiny"], METHODS["mse"])
+    table, fixed = costs.increments("bytes", (3, 6))
+    for choice in (min, max):
+        layer_bits = {name: choice(table[name], key=lambda bits: (sum(bits), bits)) for name in table}
+        assert costs.measure(layer_bits)["bytes"] == fixed + sum(table[name][layer_bits[name]] for name in table)
+    assert table["blocks.0.attn.scores"] == dict.fromkeys(table["blocks.0.attn.scores"], 0)  # keys are not streamed
+    weights = 3 * TINY.embed_dim**2 // 2  # bytes of one more plane
+    assert table["blocks.0.attn.qkv"][Bits(6, 3)] == weights
+
+
+@pytest.fixture(scope="module")
+def problem():
+    model, train = load_float("tiny"), digits("train")
+    errors = measure_layer_errors(model, train[:32], train[32:96], widths=(2, 3, 4, 8))
+    return CostModel(TINY, SPECS["tiny"], METHODS["mse"]), errors
+
+
+@pytest.mark.parametrize("measure,budget", [("bits", 3.5), ("bits", 6.0), ("cycles", 2320), ("cycles", 3300.5),
+                                            ("bytes", 4964), ("bytes", 5500)])
+def test_budgets_are_kept(problem, measure, budget):
+    costs, errors = problem
+    widths = [2, 3, 4, 8]
+    found = solve(costs, errors, measure, budget, widths)
+    assert costs.measure(found.layer_bits)[measure] <= budget
+    if measure != "bits":
+        model = quantize(load_float("tiny"), digits("train")[:32], layer_bits=found.layer_bits)
+        real = dict(zip(("bytes", "cycles"), size_and_cycles(model, SPECS["tiny"]), strict=True))
+        assert budget * 0.9 < real[measure] <= budget
+    else:
+        assert costs.measure(found.layer_bits)["bits"] > budget * 0.98
+    more = solve(costs, errors, measure, budget * 1.3, widths)
+    assert more.error < found.error
+
+
+@pytest.mark.parametrize("measure,least", [("bits", "2.251"), ("cycles", "2"), ("bytes", "4")])
+def test_budgets_that_cannot_be_kept(problem, measure, least):
+    costs, errors = problem
+    with pytest.raises(UserError, match=rf"--budget must be at least {least}.*, the cost of the cheapest .* not 1.5"):
+        solve(costs, errors, measure, 1.5, [2, 3, 4, 8])
+
+
+def test_command_and_the_commands_that_take_its_file(problem, tmp_path, monkeypatch):
+    monkeypatch.setattr(allocate, "_MEASURED_ON", 64)
+    bits, figures, model = tmp_path / "sub" / "bits.json", tmp_path / "figures.json", tmp_path / "model.safetensors"
+    done = run("allocate", "--config", "tiny", "--budget", "4", "--widths", "8,3,4", "--calibration", 32, "--out", bits,
+               "--json", figures)
+    assert done.exit_code == 0, done.output
+    result = json.loads(bits.read_text())
+    assert result == json.loads(figures.read_text())
+    assert set(result["layer_bits"]) == set(product_names(TINY)) and result["widths"] == [3, 4, 8]
+    assert set(result["cost"]) == set(MEASURES) and 3.8 < result["cost"]["bits"] <= 4
+    assert [row["w_bits"] for row in result["uniform"]] == [3, 4, 8]
+    assert [row["cost"]["cycles"] for row in result["uniform"]] == sorted(row["cost"]["cycles"]
+                                                                          for row in result["uniform"])
+    assert sum(layer["error_share"] for layer in result["layers"].values()) == pytest.approx(1, abs=0.01)
+    assert all(name in done.output for name in result["layer_bits"]) and "chosen" in done.output
+
+    done = run("quantize", "--config", "tiny", "--layer-bits", bits, "--calibration", 32, "--out", model, "--json",
+               figures)
+    assert done.exit_code == 0 and "mixed widths" in done.output, done.output
+    quantized = json.loads(figures.read_text())
+    assert quantized["layer_bits"] == result["layer_bits"]
+    assert quantized["logit_snr_db"] == pytest.approx(result["expected_snr_db"], abs=2.0)
+    kept = quantized_model("tiny", build=tmp_path, layer_bits=read_layer_bits(bits))
+    assert json.loads(kept.info["layer_bits"]) == result["layer_bits"]
+    names = [path.name for path in (tmp_path / "tiny").iterdir()]
+    assert len(names) == 1 and re.fullmatch(r"integer-layer_[0-9a-f]{12}.safetensors", names[0])
+
+
+@pytest.mark.parametrize("arguments,message", [
+    (["--widths", "3,x"], "--widths must be integers from 2 to 8 with commas between them, not 3,x"),
+    (["--widths", "1,4"], "not 1,4"),
+    (["--measure", "time"], "--measure must be one of bits, cycles, bytes, not time"),
+    (["--config", "deit_tiny_block"], "deit_tiny_block has random weights"),
+    (["--config", "huge"], "config must be one of"),
+    (["--method", "best"], "method must be one of 'mse'"),
+    (["--calibration", "1400"], "--calibration must be between 1 and 1181, not 1400"),
+])
+def test_command_rejects(arguments, message):
+    done = run("allocate", "--budget", "4", *arguments)
+    assert done.exit_code == 2 and message in done.stderr
+
+
+@pytest.mark.parametrize("text,message", [
+    ("{", "is not JSON"), ("[]", "must be a JSON object with the entry layer_bits"), ("{}", "must be a JSON object"),
+    ('{"layer_bits": {"x": [4, 4]}}', "layer_bits must name"),
+    ('{"layer_bits": {"head": [4]}}', "layer_bits of head must be a pair"),
+])
+def test_broken_files(text, message, tmp_path):
+    path = tmp_path / "bits.json"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_layer_bits(path)
+    for command in ("quantize", "sim"):
+        done = run(command, "--config", "tiny", "--layer-bits", path)
+        assert done.exit_code == 2 and message in done.stderr
+    with pytest.raises(UserError, match="cannot read .*: No such file"):
+        read_layer_bits(tmp_path / "absent.json")

@@ -1,0 +1,183 @@
+# amaranth: UnusedElaboratable=no
+"""`vitric bitstream` with everything but the three tools: those are run by `.ci/run`, on the same configuration."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+from typer.testing import CliRunner
+from vitric.boards.link import crc32c
+from vitric.boards.registry import Board, find_board
+from vitric.compiler.compile import compile_model
+from vitric.compiler.cycles import predict
+from vitric.flow.cli import app
+from vitric.flow.commands import bitstream
+from vitric.flow.commands.bitstream import BANK_STEP, build_bitstream
+from vitric.flow.inputs import models
+from vitric.flow.inputs.configs import configuration
+from vitric.flow.reports import bitstream as bitstream_report
+from vitric.golden.errors import UserError
+from vitric.golden.integer.random import random_integer_vit
+from vitric.toolchain import run as synthesis
+
+CELLS = {"lut4": 5000, "ccu2c": 1000, "dpr16x4": 100, "ff": 7000, "mult18": 12, "ebr": 22}
+
+
+def random_model(config, *, build="build"):
+    entry = configuration(config)
+    return random_integer_vit(entry.vit, seed=1, spec=entry.spec)
+
+
+def step(kind, delay, **ends):
+    return {"type": kind, "delay": delay, "net": "net", **ends}
+
+
+def placed(fmax, constraint):
+    clock = "$glbnet$clk"
+    path = [step("clk-to-q", 0.5, **{"from": {"cell": "a"}}), step("routing", 9.0)]
+    path.append(step("setup", 0.25, to={"cell": "b"}))
+    return {
+        "fmax": {"other": {"achieved": 999.0, "constraint": 12.0}, clock: {"achieved": fmax, "constraint": constraint}},
+        "utilization": {"TRELLIS_COMB": {"used": 8364, "available": 83640}},
+        "critical_paths": [{"from": "async", "to": f"posedge {clock}", "path": []},
+                           {"from": f"posedge {clock}", "to": f"posedge {clock}", "path": path}],
+    }
+
+
+@pytest.fixture
+def tools(monkeypatch, tmp_path):
+    """Put stand-ins where Amaranth, Yosys, nextpnr and ecppack would work; return what they were asked and give."""
+    state = SimpleNamespace(fmax=60.0, cells=dict(CELLS), pnr=None, top=None)
+
+    def prepare(top, name):
+        state.top = top
+        return SimpleNamespace(files={f"{name}.il": "il", f"{name}.ys": "ys", f"{name}.lpf": b"lpf"})
+
+    real = Board.make_platform
+
+    def make_platform(self):
+        platform = real(self)
+        platform.prepare = prepare
+        return platform
+
+    def place_and_route(folder, arguments, tell):
+        assert (folder / "top.lpf").read_text() == "lpf"
+        state.pnr = arguments
+        return placed(state.fmax, float(state.top.pll.output_mhz))
+
+    def pack(folder):
+        (folder / "top.bit").write_bytes(b"bits")
+        return folder / "top.bit"
+
+    monkeypatch.setattr(models, "quantized_model", random_model)
+    monkeypatch.setattr(Board, "make_platform", make_platform)
+    monkeypatch.setattr(synthesis, "synthesize", lambda folder, tell: state.cells)
+    monkeypatch.setattr(synthesis, "place_and_route", place_and_route)
+    monkeypatch.setattr(synthesis, "pack", pack)
+    monkeypatch.setattr(bitstream_report, "breakdown", lambda folder: [{"module": "system", **CELLS}])
+    monkeypatch.chdir(tmp_path)
+    return state
+
+
+def test_report_and_products(tools, tmp_path):
+    report = build_bitstream("tiny", "ulx3s", seed=7)
+    folder = tmp_path / "build" / "tiny" / "ulx3s"
+    assert (folder / "top.bit").read_bytes() == b"bits"
+    assert json.loads((folder / "report.json").read_text()) == report
+    assert tools.pnr == ["--85k", "--package", "CABGA381", "--speed", "6", "--lpf", "top.lpf",
+                         "--textcfg", "top.config", "--seed", "7"]
+    compiled = compile_model(random_model("tiny"), configuration("tiny").spec)
+    cycles = predict(compiled.stream.commands(), compiled.spec).cycles
+    expected = {
+        "config": "tiny", "board": "ulx3s", "device": "LFE5U-85F", "seed": 7, "fmax_mhz": 60.0, "clock_mhz": 50.0,
+        "timing_met": True, "lut4": 5000, "ccu2c": 1000, "ff": 7000, "mult18": 12, "ebr": 22, "comb": 8364,
+        "cycles_per_image": cycles, "cycles_source": "cycle model", "images_per_second": round(50e6 / cycles, 1),
+        "model_words": len(compiled.stream), "capacity_words": BANK_STEP, "baud": 1_000_000,
+        "model_crc32c": f"{crc32c(compiled.stream.data):08x}", "bitstream": "build/tiny/ulx3s/top.bit",
+    }
+    assert {name: report[name] for name in expected} == expected
+    assert report["percent"] == {"lut4": 5.98, "ccu2c": 2.39, "ff": 8.37, "mult18": 7.69, "ebr": 10.58, "comb": 10.0}
+    assert report["critical_path"] == {
+        "from": "a", "to": "b", "delay_ns": 9.75, "logic_ns": 0.75, "routing_ns": 9.0, "nets": ["net"]}
+    assert set(report["tools"]) >= {"yosys", "nextpnr-ecp5", "ecppack", "amaranth"}
+    text = (folder / "report.md").read_text()
+    assert "| clock | 50 MHz, Fmax 60.0 MHz: met |" in text
+    assert "| system | 5000 | 1000 | 100 | 7000 | 12 | 22 |" in text
+    assert not list(folder.glob(".*"))
+
+
+def test_a_missed_clock_fails_and_leaves_no_bitstream(tools, tmp_path):
+    folder = tmp_path / "build" / "tiny" / "ulx3s"
+    folder.mkdir(parents=True)
+    (folder / "top.bit").write_bytes(b"of an earlier model")
+    tools.fmax = 49.9
+    result = CliRunner().invoke(app, ["bitstream", "--config", "tiny", "--json", str(tmp_path / "out.json")])
+    assert result.exit_code == 1
+    assert "49.9 MHz does not meet the clock of 50 MHz" in result.output
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert (report["timing_met"], report["bitstream"]) == (False, None)
+    assert not (folder / "top.bit").exists()
+    assert "NOT MET" in (folder / "report.md").read_text()
+
+
+def test_clock_and_divisor(tools):
+    report = build_bitstream("tiny", "ulx3s_25f", clock_mhz=40)
+    assert report["clock_mhz"] == 40.0 and report["device"] == "LFE5U-25F"
+    assert tools.top.system.divisor == 40
+    assert tools.top.system.clock_hz == 40_000_000
+    assert tools.pnr[0] == "--25k"
+
+
+def test_cycles_come_from_a_simulation_of_the_same_thing(tmp_path):
+    compiled = compile_model(random_model("tiny"), configuration("tiny").spec)
+    predicted = predict(compiled.stream.commands(), compiled.spec).cycles
+    path = tmp_path / "sim.json"
+    good = {"spec": "tiny", "model_words_per_image": len(compiled.stream), "cycles_per_image": predicted * 1.02}
+    path.write_text(json.dumps(good))
+    assert bitstream_report.cycles_per_image(compiled, path) == (predicted * 1.02, f"simulation ({path})")
+    others = ({"spec": "digits"}, {"model_words_per_image": 5}, {"cycles_per_image": predicted * 1.5},
+              {"cycles_per_image": None})
+    for other in others:
+        path.write_text(json.dumps(good | other))
+        assert bitstream_report.cycles_per_image(compiled, path) == (predicted, "cycle model")
+    path.write_text("{")
+    assert bitstream_report.cycles_per_image(compiled, path) == (predicted, "cycle model")
+    assert bitstream_report.cycles_per_image(compiled, tmp_path / "none.json") == (predicted, "cycle model")
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["--board", "ulx4s"], "board must be one of ulx3s, ulx3s_12f, ulx3s_25f, ulx3s_45f, not 'ulx4s'"),
+    (["--config", "huge"], "config must be one of tiny, digits"),
+    (["--seed", "-1"], "--seed must be between 0 and 2147483647, not -1"),
+    (["--clock-mhz", "5"], "output clock must be between 10 and 400 MHz, not 5"),
+    (["--clock-mhz", "10.37"], "of 1000000 baud"),
+    (["--capacity", "100"], "--capacity must be at least the"),
+    (["--capacity", "60000"], "take at least 235 block RAMs, but LFE5U-85F has 208"),
+    (["--config", "digits", "--board", "ulx3s_25f"], "but LFE5U-25F has 56"),
+    (["--config", "deit_tiny_block"], "block RAMs, but LFE5U-85F has 208"),
+])
+def test_user_errors(tools, tmp_path, arguments, message):
+    base = [] if "--config" in arguments else ["--config", "tiny"]
+    result = CliRunner().invoke(app, ["bitstream", *base, *arguments])
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
+    assert not list(tmp_path.rglob("top.*")) and not list(tmp_path.rglob("report.*"))
+
+
+@pytest.mark.parametrize(("cells", "message"), [
+    ({"ff": 90000}, "LFE5U-85F: it needs 90000 flip-flops of 83640"),
+    ({"lut4": 82000}, "it needs 84600 LUT4 of 83640"),
+    ({"ebr": 209, "mult18": 157}, "it needs 209 block RAMs of 208, 157 multipliers of 156"),
+])
+def test_a_design_that_does_not_fit(tools, cells, message):
+    tools.cells |= cells
+    with pytest.raises(UserError, match=message):
+        build_bitstream("tiny", "ulx3s")
+    assert tools.pnr is None
+
+
+def test_image_beyond_the_link():
+    assert bitstream._image_bytes(configuration("digits")) == 80
+    compiled = compile_model(random_model("tiny"), configuration("tiny").spec)
+    with pytest.raises(UserError, match="an image of this configuration has 70000 bytes"):
+        bitstream._design(find_board("ulx3s"), compiled, 50, None, image_bytes=70000)

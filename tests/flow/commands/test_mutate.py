@@ -1,0 +1,75 @@
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+from vitric.flow.cli import app
+from vitric.flow.commands import mutate
+from vitric.sim import mutants, units
+from vitric.sim.mutants import Fault
+
+LINE = Path(mutate.__file__).read_text(encoding="utf-8").splitlines()[0]
+
+
+def fault(number, **changes):
+    values = {"change": "mutate", "mode": "inv", "kind": "add", "port": "Y", "bit": number, "control": -1,
+              "wire": "sum[1]", "sources": ("flow/commands/mutate.py:1",)}
+    return Fault(number=number, **values | changes)
+
+
+@pytest.mark.parametrize(("entry", "fits"), [
+    ({"mode": "inv", "port": "Y"}, True), ({"mode": "const0"}, False), ({"line": LINE, "bit": 1}, True),
+    ({"line": "other"}, False), ({"wire": "sum[1]", "kind": "sub"}, False), ({}, True),
+])
+def test_reason(entry, fits):
+    assert mutate.reason_of(fault(1), [{"port": "Z", "reason": "no"}, {**entry, "reason": "because"}]) == (
+        "because" if fits else "")
+
+
+def test_place_that_is_gone():
+    gone = fault(1, sources=("gone.py:7", "flow/commands/mutate.py:99999"))
+    assert mutate.reason_of(gone, [{"line": LINE, "reason": "because"}]) == ""
+
+
+@pytest.mark.parametrize("path", sorted(mutate.REASONS.glob("*.json")), ids=lambda path: path.stem)
+def test_reason_files(path):
+    assert path.stem in units.UNITS
+    allowed = {"line", "mode", "kind", "port", "bit", "wire", "reason"}
+    for entry in json.loads(path.read_text(encoding="utf-8")):
+        assert set(entry) <= allowed and len(entry["reason"]) > 20 and ("line" in entry or "wire" in entry)
+
+
+@pytest.mark.parametrize(("alive", "proved", "status", "share"), [
+    ([], False, 0, 1.0), ([7], True, 0, 1.0), ([7], False, 1, 0.975), ([7, 8, 9], True, 0, 1.0),
+    ([1, 2, 3], False, 1, 0.925),
+])
+def test_verdict(alive, proved, status, share, tmp_path, monkeypatch):
+    planted = [fault(number) for number in range(1, 41)]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(mutate, "REASONS", tmp_path / "none" / "at all")
+    monkeypatch.setattr(mutants, "plant", lambda component, folder, **options: (folder / "mutants.v", planted))
+    monkeypatch.setattr(mutants, "hunt", lambda *_, **__: {n: "test" for n in range(1, 41) if n not in alive})
+    monkeypatch.setattr("vitric.formal.equivalent.is_equivalent", lambda *_, **__: proved)
+    done = CliRunner().invoke(app, ["mutate", "gelu", "--json", "report.json"])
+    assert done.exit_code == status, done.output
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["share"] == pytest.approx(share) and [one["number"] for one in report["survivors"]] == alive
+    assert ("NO REASON" in done.output) == bool(status)
+
+
+def test_reasons_are_enough_only_up_to_five_percent(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(mutate, "REASONS", tmp_path / "reasons" / "here")
+    mutate.REASONS.mkdir(parents=True)
+    (mutate.REASONS / "gelu.json").write_text(json.dumps([{"kind": "add", "reason": "this is how it is"}]))
+    monkeypatch.setattr(
+        mutants, "plant", lambda component, folder, **options: (folder / "x.v", [fault(n) for n in range(1, 21)]))
+    for alive, status in ((1, 0), (2, 1)):
+        monkeypatch.setattr(mutants, "hunt", lambda *_, alive=alive, **__: dict.fromkeys(range(1, 21 - alive), "test"))
+        assert CliRunner().invoke(app, ["mutate", "gelu"]).exit_code == status
+
+
+def test_unknown_unit():
+    done = CliRunner().invoke(app, ["mutate", "coffee"])
+    assert done.exit_code == 2
+    assert "the units are mac, requantize, gelu, softmax, layernorm" in " ".join(done.output.split())

@@ -1,0 +1,98 @@
+import json
+
+import pytest
+import torch
+from typer.testing import CliRunner
+from vitric.compiler.compile import compile_model
+from vitric.flow.cli import app
+from vitric.flow.inputs import models
+from vitric.flow.inputs.models import RANDOM_SEED, quantized_model
+from vitric.golden import digits
+from vitric.golden.errors import UserError
+from vitric.golden.integer.storage import load_integer
+from vitric.golden.spec.accelerator import SPECS
+from vitric.golden.train import accuracy
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["quantize", *map(str, arguments)])
+
+
+def test_command_writes_model_and_figures(tmp_path):
+    out, figures = tmp_path / "sub" / "model.safetensors", tmp_path / "figures.json"
+    done = run("--config", "tiny", "--w-bits", 6, "--a-bits", 8, "--edge-bits", 7, "--softmax-bits", 5,
+               "--calibration", 40, "--method", "percentile", "--granularity", "layer", "--out", out, "--json", figures)
+    assert done.exit_code == 0, done.output
+    result = json.loads(figures.read_text())
+    model = load_integer(out)
+    wanted = {"config": "tiny", "method": "percentile", "w_bits": 6, "a_bits": 8, "edge_bits": 7, "softmax_bits": 5,
+              "granularity": "layer", "calibration_images": 40}
+    assert {name: result[name] for name in wanted} == wanted and result["test_images"] == 360
+    assert all(model.info[name] == str(value) for name, value in wanted.items() if name != "config")
+    assert result["accuracy"]["integer"] == accuracy(model, digits("test")) > 0.9
+    assert result["accuracy"]["float"] > 0.97 and result["accuracy"]["simulated"] > 0.9
+    assert 5 < result["logit_snr_db"] < 30
+    for share in result["accuracy"].values():
+        assert f"{share:.2%} of 360 test images" in done.output
+
+
+def test_command_names_the_file_and_prints_json(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = run("--config", "tiny", "--json", "-")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["model"] == "build/tiny/mse-w4a4.safetensors"
+    assert load_integer("build/tiny/mse-w4a4.safetensors").info["w_bits"] == "4"
+
+
+@pytest.mark.parametrize("arguments,message", [
+    (["--w-bits", 9], "w_bits must be between 1 and 8, not 9"),
+    (["--a-bits", 1], "a_bits must be between 2 and 8, not 1"),
+    (["--method", "best"], "method must be one of 'mse', 'mse_plain', 'minmax', 'percentile', "),
+    (["--granularity", "row"], "granularity must be one of"),
+    (["--calibration", 0], "--calibration must be between 1 and 1337, not 0"),
+    (["--calibration", 1338], "--calibration must be between 1 and 1337, not 1338"),
+    (["--config", "deit"], "config must be one of tiny, digits, fashion, deit_tiny_block, not 'deit'"),
+    (["--config", "deit_tiny_block"], "deit_tiny_block has random weights, so nothing is quantized"),
+    (["--test", 361], "--test must be between 0 and 360, not 361"),
+    (["--weights", "a.pth"], "--config and --weights exclude each other"),
+    (["--heads", 2], "--heads and --statistics belong to --weights"),
+    (["--data", "imagenet"], "data must be one of digits, fashion or a folder that exists, not imagenet"),
+    (["--out", "model.pt"], "--out must be named *.safetensors, not model.pt"),
+    (["--out", "/dev/null/model.safetensors"], "cannot write /dev/null/model.safetensors"),
+])
+def test_command_rejects(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = run("--config", "tiny", *arguments)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_quantized_model_is_kept_until_its_sources_change(tmp_path, monkeypatch):
+    model = quantized_model("tiny", build=tmp_path)
+    path = tmp_path / "tiny" / "integer.safetensors"
+    written = path.stat().st_mtime_ns
+    again = quantized_model("tiny", build=tmp_path)
+    assert path.stat().st_mtime_ns == written
+    images = digits("test")[:20]
+    assert torch.equal(model(images), again(images)) and model.info == again.info
+    assert {model.info[name] for name in ("w_bits", "a_bits")} == {"4"}
+    assert model.info["calibration_images"] == "64"
+    path.write_bytes(path.read_bytes()[:100])  # damaged: made again
+    assert torch.equal(quantized_model("tiny", build=tmp_path)(images), model(images))
+    monkeypatch.setattr(models, "CALIBRATION_IMAGES", 32)
+    assert quantized_model("tiny", build=tmp_path).info["calibration_images"] == "32"
+
+
+@pytest.mark.parametrize("name", ["tiny", "digits"])
+def test_quantized_model_compiles(name, tmp_path):
+    compiled = compile_model(quantized_model(name, build=tmp_path), SPECS[name])
+    assert 0 < compiled.act_words <= SPECS[name].act_words
+
+
+def test_model_without_training_is_random(tmp_path):
+    model = quantized_model("deit_tiny_block", build=tmp_path)
+    assert model.info == {"method": "random", "seed": str(RANDOM_SEED)} and len(model.blocks) == 1
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(UserError, match="config must be one of tiny, digits, fashion, deit_tiny_block, not 'x'"):
+        quantized_model("x", build=tmp_path)

@@ -1,0 +1,78 @@
+"""The command line around the simulation: legal values, and that a difference ends with status 1."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from typer.testing import CliRunner
+from vitric.flow.cli import app
+from vitric.flow.inputs import models
+from vitric.golden import digits, load_float, quantize
+from vitric.golden.integer.storage import save_integer
+
+RUNNER = CliRunner()
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["--config", "nano"], "config must be one of tiny, digits, fashion, deit_tiny_block, not 'nano'"),
+    (["--config", "tiny", "--images", "0"], "images must be at least 1, not 0"),
+    (["--config", "tiny", "--images", "361"], "images must be at most 360, the size of the test split, not 361"),
+    (["--config", "tiny", "--stall", "100"], "--stall must be between 0 and 90 percent, not 100"),
+    (["--config", "tiny", "--waves", "--waves-begin", "7", "--waves-end", "7"], "--waves-begin and --waves-end"),
+])
+def test_wrong_arguments_end_with_status_2(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = RUNNER.invoke(app, ["sim", *arguments])
+    assert result.exit_code == 2, result.output
+    assert message in " ".join(result.output.split())
+
+
+def test_model_of_a_file(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_integer(quantize(load_float("tiny"), digits("train")[:32], w_bits=2, a_bits=3), path)
+    done = RUNNER.invoke(app, ["sim", "--config", "tiny", "--images", "2", "--model", str(path), "--json", "-"])
+    assert done.exit_code == 0, done.output
+    assert (result := json.loads(done.stdout))["values_differ"] == 0 and result["values_compared"] == 2 * 1322
+    assert "w_bits 2, a_bits 3" in done.stderr
+    for arguments, message in [
+        (["--config", "tiny", "--w-bits", "3"], "--model is quantized already, so w_bits cannot be chosen"),
+        (["--config", "digits"], "--model must be of the network digits"),
+        (["--config", "tiny", "--model", str(tmp_path / "none")], "--model"),
+    ]:
+        wrong = RUNNER.invoke(app, ["sim", "--model", str(path), *arguments])
+        assert wrong.exit_code == 2 and message in " ".join(wrong.output.split()), wrong.output
+
+
+def test_figures_and_exit_status(monkeypatch):
+    figures = RUNNER.invoke(app, ["sim", "--config", "tiny", "--images", "4", "--json", "-"])
+    assert figures.exit_code == 0, figures.output
+    result = json.loads(figures.stdout)
+    assert result["images"] == 4
+    assert result["values_differ"] == 0
+    assert result["values_compared"] == 4 * 1322
+    assert result["accuracy"]["golden"] == result["accuracy"]["rtl"]
+    assert sum(entry["cycles"] for entry in result["commands"]) == pytest.approx(
+        result["cycles_per_image"], abs=0.06)  # which is rounded
+    assert sum(entry["beats"] for entry in result["breakdown"]) / result["cycles_per_image"] == pytest.approx(
+        result["array_busy"], rel=1e-4)
+
+    # The golden model gets one other bias: every later tensor differs, and so must the exit status.
+    genuine = models.quantized_model("tiny")
+    fc1 = genuine.blocks[0].mlp.fc1
+    bias = fc1.requantizer.bias.clone()
+    bias[3] += 4000
+    other = replace(fc1, requantizer=replace(fc1.requantizer, bias=bias))
+    block = replace(genuine.blocks[0], mlp=replace(genuine.blocks[0].mlp, fc1=other))
+    changed = replace(genuine, blocks=(block,))
+    from vitric.compiler import compile as compiler
+
+    compile_genuine = compiler.compile_model
+    monkeypatch.setattr(models, "quantized_model", lambda config: changed)
+    monkeypatch.setattr(compiler, "compile_model", lambda model, spec: compile_genuine(genuine, spec))
+    wrong = RUNNER.invoke(app, ["sim", "--config", "tiny", "--images", "2", "--json", "-"])
+    assert wrong.exit_code == 1
+    result = json.loads(wrong.stdout)
+    assert result["values_differ"] > 0
+    first = result["mismatches"][0]
+    assert (first["image"], first["block"], first["tensor"]) == (0, 0, "blocks.0.mlp.act")
+    assert first["index"][1] == 3

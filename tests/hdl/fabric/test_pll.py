@@ -1,0 +1,39 @@
+# amaranth: UnusedElaboratable=no
+import pytest
+from amaranth.hdl import Signal
+from vitric.hdl.fabric.pll import ehxplll, pll_settings
+
+
+@pytest.mark.parametrize(("wanted", "exact"), [
+    (10, True), (25, True), (47, False), (50, True), (62.5, True), (75, True), (100, True), (133, False), (400, True),
+])
+def test_settings_are_legal_and_near(wanted, exact):
+    settings = pll_settings(25, wanted)
+    assert 400 <= settings.vco_mhz <= 800
+    assert settings.input_mhz / settings.input_divider >= 10
+    assert 1 <= settings.output_divider <= 128 and 1 <= settings.feedback_divider <= 128
+    assert settings.output_mhz == settings.vco_mhz / settings.output_divider
+    assert abs(settings.output_mhz / wanted - 1) < (1e-9 if exact else 0.01)
+    assert settings.output_hz == round(settings.output_mhz * 10**6)
+
+
+def test_nothing_is_nearer():
+    best = pll_settings(25, 57)
+    every = [25 / i * f / o for i in (1, 2) for f in range(1, 129) if 400 <= 25 / i * f <= 800 for o in range(1, 129)]
+    assert abs(best.output_mhz - 57) == pytest.approx(min(abs(mhz - 57) for mhz in every))
+
+
+@pytest.mark.parametrize(("source", "wanted", "name"), [(25, 9, "output"), (25, 401, "output"), (5, 50, "input")])
+def test_rejected_frequencies(source, wanted, name):
+    with pytest.raises(ValueError, match=f"{name} clock must be between 10 and 400 MHz"):
+        pll_settings(source, wanted)
+
+
+def test_the_instance_closes_the_loop():
+    """With feedback from CLKOP: oscillator = input / CLKI_DIV * CLKFB_DIV * CLKOP_DIV."""
+    settings = pll_settings(25, 62.5)
+    values = ehxplll(settings, clock_in=Signal(), clock_out=Signal(), locked=Signal()).parameters
+    vco = 25 / values["CLKI_DIV"] * values["CLKFB_DIV"] * values["CLKOP_DIV"]
+    assert values["FEEDBK_PATH"] == "CLKOP" and 400 <= vco <= 800
+    assert vco / values["CLKOS_DIV"] == 62.5
+    assert (values["CLKOP_CPHASE"], values["CLKOS_CPHASE"]) == (values["CLKOP_DIV"] - 1, values["CLKOS_DIV"] - 1)

@@ -1,0 +1,107 @@
+import json
+import sys
+
+import pytest
+from vitric.flow.reports.console import console
+from vitric.toolchain import run as synthesis
+from vitric.toolchain import tools
+from vitric.toolchain.run import CELLS, Steps, ToolFailure, breakdown, pack, place_and_route, run_tool, synthesize
+
+PACKING = ["Info: Packing constants..", "Info: Packing carries..."]
+PLACING = ["Info:     at initial placer iter 3, wirelen = 4", "Info:     at iteration #7, type ALL: wirelen solved = 5"]
+ROUTING = ["Info: Routing 2000 arcs.", "Info:            |   (re-)routed arcs  |   delta    | remaining|",
+           "Info:    1000 |       11        988 |   11   988 |       500|       0.30       0.30|"]
+
+
+@pytest.fixture
+def tool(monkeypatch, tmp_path):
+    """Return a function that puts a Python program in place of every tool."""
+
+    def replace(program):
+        path = tmp_path / "tool"
+        path.write_text(f"#!{sys.executable}\nimport json, sys\n{program}\n")
+        path.chmod(0o755)
+        found = tools.Tool("tool", "testing", True, "PATH", str(path), "1.0", {"GREETING": "hello"})
+        monkeypatch.setattr(tools, "require", lambda name: found)
+
+    return replace
+
+
+def test_run_tool(tool, tmp_path):
+    tool("import os; print(os.getcwd(), os.environ['GREETING'], *sys.argv[1:]); print('end', file=sys.stderr)")
+    lines = []
+    run_tool("yosys", ["a", "b"], tmp_path, lines.append)
+    assert sorted(lines) == sorted([f"{tmp_path} hello a b", "end"])
+
+
+def test_a_failing_tool_says_why(tool, tmp_path):
+    tool("print('ERROR: no such cell'); sys.exit(3)")
+    with pytest.raises(ToolFailure, match="(?s)nextpnr-ecp5 ended with status 3.*ERROR: no such cell"):
+        run_tool("nextpnr-ecp5", [], tmp_path, lambda line: None)
+
+
+def netlist(**cells):
+    return {"modules": {"top": {"cells": {name: {"type": kind} for name, kind in cells.items()}}}}
+
+
+NETLIST = netlist(**{
+    "system": "$scopeinfo", "system.core": "$scopeinfo", "system.core.unit": "$scopeinfo",
+    "system.core.unit.x_LUT4_Z": "LUT4", "system.core.unit.field.y_LUT4_Z_1": "LUT4", "loose_LUT4_Z": "LUT4",
+    "system.core.z_TRELLIS_FF_Q": "TRELLIS_FF", "system.core.unit.c_CCU2C_S0": "CCU2C", "led_OB": "OB",
+    "system.core.unit.memory.0.0": "DP16KD",
+})
+
+
+def test_synthesize_counts_cells_and_tells_passes(tool, tmp_path):
+    tool("assert sys.argv[1:] == ['-l', 'top.rpt', 'top.ys']\n"
+         f"open('top.json', 'w').write({json.dumps(NETLIST)!r})\n"
+         "print('2.1. Executing HIERARCHY pass (x).')\nprint('2.42.3. Executing ABC9 pass.')")
+    told = []
+    cells = synthesize(tmp_path, lambda doing, share: told.append(doing))
+    assert cells == {"lut4": 3, "ccu2c": 1, "dpr16x4": 0, "ff": 1, "mult18": 0, "ebr": 1} and set(cells) == set(CELLS)
+    assert told == ["yosys: hierarchy", "yosys: abc9"]
+
+
+def test_breakdown_by_submodule(tmp_path):
+    (tmp_path / "top.json").write_text(json.dumps(NETLIST))
+    rows = {row.pop("module"): row for row in breakdown(tmp_path)}
+    assert {path: {k: v for k, v in row.items() if v} for path, row in rows.items()} == {
+        "system.core.unit": {"lut4": 2, "ccu2c": 1, "ebr": 1}, "system.core": {"ff": 1}, "top": {"lut4": 1}}
+    assert [row["module"] for row in breakdown(tmp_path, levels=2)] == ["system.core", "top"]
+
+
+def test_place_and_route_tells_how_far_it_is(tool, tmp_path):
+    tool("arguments = sys.argv[1:]\nassert arguments[:3] == ['--85k', '--seed', '1'], arguments\n"
+         "assert '--timing-allow-fail' in arguments\n"
+         "open('report.json', 'w').write(json.dumps({'fmax': {}}))\n"
+         f"for line in {PACKING + PLACING + ROUTING!r}: print(line)")
+    told = []
+    assert place_and_route(tmp_path, ["--85k", "--seed", "1"], lambda *what: told.append(what)) == {"fmax": {}}
+    assert told == [("packing: constants", None), ("packing: carries", None), ("placing: step 3", None),
+                    ("placing: step 7", None), ("routing: 500 of 2000 arcs left", 0.75)]
+
+
+def test_pack(tool, tmp_path):
+    tool("open(sys.argv[sys.argv.index('--bit') + 1], 'w').write(' '.join(sys.argv[1:]))")
+    assert pack(tmp_path).read_text() == "--compress --input top.config --bit top.bit"
+
+
+def test_steps_leave_one_line_each(capsys):
+    console.cache_clear()
+    steps = Steps(console())
+    with steps.step("place and route") as tell:
+        for doing in ("placing: step 1", "placing: step 2", "routing: 5 of 9 arcs left"):
+            tell(doing, None)
+    console.cache_clear()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition("(")[0].split() for line in lines[:2]] == [
+        ["place", "and", "route:", "placing"], ["place", "and", "route:", "routing"]]
+    assert lines[2].split() == ["place", "and", "route", "0", "s"] and len(lines) == 3
+    assert list(steps.seconds) == ["place and route"]
+
+
+def test_a_step_that_fails_is_not_counted():
+    steps = Steps(console())
+    with pytest.raises(RuntimeError), steps.step("model"):
+        raise RuntimeError
+    assert steps.seconds == {} and synthesis.CELLS["ebr"] == "DP16KD"

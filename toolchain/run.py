@@ -1,0 +1,178 @@
+"""Yosys, nextpnr and ecppack, one after the other, showing what they are doing.
+
+All three run inside the folder of the design and get relative names, because packaged tools do not see absolute
+paths everywhere.
+"""
+
+import json
+import os
+import re
+import subprocess
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+
+from . import tools
+
+__all__ = [
+    "CELLS", "Steps", "ToolFailure", "breakdown", "pack", "place_and_route", "run_tool", "run_yosys",
+    "synthesize",
+]
+
+CELLS = {
+    "lut4": "LUT4", "ccu2c": "CCU2C", "dpr16x4": "TRELLIS_DPR16X4", "ff": "TRELLIS_FF", "mult18": "MULT18X18D",
+    "ebr": "DP16KD",
+}
+"""Name of each kind of cell in reports: its type in the netlist."""
+
+Tell = Callable[[str, float | None], None]
+"""Takes what a tool is doing and, where it is known, the share that is done."""
+
+
+class ToolFailure(RuntimeError):
+    """A tool ended with an error; the message holds the end of what it said."""
+
+
+class Steps:
+    """Shows one step after the other: a live line on a terminal, a line that stays when the step is done.
+
+    Parameters
+    ----------
+    say : rich.console.Console
+    """
+
+    def __init__(self, say):
+        self._say = say
+        self.seconds: dict[str, float] = {}
+        """Wall time of each step that is done, by its name."""
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[Tell]:
+        """Run one step; what it tells is shown beside its name."""
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        started = perf_counter()
+        columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn(
+            "{task.fields[doing]}")
+        last = ""
+        with Progress(*columns, console=self._say, transient=True, disable=not self._say.is_terminal) as bar:
+            task = bar.add_task(name, total=None, doing="")
+
+            def tell(doing: str, share: float | None = None) -> None:
+                nonlocal last
+                bar.update(task, doing=doing, total=None if share is None else 1.0, completed=share or 0.0)
+                stage = doing.partition(":")[0]
+                if not self._say.is_terminal and stage != last:  # a log gets each stage once
+                    self._say.print(f"  {name}: {stage} ({perf_counter() - started:.0f} s)", markup=False)
+                last = stage
+
+            yield tell
+        self.seconds[name] = round(perf_counter() - started, 1)
+        self._say.print(f"[bold]{name:<15}[/] {self.seconds[name]:.0f} s")
+
+
+def run_tool(name: str, arguments: Sequence[str], folder: Path, on_line: Callable[[str], None]) -> None:
+    """Run a tool of :mod:`vitric.toolchain.tools` in ``folder``; give every line of its output to ``on_line``.
+
+    Raises
+    ------
+    UserError
+        The tool is not there.
+    ToolFailure
+        It ended with an error.
+    """
+    tool = tools.require(name)
+    tail: deque[str] = deque(maxlen=25)
+    with subprocess.Popen(
+        [tool.path, *arguments], cwd=folder, env={**os.environ, **tool.environment}, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+    ) as process:
+        try:
+            for line in process.stdout:
+                tail.append(line.rstrip())
+                on_line(tail[-1])
+            status = process.wait()
+        finally:
+            if process.poll() is None:
+                process.kill()
+    if status:
+        raise ToolFailure("\n".join([f"{name} ended with status {status} in {folder}:", *tail]))
+
+
+def run_yosys(folder: Path, name: str, tell: Tell) -> dict[str, dict]:
+    """Run Yosys on ``name.ys``, which must write ``name.json``; return the cells of module ``top``.
+
+    ``name.rpt`` is the log.
+    """
+
+    def on_line(line: str) -> None:
+        if found := re.match(r"[\d.]+ Executing (\w+) pass", line):
+            tell(f"yosys: {found[1].lower()}", None)
+
+    run_tool("yosys", ["-l", f"{name}.rpt", f"{name}.ys"], folder, on_line)
+    return json.loads((folder / f"{name}.json").read_text())["modules"]["top"]["cells"]
+
+
+def synthesize(folder: Path, tell: Tell) -> dict[str, int]:
+    """Run Yosys on ``top.ys`` as :func:`run_yosys` does; return how many cells of each of :data:`CELLS` there are."""
+    cells = run_yosys(folder, "top", tell)
+    count = Counter(cell["type"] for cell in cells.values())
+    return {name: count[kind] for name, kind in CELLS.items()}
+
+
+def breakdown(folder: Path, levels: int = 4) -> list[dict]:
+    """Return the cells of ``top.json`` by submodule, ``levels`` deep, largest first.
+
+    A look-up table is counted where the signal it drives is declared, so that logic at the border of two submodules
+    may be counted in either.
+
+    Returns
+    -------
+    list of dict
+        ``module`` (path with dots) and the names of :data:`CELLS`.
+    """
+    kinds = {kind: name for name, kind in CELLS.items()}
+    cells = json.loads((folder / "top.json").read_text())["modules"]["top"]["cells"]
+    scopes = {name for name, cell in cells.items() if cell["type"] == "$scopeinfo"}
+    modules: dict[str, Counter] = {}
+    for name, cell in cells.items():
+        if cell["type"] in kinds:
+            parts = name.split(".")[:levels]
+            paths = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
+            path = next((path for path in paths if path in scopes), "top")
+            modules.setdefault(path, Counter())[kinds[cell["type"]]] += 1
+    rows = [{"module": path, **{name: count[name] for name in CELLS}} for path, count in modules.items()]
+    return sorted(rows, key=lambda row: -(row["lut4"] + 2 * row["ccu2c"] + row["ff"]))
+
+
+def place_and_route(folder: Path, arguments: Sequence[str], tell: Tell, *, tool: str = "nextpnr-ecp5") -> dict:
+    """Run a nextpnr on ``top.json``, with ``arguments`` for the part and its files; return nextpnr's report.
+
+    ``top.tim`` is the log. A clock that is missed is no error here: see ``fmax`` of the report.
+    """
+    arcs = 0
+
+    def on_line(line: str) -> None:
+        nonlocal arcs
+        text = line.removeprefix("Info: ").strip()
+        if found := re.match(r"at (?:initial placer iter|iteration #)\s*(\d+)", text):
+            tell(f"placing: step {found[1]}", None)
+        elif found := re.match(r"Routing (\d+) arcs", text):
+            arcs = int(found[1])
+        elif arcs and (found := re.match(r"\d+ \|.*\|\s*(\d+)\s*\|", text)):
+            tell(f"routing: {found[1]} of {arcs} arcs left", max(0.0, 1 - int(found[1]) / arcs))
+        elif text.startswith("Packing"):
+            tell("packing: " + text.removeprefix("Packing ").rstrip("."), None)
+
+    run_tool(tool, [
+        *arguments, "--json", "top.json", "--log", "top.tim", "--report", "report.json", "--timing-allow-fail",
+    ], folder, on_line)
+    return json.loads((folder / "report.json").read_text())
+
+
+def pack(folder: Path, arguments: Sequence[str] = ("--compress",)) -> Path:
+    """Run ecppack on ``top.config``; return the bitstream ``top.bit``."""
+    run_tool("ecppack", [*arguments, "--input", "top.config", "--bit", "top.bit"], folder, lambda line: None)
+    return folder / "top.bit"
