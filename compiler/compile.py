@@ -15,7 +15,7 @@ from vitric.golden.spec.command import Target
 from vitric.golden.spec.vit import VitConfig
 
 from .compare import Comparison, TensorWrite, compare
-from .layout import Activation, Address, CompileError, Misfit, allocate, arithmetic, ceil_div
+from .layout import Activation, Address, CompileError, Misfit, allocate, ceil_div
 from .operands import residual_words
 from .steps import Program
 from .stream import ModelStream, StreamWriter
@@ -85,7 +85,7 @@ def _attention(program: Program, name: str, attn: IntegerAttention, a: Activatio
     head_words = ceil_div(head_dim, spec.depth)
     head_width = head_words * spec.depth
     head_tiles = ceil_div(head_dim, spec.cols)
-    program.match("softmax", arithmetic(attn.softmax_spec), arithmetic(spec.softmax), name)
+    program.match("softmax", attn.softmax_spec.canonical, spec.softmax.canonical, name)
     channels = np.arange(heads * head_dim)
     offsets = channels // head_dim, channels % head_dim
     whole_words = offsets[0] * head_width + offsets[1]

@@ -5,8 +5,8 @@ from functools import cache
 
 from vitric.golden.quantization.analysis.allocate import average_bits, bit_costs, choices
 from vitric.golden.quantization.bits import Bits, product_names
-from vitric.golden.quantization.codes.books import WIDTH
 from vitric.golden.quantization.methods import Method
+from vitric.golden.quantization.products import stored_bits
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.vit import VitConfig
 
@@ -43,7 +43,8 @@ class CostModel:
         CompileError
             A model of these widths does not fit the accelerator.
         """
-        cycles, size = self._cost(tuple(self._stored(name, layer_bits[name]) for name in product_names(self.config)))
+        stored = (stored_bits(name, layer_bits[name], self.method) for name in product_names(self.config))
+        cycles, size = self._cost(tuple(stored))
         return {"bits": average_bits(self.config, layer_bits), "cycles": cycles, "bytes": size}
 
     def increments(self, measure: str, widths: Sequence[int]) -> tuple[dict[str, dict[Bits, int]], int]:
@@ -63,7 +64,7 @@ class CostModel:
         for name in names:
             costs[name] = {}
             for bits in choices(name, widths):
-                stored = self._stored(name, bits)
+                stored = stored_bits(name, bits, self.method)
                 changed = start | {name: Bits(self._whole(stored.w, self.spec.w_bits),
                                               self._whole(stored.a, self.spec.a_bits))}
                 costs[name][bits] = max(self._cost(tuple(changed.values()))[index] - fixed, 0)
@@ -73,12 +74,6 @@ class CostModel:
     def _whole(bits: int, plane: int) -> int:
         """Return the width of so many whole planes: what costs the same."""
         return -(-bits // plane) * plane
-
-    def _stored(self, name: str, bits: Bits) -> Bits:
-        """Return the widths in memory and on the array."""
-        book = (name.endswith(".context") and self.method.probabilities != "uniform"
-                or name.endswith(".fc2") and self.method.hidden != "uniform")
-        return bits._replace(a=WIDTH) if book else bits
 
     def _compile(self, layer_bits: tuple[Bits, ...]) -> tuple[int, int]:
         """Return cycles and bytes."""

@@ -1,23 +1,16 @@
 """Where tensors lie in activation memory: layouts, planes and passes, and the allocation by lifetime."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from vitric.golden.errors import UserError
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import MAX_PASSES, PASS_LAST, pack_pass
-from vitric.golden.spec.layernorm import LayerNormSpec
-from vitric.golden.spec.softmax import SoftmaxSpec
 
 __all__ = [
-    "Activation", "Address", "Buffer", "CompileError", "Misfit", "allocate", "arithmetic", "ceil_div", "plane_passes",
+    "Activation", "Address", "Buffer", "CompileError", "Misfit", "allocate", "ceil_div", "plane_passes",
 ]
-
-
-def arithmetic(spec: LayerNormSpec | SoftmaxSpec) -> LayerNormSpec | SoftmaxSpec:
-    """Return ``spec`` with one lane and the row length that its widths are made for: equal for equal functions."""
-    return replace(spec, lanes=1, max_length=spec.arithmetic_length)
 
 
 def ceil_div(number: int, divisor: int) -> int:

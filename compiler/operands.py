@@ -1,4 +1,4 @@
-"""Operands of the stream: padded and split weights, channel words, accumulator bounds."""
+"""Operands of the stream: padded and split weights, channel words, tables."""
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from .layout import Activation
 from .words import pack_rows
 
 __all__ = [
-    "affine_words", "bits_of_range", "channel_words", "digit_planes", "interleave", "linear_range", "residual_words",
+    "affine_words", "bits_of_range", "channel_words", "digit_planes", "interleave", "residual_words",
     "table_words", "weight_words",
 ]
 
@@ -20,19 +20,6 @@ def digit_planes(layer: IntegerLinear, spec: AcceleratorSpec) -> np.ndarray:
     """Return the digits of a layer's weights, least significant plane first: int64 (planes, N, K)."""
     planes = 1 if layer.w_bits <= spec.w_bits else 2
     return np.stack([digit.numpy() for digit in split_signed(layer.weight, spec.w_bits, planes)])
-
-
-def linear_range(digits: np.ndarray, a_bits: int, w_bits: int) -> tuple[int, int]:
-    """Return the least and largest value that an accumulator can take, partial sums included.
-
-    ``digits`` has shape (planes, N, K). Any order of terms and planes stays between the sum of all negative
-    and the sum of all positive digits, each at its weight and times the largest code ``2**a_bits - 1``; the
-    accumulator before its last Horner shift is smaller still.
-    """
-    scale = (1 << np.arange(len(digits)) * w_bits)[:, None, None] * ((1 << a_bits) - 1)
-    low = (np.minimum(digits, 0) * scale).sum(axis=(0, 2)).min()
-    high = (np.maximum(digits, 0) * scale).sum(axis=(0, 2)).max()
-    return int(low), int(high)
 
 
 def bits_of_range(low: int, high: int) -> int:

@@ -11,14 +11,13 @@ from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import Flag, Opcode, Target
 
 from .compare import TensorWrite
-from .layout import Activation, Address, Buffer, CompileError, Misfit, arithmetic, ceil_div, plane_passes
+from .layout import Activation, Address, Buffer, CompileError, Misfit, ceil_div, plane_passes
 from .operands import (
     affine_words,
     bits_of_range,
     channel_words,
     digit_planes,
     interleave,
-    linear_range,
     table_words,
     weight_words,
 )
@@ -75,12 +74,13 @@ class Program:
         if needed != available:
             self.misfits.append(Misfit(parameter, needed, available, where))
 
-    def _check_requantizer(self, requantizer: Requantizer, bits: int, signed: bool, where: str) -> None:
+    def _check_requantizer(self, requantizer: Requantizer, codes: tuple[int, int], where: str) -> None:
+        """Note a misfit unless a requantizer is one of the unit, and its codes lie in ``codes``, both ends included."""
         spec = self.spec.requantize
         limit = (1 << spec.multiplier_bits) - 1
         self.need("multiplier up to", int(requantizer.multiplier.max()), limit, where)
         self._check_scalings(set(zip(requantizer.pre_shift.tolist(), requantizer.shift.tolist(), strict=True)), where)
-        low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+        low, high = codes
         if not low <= requantizer.low <= requantizer.high <= high:
             self.misfits.append(Misfit("codes", f"{requantizer.low}..{requantizer.high}", f"{low}..{high}", where))
         self.need("zero_point up to", abs(requantizer.zero_point), 0x7FFF, where)
@@ -171,7 +171,7 @@ class Program:
     def norm(self, name: str, layer: IntegerLayerNorm, groups: int, tokens: int | None = None) -> Activation:
         """Normalise the first ``groups`` row groups of the residual stream, of which ``tokens`` tokens matter."""
         spec = self.spec
-        self.match("LayerNorm", arithmetic(layer.spec), arithmetic(spec.layernorm), name)
+        self.match("LayerNorm", layer.spec.canonical, spec.layernorm.canonical, name)
         self.need("channel_words", self.embed, spec.channel_words, name)
         words = ceil_div(self.embed, spec.depth)
         y = self.tensor(name, groups, words, layer.out_bits, np.arange(self.embed))
@@ -203,10 +203,11 @@ class Program:
             where = f"{name} (width of a weight digit)"
             raise CompileError(spec, [*self.misfits, Misfit("w_bits", layer.w_plane_bits, spec.w_bits, where)])
         self.need("a_bits", a.bits, layer.a_bits, f"{name} (width of its input)")
-        bits = spec.residual_bits if target in (Target.RESIDUAL, Target.LOGITS) else layer.out_bits
-        self._check_requantizer(requantizer, bits, layer.signed_codes or bits == spec.residual_bits, name)
+        half, limit = 1 << spec.residual_bits - 1, signed_code_range(layer.out_bits, spec.w_bits)
+        codes = (-limit, limit) if layer.signed_codes else (0, (1 << layer.out_bits) - 1)
+        self._check_requantizer(requantizer, codes if target is Target.CODES else (-half, half - 1), name)
         digits = digit_planes(layer, spec)
-        fields = self._product(a, len(digits), tiles, 1, linear_range(digits, a.bits, spec.w_bits), name)
+        fields = self._product(a, len(digits), tiles, 1, layer.acc_range, name)
         flags, table_operand = self._use_table(table, layer.out_bits, table_bits, name)
         flags |= Flag.SIGNED * layer.signed_codes | Flag.TRANSPOSE * transpose
         y = None
@@ -271,7 +272,7 @@ class Program:
         """Multiply the probabilities of a head with its values, into the head's channels of ``y``."""
         spec = self.spec
         tiles = ceil_div(head_dim, spec.cols)
-        self._check_requantizer(requantizer, y.bits, False, name)
+        self._check_requantizer(requantizer, (0, (1 << y.bits) - 1), name)
         channels = slice(head * head_dim, (head + 1) * head_dim)
         part = replace(requantizer, bias=requantizer.bias[channels], multiplier=requantizer.multiplier[channels],
                        pre_shift=requantizer.pre_shift[channels], shift=requantizer.shift[channels])

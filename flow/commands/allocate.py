@@ -104,7 +104,7 @@ def _prepare(config: str, method: str, count: int, widths: list[int]) -> tuple["
             task = progress.add_task("quantizing to 8 bits", total=len(product_names(model.config)))
             errors = measure_layer_errors(
                 model, images[:count], images[count:count + _MEASURED_ON], widths=widths, method=method,
-                a_plane_bits=entry.spec.a_bits, w_plane_bits=entry.spec.w_bits,
+                spec=entry.spec,
                 on_product=lambda name: progress.update(task, advance=1, description=f"rounding {name}"))
     except (TypeError, ValueError, OSError) as error:
         raise UserError(str(error)) from error

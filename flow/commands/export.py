@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import torch
     from rich.console import Console
     from vitric.golden.data.images import ImageData
-    from vitric.golden.integer import IntegerViT
     from vitric.golden.qonnx.check import Comparison
     from vitric.golden.quantization import Lowered
 
@@ -126,51 +125,38 @@ def _quantized(config: str, calibration: int | None, options: dict) -> "Lowered"
     if not 1 <= count <= len(train):
         raise UserError(f"--calibration must be between 1 and {len(train)}, not {count}")
     try:
-        return quantize_with_scales(load_float(config), train[:count], **options)
+        return quantize_with_scales(load_float(config), train[:count], **{"spec": configuration(config).spec} | options)
     except (TypeError, ValueError, OSError) as error:
         raise UserError(str(error)) from error
 
 
 def _quantized_again(path: Path) -> "tuple[str, Lowered]":
     """Return name and lowering of an integer model's file: scales are not in it, so they are found anew."""
-    import json
     from dataclasses import fields
 
     from vitric.golden import load_float
     from vitric.golden.checkpoint import model_names
-    from vitric.golden.integer.storage import load_integer
+    from vitric.golden.integer.storage import load_integer, model_digest
     from vitric.golden.quantization.settings import Settings
 
     try:
         model = load_integer(path)
     except (OSError, ValueError) as error:
         raise UserError(str(error)) from error
-    info = model.info
-    options = {field.name: info.get(field.name) for field in fields(Settings) if field.name != "layer_bits"}
-    options = {name: int(value) if value and value.isdecimal() else value for name, value in options.items()}
-    options["layer_bits"] = json.loads(info.get("layer_bits", "{}"))
     names = [name for name in model_names() if load_float(name).config == model.config]
-    if None not in options.values() and info.get("calibration_images", "").isdecimal():
-        for name in names:
-            lowered = _quantized(name, int(info["calibration_images"]), options)
-            if _same(lowered.model, model):
-                return name, lowered
+    try:
+        settings = Settings.from_info(model.info)
+        count = int(model.info["calibration_images"])
+    except (KeyError, TypeError, ValueError):
+        names = []
+    for name in names:
+        options = {one.name: getattr(settings, one.name) for one in fields(settings)}
+        lowered = _quantized(name, count, options)
+        if model_digest(lowered.model) == model_digest(model):
+            return name, lowered
     raise UserError(f"{path} does not hold the real scales of its integers, and quantizing the committed models of its "
                     f"dimensions ({', '.join(names) or 'none'}) as it says it was made does not give it again: "
                     "export from the float model, with --config")
-
-
-def _same(one: "IntegerViT", other: "IntegerViT") -> bool:
-    from dataclasses import replace
-    from tempfile import TemporaryDirectory
-
-    from vitric.golden.integer.storage import save_integer
-
-    with TemporaryDirectory() as folder:
-        files = [Path(folder) / f"{index}.safetensors" for index in range(2)]
-        for model, file in zip((one, other), files, strict=True):
-            save_integer(replace(model, info={}), file)
-        return files[0].read_bytes() == files[1].read_bytes()
 
 
 def _export(lowered: "Lowered", path: Path, batch: int, images: "torch.Tensor | None",

@@ -55,6 +55,8 @@ def qat_command(
     from vitric.golden.quantization import quantize_with_scales
     from vitric.golden.train import accuracy, recipe_for
 
+    from ..inputs.configs import configuration
+
     path = out or Path("build") / config / f"qat-w{w_bits}a{a_bits}.safetensors"
     if path.suffix != ".safetensors":
         raise UserError(f"--out must be named *.safetensors, not {path}")
@@ -69,7 +71,7 @@ def qat_command(
         if not 1 <= calibration <= len(train):
             raise UserError(f"--calibration must be between 1 and {len(train)}, not {calibration}")
         started = time.process_time()
-        lowered = quantize_with_scales(model, train[:calibration], **options)
+        lowered = quantize_with_scales(model, train[:calibration], spec=configuration(config).spec, **options)
         with TrainingBar(f"train {config}") as bar:
             tuned = fine_tune(lowered, model, train, recipe, tuning, on_step=bar.step, on_epoch=bar.epoch)
         seconds = time.process_time() - started

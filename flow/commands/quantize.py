@@ -4,6 +4,7 @@ torch is imported where it is used, so that ``--help`` is quick.
 """
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from vitric.golden.files import write_json
 
 from ..inputs.calibration import calibration_images
 from ..inputs.layer_bits import read_layer_bits
-from ..inputs.models import write_integer
+from ..inputs.models import float_info, write_integer
 from ..inputs.workload import Workload, open_workload
 from ..reports.console import console
 from ..reports.progress import PartBars
@@ -63,6 +64,8 @@ def quantize_command(
     statistics: Annotated[
         str | None, typer.Option(help="Mean and deviation of the checkpoint's pixels: imagenet or half; by default as "
                                  "the JSON files beside it say, or imagenet.")] = None,
+    spec: Annotated[
+        str | None, typer.Option(help="Named accelerator to quantize for; by default that of CONFIG.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Integer model; by default build/NAME/METHOD-wWaA.safetensors.")
     ] = None,
@@ -83,7 +86,7 @@ def quantize_command(
     if out is not None and out.suffix != ".safetensors":
         raise UserError(f"--out must be named *.safetensors, not {out}")
     to_stdout = json_file is not None and str(json_file) == "-"
-    work = open_workload(config, weights, data, heads=heads, statistics=statistics, skip_bad=skip_bad)
+    work = open_workload(config, weights, data, heads=heads, statistics=statistics, skip_bad=skip_bad, spec=spec)
     count = work.test_count(test)
     images = work.calibration(calibration, draw, count)
     if calibration_source != "train":
@@ -94,7 +97,8 @@ def quantize_command(
     figures |= {"calibration_source": calibration_source, "calibration_seed": draw}
     widths = f"w{w_bits}a{a_bits}" if layer_bits is None else f"{layer_bits.stem}"
     path = out or Path("build") / work.name / f"{method}-{widths}.safetensors"
-    write_integer(without_dead_heads(lowered.model), path)
+    model = without_dead_heads(lowered.model)
+    write_integer(replace(model, info=model.info | float_info(work.name, work.file)), path)
     figures["model"] = str(path)
     if json_file is not None:
         write_json(json_file, figures)
@@ -108,7 +112,7 @@ def _quantize(work: Workload, images, others, options: dict, test: int):
     with PartBars() as bars:
         try:
             started = time.process_time()
-            lowered = quantize_with_scales(work.model, images, progress=bars.show, **options)
+            lowered = quantize_with_scales(work.model, images, progress=bars.show, spec=work.spec, **options)
             seconds = time.process_time() - started
             accuracy, top5, test = _accuracy(work, lowered, test, bars)
             snr = _snr(lowered, others, bars)

@@ -15,8 +15,8 @@ from .sources import source_digest
 if TYPE_CHECKING:
     from vitric.golden.integer import IntegerViT
 
-__all__ = ["CALIBRATION_IMAGES", "QUANTIZATION_SOURCES", "RANDOM_SEED", "float_file", "quantized_model",
-           "write_integer"]
+__all__ = ["CALIBRATION_IMAGES", "QUANTIZATION_SOURCES", "RANDOM_SEED", "committed_file", "float_file", "float_info",
+           "quantized_model", "write_integer"]
 
 CALIBRATION_IMAGES = 64
 """The first images of the training split that configurations with a trained model are calibrated on."""
@@ -45,13 +45,27 @@ def float_file(entry: Configuration) -> Path:
     return path
 
 
+def committed_file(config: str) -> Path:
+    """Return where the committed integer model of a configuration lies: the default quantization, made once.
+
+    Quantization is float arithmetic, whose last bits differ between CPUs, so that another machine may round some
+    weights otherwise. The committed model is what `make sim` and `make bitstream` take, and its figures are the ones
+    in the documents.
+    """
+    from vitric.golden.checkpoint import MODELS
+
+    return MODELS / "integer" / f"{config}.safetensors"
+
+
 def quantized_model(config: str, *, build: Path | str = "build", **options: str | int | Mapping) -> "IntegerViT":
     """Return the integer model that the configuration ``config`` stands for.
 
-    With a trained float model: quantized with ``options`` of :func:`vitric.golden.quantize`, by default W4A4 with the
-    default method, from :data:`CALIBRATION_IMAGES` training images. The result is kept in
-    ``build/<config>/integer.safetensors`` (other options: a name that says them) and made again when the float model
-    or the quantization code has changed. Otherwise: random weights with :data:`RANDOM_SEED`, not kept.
+    With a trained float model and no options: the committed integer model, if it was made of the float model that is
+    there now. Otherwise quantized with ``options`` of :func:`vitric.golden.quantize`, by default W4A4 with the default
+    method, from :data:`CALIBRATION_IMAGES` training images, for the accelerator of the configuration. The result is
+    kept in ``build/<config>/integer.safetensors`` (other options: a name that says them) and made again when the float
+    model, the quantization code or the kind of CPU has changed. Without a float model: random weights with
+    :data:`RANDOM_SEED`, not kept.
 
     Raises
     ------
@@ -66,28 +80,35 @@ def quantized_model(config: str, *, build: Path | str = "build", **options: str 
         from vitric.golden.integer.random import random_integer_vit
 
         return random_integer_vit(entry.vit, seed=RANDOM_SEED, spec=entry.spec)
-    from vitric.golden.integer.storage import load_integer, save_integer
-
+    weights = _sha256(float_file(entry))
+    if not options and (model := _kept(committed_file(config), "float_sha256", weights)) is not None:
+        return model
     suffix = "".join(f"-{name.replace('_bits', '')}_{_short(value)}" for name, value in sorted(options.items()))
     path = Path(build) / config / f"integer{suffix}.safetensors"
-    key = _key(entry)
-    try:
-        model = load_integer(path)
-    except (OSError, ValueError):
-        model = None
-    if model is None or model.info.get("key") != key:
+    key = _key(weights)
+    if (model := _kept(path, "key", key)) is None:
         from vitric.golden import load_float, quantize
         from vitric.golden.data.sets import dataset
 
         try:
             images = dataset(entry.data, "train")[:CALIBRATION_IMAGES]
-            model = quantize(load_float(float_file(entry)), calibration=images, **options)
+            model = quantize(load_float(float_file(entry)), calibration=images, spec=entry.spec, **options)
         except (TypeError, ValueError) as error:
             raise UserError(str(error)) from error
         model = replace(model, info=model.info | {"float_model": config, "key": key})
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_integer(model, path)
+        write_integer(model, path)
     return model
+
+
+def _kept(path: Path, name: str, value: str) -> "IntegerViT | None":
+    """Return the integer model in a file if it is whole and its info says ``value`` for ``name``."""
+    from vitric.golden.integer.storage import load_integer
+
+    try:
+        model = load_integer(path)
+    except (OSError, ValueError):
+        return None
+    return model if model.info.get(name) == value else None
 
 
 def write_integer(model: "IntegerViT", path: Path) -> None:
@@ -100,11 +121,7 @@ def write_integer(model: "IntegerViT", path: Path) -> None:
     """
     from vitric.golden.integer.storage import save_integer
 
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_integer(model, path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
+    save_integer(model, path)
 
 
 def _short(value: str | int | Mapping) -> str:
@@ -114,9 +131,18 @@ def _short(value: str | int | Mapping) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _key(entry: Configuration) -> str:
-    """Return a digest of everything that the integer model depends on."""
-    import torch
+def float_info(name: str, path: Path) -> dict[str, str]:
+    """Return what an integer model's info says of the float model in ``path`` that it was made of."""
+    return {"float_model": name, "float_sha256": _sha256(path)}
 
-    weights = hashlib.sha256(float_file(entry).read_bytes()).hexdigest()
-    return source_digest(QUANTIZATION_SOURCES, torch.__version__, str(CALIBRATION_IMAGES), weights)
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _key(weights: str) -> str:
+    """Return a digest of everything that a quantization depends on beside its options."""
+    import torch
+    from vitric.golden.cpu import float_arithmetic
+
+    return source_digest(QUANTIZATION_SOURCES, torch.__version__, float_arithmetic(), str(CALIBRATION_IMAGES), weights)

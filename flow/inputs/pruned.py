@@ -171,7 +171,7 @@ def integer_row(
     from vitric.golden.train import accuracy
 
     try:
-        integer = quantize(model, calibration, w_bits=w_bits, a_bits=a_bits, **options)
+        integer = quantize(model, calibration, w_bits=w_bits, a_bits=a_bits, spec=spec, **options)
     except (TypeError, ValueError) as error:
         raise UserError(str(error)) from error
     cycles = size = None

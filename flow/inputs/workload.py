@@ -8,10 +8,12 @@ from vitric.golden.errors import UserError
 
 from .configs import configuration
 from .models import float_file
+from .specs import named_spec
 
 if TYPE_CHECKING:
     import torch
     from vitric.golden.data.images import Images
+    from vitric.golden.spec.accelerator import AcceleratorSpec
     from vitric.golden.vit import VisionTransformer
 
 __all__ = ["Workload", "open_workload"]
@@ -34,6 +36,10 @@ class Workload:
         Name or folder of the data set.
     train, test : Images
         Its splits.
+    file : Path
+        Of the float model.
+    spec : AcceleratorSpec or None
+        What the model is quantized for; None for the arithmetic of the named accelerators.
     assumed : tuple of str
         What nobody said about the checkpoint, and what was taken instead.
     """
@@ -43,6 +49,8 @@ class Workload:
     data: str
     train: "Images"
     test: "Images"
+    file: Path
+    spec: "AcceleratorSpec | None" = None
     assumed: tuple[str, ...] = ()
 
     def calibration(self, count: int, seed: int | None, others: int) -> "tuple[torch.Tensor, torch.Tensor]":
@@ -101,7 +109,7 @@ class Workload:
 
 def open_workload(
     config: str | None, weights: Path | None, data: str | None, *, heads: int | None = None,
-    statistics: str | None = None, skip_bad: bool = False,
+    statistics: str | None = None, skip_bad: bool = False, spec: str | None = None,
 ) -> Workload:
     """Return what `vitric quantize` works on.
 
@@ -117,6 +125,8 @@ def open_workload(
         As of :func:`vitric.golden.pretrained.load_pretrained`.
     skip_bad
         Leave out image files that cannot be read.
+    spec
+        Name of the accelerator to quantize for; by default the configuration's.
 
     Raises
     ------
@@ -133,20 +143,24 @@ def open_workload(
         raise UserError("--heads and --statistics belong to --weights")
     if weights is not None and data is None:
         raise UserError("--weights needs --data: digits, fashion, a folder of IDX files or an image folder")
+    chosen = None if spec is None else named_spec(spec)
     try:
         if weights is not None:
             found = load_pretrained(weights, heads=heads, statistics=statistics)
             name, model, transform, assumed = weights.stem, found.model, found.transform, found.assumed
+            file = weights
         else:
             entry = configuration(config or "digits")
             if entry.data is None:
                 raise UserError(f"{entry.name} has random weights, so nothing is quantized")
-            name, model, assumed = entry.name, load_float(float_file(entry)), ()
+            file = float_file(entry)
+            name, model, assumed = entry.name, load_float(file), ()
+            chosen = chosen or entry.spec
             transform, data = _transform(entry.vit), data or entry.data
         splits = {split: open_data(data, split, transform, skip_bad=skip_bad) for split in ("train", "test")}
     except (TypeError, ValueError, OSError) as error:
         raise UserError(str(error)) from error
-    return Workload(name=name, model=model, data=str(data), assumed=assumed, **splits)
+    return Workload(name=name, model=model, data=str(data), file=file, spec=chosen, assumed=assumed, **splits)
 
 
 def _transform(vit):

@@ -110,7 +110,7 @@ def _lowered(config: str, options: tuple, chosen: tuple[int, ...] | None) -> "Lo
 
     pool = calibration_pool(configuration(config).data)
     return quantize_with_scales(float_model(config), pool[:CALIBRATION] if chosen is None else pool[list(chosen)],
-                                **dict(options))
+                                spec=configuration(config).spec, **dict(options))
 
 
 def lowered(config: str, options: Mapping[str, Any], chosen: Sequence[int] | None = None) -> "Lowered":

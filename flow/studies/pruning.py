@@ -72,7 +72,7 @@ def _run(case: Case) -> dict[str, Any]:
         recipe = replace(recovery_recipe(config, case["epochs"], case["seed"]), threads=1)
         model = prune(model, pruning, training_data(data), recipe)
     lowered = quantize_with_scales(model, calibration_pool(data)[:CALIBRATION],
-                                   **{name: case[name] for name in ("method", "w_bits", "a_bits")})
+                                   spec=SPECS[config], **{name: case[name] for name in ("method", "w_bits", "a_bits")})
     compiled = compile_model(without_dead_heads(lowered.model), SPECS[config])
     return {
         "float": float_accuracy(config, data, case["images"]),

@@ -1,6 +1,7 @@
 """The integer ViT and the integer functions its units compute."""
 
-from .layers import IntegerAttention, IntegerBlock, IntegerLayerNorm, IntegerLinear, IntegerMlp, Requantizer
+from .layers import IntegerAttention, IntegerBlock, IntegerLayerNorm, IntegerLinear, IntegerMlp
+from .requantizer import Requantizer
 from .vit import IntegerViT, patchify
 
 __all__ = [

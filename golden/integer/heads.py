@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import torch
 
-from .layers import IntegerAttention, IntegerLinear, Requantizer
+from .layers import IntegerAttention, IntegerLinear
+from .requantizer import Requantizer
 from .vit import IntegerViT
 
 __all__ = ["without_dead_heads"]

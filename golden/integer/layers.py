@@ -15,51 +15,18 @@ from ..arith import (
     integer_matmul,
     lookup,
     nearest_signed_code,
-    requantize,
     saturate,
     signed_code_range,
+    split_signed,
 )
 from ..spec.layernorm import LayerNormSpec
-from ..spec.requantize import OPERAND_BITS
 from ..spec.softmax import SoftmaxSpec
 from .layernorm import layernorm
+from .requantizer import Requantizer, requantize_scores
 from .softmax import softmax
 
-__all__ = ["IntegerAttention", "IntegerBlock", "IntegerLayerNorm", "IntegerLinear", "IntegerMlp", "Requantizer",
-           "requantize_scores"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Requantizer:
-    """Accumulators to codes: :func:`vitric.golden.arith.requantize` with a multiplier's operand of 18 bits.
-
-    Parameters
-    ----------
-    bias, multiplier, pre_shift, shift : int64 tensors, shape (N,)
-        Per output channel. The zero point of the layer's input is folded into ``bias`` (signed 32 bits, in steps of
-        ``2**pre_shift`` of the accumulator); ``multiplier`` is unsigned, at most 16 bits; ``(pre_shift, shift)`` is
-        one of the scalings of the requantize unit.
-    zero_point, low, high : int
-        Of the output code.
-    """
-
-    bias: torch.Tensor
-    multiplier: torch.Tensor
-    pre_shift: torch.Tensor
-    shift: torch.Tensor
-    zero_point: int
-    low: int
-    high: int
-
-    def __post_init__(self):
-        assert_integer(bias=self.bias, multiplier=self.multiplier, pre_shift=self.pre_shift, shift=self.shift)
-        assert_fits("bias", self.bias, 32)
-        assert_fits("multiplier", self.multiplier, 16, signed=False)
-
-    def __call__(self, acc: torch.Tensor) -> torch.Tensor:
-        """Return the codes, int64, of accumulators of shape (..., N)."""
-        return requantize(acc, self.bias, self.multiplier, self.shift, pre_shift=self.pre_shift,
-                          operand_bits=OPERAND_BITS, zero_point=self.zero_point, low=self.low, high=self.high)
+__all__ = ["IntegerAttention", "IntegerBlock", "IntegerLayerNorm", "IntegerLinear", "IntegerMlp",
+           "accumulator_range"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +64,12 @@ class IntegerLinear:
                              f"not {int(self.weight.abs().max())} in magnitude")
 
     @property
+    def acc_range(self) -> tuple[int, int]:
+        """Least and largest value of the accumulator of any channel on its way: see :func:`accumulator_range`."""
+        low, high = accumulator_range(self.weight, self.w_bits, self.a_bits, self.w_plane_bits)
+        return int(low.min()), int(high.max())
+
+    @property
     def acc_bound(self) -> int:
         """Largest magnitude of the accumulator before the bias."""
         limit = signed_code_range(self.w_bits, self.w_plane_bits)
@@ -109,6 +82,24 @@ class IntegerLinear:
         if self.signed_codes:
             y = nearest_signed_code(y, self.w_plane_bits, 1 if self.out_bits <= self.w_plane_bits else 2)
         return y
+
+
+def accumulator_range(weight: torch.Tensor, w_bits: int, a_bits: int, w_plane_bits: int) -> torch.Tensor:
+    """Return the least and the largest value that each channel's accumulator can take, int64 (2, N), inputs included.
+
+    Any order of terms and of the code planes of both operands stays between the sum of all negative and the sum of all
+    positive weight digits, each at its weight and times the largest input code; before its last Horner shift the
+    accumulator is smaller still. For weights of two digits that is more than the largest dot product.
+
+    Parameters
+    ----------
+    weight : int64 tensor (N, K)
+    w_bits, a_bits, w_plane_bits : int
+        Widths of the weight codes, of the input codes and of a weight digit.
+    """
+    digits = torch.stack(split_signed(weight, w_plane_bits, 1 if w_bits <= w_plane_bits else 2))
+    top = torch.tensor([((1 << a_bits) - 1) << plane * w_plane_bits for plane in range(len(digits))])[:, None]
+    return torch.stack([(digits.clamp(max=0).sum(2) * top).sum(0), (digits.clamp(min=0).sum(2) * top).sum(0)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,24 +244,3 @@ def add_residual(x: torch.Tensor, increment: torch.Tensor, bits: int) -> torch.T
     """Return ``x + increment`` saturated to signed ``bits`` bits."""
     half = 1 << bits - 1
     return saturate(x + increment, -half, half - 1)
-
-
-def requantize_scores(
-    acc: torch.Tensor, key_bias: torch.Tensor, multiplier: torch.Tensor, pre_shift: torch.Tensor, shift: torch.Tensor,
-    spec: SoftmaxSpec,
-) -> torch.Tensor:
-    """Bring products of query codes and keys to the scores of the softmax unit.
-
-    Parameters
-    ----------
-    acc : int64 tensor (B, H, T, T)
-        Sums of query code times key.
-    key_bias : int64 tensor (B, H, T)
-        What the zero point of the queries adds to them, by key.
-    multiplier, pre_shift, shift : int64 tensors (H,)
-    spec : SoftmaxSpec
-    """
-    multiplier, pre_shift, shift = (x[:, None, None] for x in (multiplier, pre_shift, shift))
-    half = 1 << spec.score_bits - 1
-    return requantize(acc, key_bias[:, :, None] >> pre_shift, multiplier, shift, pre_shift=pre_shift,
-                      operand_bits=OPERAND_BITS, zero_point=0, low=-half, high=half - 1)

@@ -6,13 +6,14 @@ import torch
 
 from ..arith import nearest_signed_code, saturate, signed_code_range
 from ..spec.accelerator import AcceleratorSpec
+from ..spec.arithmetic import Arithmetic, arithmetic_of
 from ..spec.layernorm import LayerNormSpec
 from ..spec.requantize import RequantizeSpec
-from ..spec.softmax import SoftmaxSpec
 from ..spec.vit import VitConfig
 from .code_table import nearest_table
 from .layernorm import quantize_affine
-from .layers import IntegerAttention, IntegerBlock, IntegerLayerNorm, IntegerLinear, IntegerMlp, Requantizer
+from .layers import IntegerAttention, IntegerBlock, IntegerLayerNorm, IntegerLinear, IntegerMlp
+from .requantizer import Requantizer
 from .softmax import uniform_offset
 from .vit import IntegerViT
 
@@ -96,9 +97,8 @@ def _gelu_table(bits: int) -> tuple[torch.Tensor, int, float]:
 
 
 def random_integer_vit(
-    config: VitConfig, *, seed: int, spec: AcceleratorSpec | None = None, w_bits: int = 4, a_bits: int = 4,
-    edge_bits: int = 8, softmax_bits: int = 8, probability_values: tuple[int, ...] | None = None,
-    a_plane_bits: int = 4, w_plane_bits: int = 4, residual_bits: int = 16,
+    config: VitConfig, *, seed: int, spec: AcceleratorSpec | Arithmetic | None = None, w_bits: int = 4,
+    a_bits: int = 4, edge_bits: int = 8, softmax_bits: int = 8, probability_values: tuple[int, ...] | None = None,
 ) -> IntegerViT:
     """Return an integer ViT with random parameters whose codes are well spread and hardly saturate.
 
@@ -110,9 +110,9 @@ def random_integer_vit(
         Dimensions.
     seed : int
         Equal seeds give equal models.
-    spec : AcceleratorSpec, optional
-        Gives the specs of the units, the allowed shifts and the widths of the planes; without it the units have
-        their defaults, like those of every accelerator, and are just long enough for ``config``.
+    spec : AcceleratorSpec or Arithmetic, optional
+        What the model is for: gives the units, the widths of ports, accumulators and residual stream. By default those
+        of the named accelerators.
     w_bits, a_bits : int
         Weights, keys and values; activations. 2 to 8.
     edge_bits : int
@@ -121,17 +121,12 @@ def random_integer_vit(
         Probabilities.
     probability_values : tuple of int, optional
         What probability codes may be worth: :mod:`~vitric.golden.integer.code_table`. Without it, every step.
-    a_plane_bits, w_plane_bits, residual_bits : int
-        As in :class:`~vitric.golden.integer.vit.IntegerViT`.
     """
     E, T, M, H = config.embed_dim, config.num_tokens, config.hidden_dim, config.num_heads
-    requantize = RequantizeSpec(lanes=1, acc_bits=24)
-    softmax_spec = SoftmaxSpec(lanes=1, max_length=max(2, T))
-    norm_spec = LayerNormSpec(lanes=1, max_length=max(2, E), in_bits=residual_bits)
-    if spec is not None:
-        requantize, softmax_spec, norm_spec = spec.requantize, spec.softmax, spec.layernorm
-        a_plane_bits, w_plane_bits = spec.a_bits, spec.w_bits
-    make = _Maker(seed, w_plane_bits, requantize)
+    arithmetic = arithmetic_of(spec)
+    w_plane_bits, residual_bits = arithmetic.w_bits, arithmetic.residual_bits
+    softmax_spec, norm_spec = arithmetic.softmax(T), arithmetic.layernorm(E)
+    make = _Maker(seed, w_plane_bits, arithmetic.requantize())
 
     centred = {"a_zero": 1 << a_bits - 1, "a_deviation": (1 << a_bits) / _SPREAD}  # codes of LayerNorm and context
     codes = {"w_bits": w_bits, "a_bits": a_bits, "deviation": (1 << a_bits) / _SPREAD, "out_bits": a_bits,
@@ -178,5 +173,5 @@ def random_integer_vit(
                           "deviation": float(1 << residual_bits - 4)})
     return IntegerViT(
         config=config, patch_embed=patch_embed, pos_embed=pos_embed, blocks=blocks,
-        norm=make.norm(E, edge_bits, norm_spec), head=head, residual_bits=residual_bits, a_plane_bits=a_plane_bits,
+        norm=make.norm(E, edge_bits, norm_spec), head=head, residual_bits=residual_bits, a_plane_bits=arithmetic.a_bits,
         w_plane_bits=w_plane_bits, info={"method": "random", "seed": str(seed)})

@@ -5,8 +5,9 @@ dataclass of :data:`TYPES`, ``{"tensor": key}`` for a tensor, a list for a tuple
 plain values. Tensors are stored in the narrowest signed integer type that holds them and are int64 again when loaded.
 """
 
+import hashlib
 import json
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,10 +18,11 @@ from ..files import write_bytes
 from ..spec.layernorm import LayerNormSpec
 from ..spec.softmax import SoftmaxSpec
 from ..spec.vit import VitConfig
-from .layers import IntegerAttention, IntegerBlock, IntegerLayerNorm, IntegerLinear, IntegerMlp, Requantizer
+from .layers import IntegerAttention, IntegerBlock, IntegerLayerNorm, IntegerLinear, IntegerMlp
+from .requantizer import Requantizer
 from .vit import IntegerViT
 
-__all__ = ["TYPES", "load_integer", "save_integer"]
+__all__ = ["TYPES", "load_integer", "model_digest", "save_integer"]
 
 TYPES = {
     cls.__name__: cls
@@ -66,6 +68,33 @@ def _build(node: object, tensors: dict[str, torch.Tensor]) -> object:
     if "info" in node:
         return dict(node["info"])
     return TYPES[node["type"]](**{name: _build(value, tensors) for name, value in node["fields"].items()})
+
+
+def model_digest(model: IntegerViT) -> str:
+    """Return a SHA-256, hexadecimal, of everything that the logits of ``model`` depend on.
+
+    The info does not count, nor do the sizes of the units that the specs in it describe.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+    tree = _flatten(_canonical(model), "", tensors)
+    digest = hashlib.sha256(json.dumps(tree, sort_keys=True).encode())
+    for name in sorted(tensors):
+        digest.update(f"{name} {tensors[name].dtype} {list(tensors[name].shape)}".encode())
+        digest.update(tensors[name].numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _canonical(node: object) -> object:
+    """Return ``node`` with the specs of units in canonical form and without info."""
+    if isinstance(node, LayerNormSpec | SoftmaxSpec):
+        return node.canonical
+    if isinstance(node, tuple):
+        return tuple(_canonical(value) for value in node)
+    if isinstance(node, dict):
+        return {}
+    if is_dataclass(node) and not isinstance(node, VitConfig):
+        return replace(node, **{one.name: _canonical(getattr(node, one.name)) for one in fields(node)})
+    return node
 
 
 def save_integer(model: IntegerViT, path: str | Path) -> None:

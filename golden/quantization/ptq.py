@@ -1,22 +1,26 @@
 """Post-training quantization: the one call that users make."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import fields
 
 import torch
 
 from ..data.images import check_images
 from ..integer import IntegerViT
 from ..integer.heads import without_dead_heads
+from ..spec.accelerator import AcceleratorSpec
+from ..spec.arithmetic import Arithmetic
 from ..threads import torch_threads
 from ..vit import VisionTransformer
 from .bits import check_names
 from .lowering.calibration import Progress
 from .lowering.lower import Lowered, lower
+from .products import check_products
 from .settings import Settings
 
-__all__ = ["check_model", "quantize", "quantize_with_scales"]
+__all__ = ["Option", "check_model", "quantize", "quantize_with_scales"]
+
+Option = str | int | Mapping | AcceleratorSpec | Arithmetic | None
+"""Value of an option of :func:`quantize`."""
 
 
 def check_model(model: VisionTransformer) -> None:
@@ -30,7 +34,7 @@ def check_model(model: VisionTransformer) -> None:
 
 def quantize_with_scales(
     model: VisionTransformer, calibration: torch.Tensor, *, progress: Progress | None = None,
-    **options: str | int | Mapping,
+    **options: Option,
 ) -> Lowered:
     """Quantize as :func:`quantize` and return also what each integer tensor stands for.
 
@@ -44,19 +48,16 @@ def quantize_with_scales(
     except (TypeError, ValueError) as error:
         raise type(error)(f"calibration: {error}") from error
     check_names(settings.layer_bits, model.config)
-    info = {field.name: str(getattr(settings, field.name)) for field in fields(settings) if field.name != "layer_bits"}
-    if settings.layer_bits:
-        info["layer_bits"] = json.dumps(settings.layer_bits)
-    info["calibration_images"] = str(len(calibration))
+    check_products(model.config, settings)
+    info = settings.options | {"calibration_images": str(len(calibration))}
     with torch_threads(1):
         return lower(model, calibration, settings, info, progress)
 
 
 def quantize(
     model: VisionTransformer, calibration: torch.Tensor, *, method: str = "mse", w_bits: int = 4, a_bits: int = 4,
-    edge_bits: int = 8, softmax_bits: int | None = None, granularity: str = "channel", residual_bits: int = 16,
-    a_plane_bits: int = 4, w_plane_bits: int = 4, seed: int = 0,
-    layer_bits: Mapping[str, tuple[int, int]] | None = None,
+    edge_bits: int = 8, softmax_bits: int | None = None, granularity: str = "channel", seed: int = 0,
+    layer_bits: Mapping[str, tuple[int, int]] | None = None, spec: AcceleratorSpec | Arithmetic | None = None,
 ) -> IntegerViT:
     """Turn a float ViT into an integer ViT, from calibration images alone.
 
@@ -78,16 +79,15 @@ def quantize(
         Attention probabilities, 2 to 8. By default 8 where the method gives them uniform codes, else ``a_bits``.
     granularity : str
         ``"channel"``: a scale per output channel of the weights; ``"group"``: per 8 of them; ``"layer"``: per layer.
-    residual_bits : int
-        Width of the residual stream and the logits, 10 to 16.
-    a_plane_bits, w_plane_bits : int
-        Ports of the array that wider codes are split for, 2 to 8; weights have at most two digits.
     seed : int
         Of the sampling of very large tensors by the observers; 0 to 2**31 - 1.
     layer_bits : mapping of str to (int, int), optional
         Widths ``(w_bits, a_bits)`` of single products, or of all products of a block or of its ``attn`` or ``mlp``;
         the most specific name counts, and what has none keeps the widths above. The names, and which tensors they
         mean: :mod:`~vitric.golden.quantization.bits`.
+    spec : AcceleratorSpec or Arithmetic, optional
+        What the model is for: gives the widths of ports, accumulators and residual stream, and the units. By default
+        those of the named accelerators.
 
     Returns
     -------
@@ -103,5 +103,4 @@ def quantize(
     """
     return without_dead_heads(quantize_with_scales(
         model, calibration, method=method, w_bits=w_bits, a_bits=a_bits, edge_bits=edge_bits,
-        softmax_bits=softmax_bits, granularity=granularity, residual_bits=residual_bits, a_plane_bits=a_plane_bits,
-        w_plane_bits=w_plane_bits, seed=seed, layer_bits=layer_bits or {}).model)
+        softmax_bits=softmax_bits, granularity=granularity, seed=seed, layer_bits=layer_bits or {}, spec=spec).model)

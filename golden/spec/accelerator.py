@@ -3,6 +3,7 @@
 import zlib
 from dataclasses import astuple, dataclass
 
+from .arithmetic import Arithmetic
 from .check import check_choice, check_int, check_power_of_two
 from .command import CHANNEL_BITS, VERSION
 from .layernorm import LayerNormSpec
@@ -70,8 +71,8 @@ class AcceleratorSpec:
     multipliers: int = 0
 
     residual_bits = 16
-    code_bits = 8
-    index_bits = 8
+    code_bits = Arithmetic.code_bits
+    index_bits = Arithmetic.index_bits
 
     def __post_init__(self):
         check_power_of_two("rows", self.rows, 2, 32)
@@ -79,9 +80,7 @@ class AcceleratorSpec:
             raise ValueError(f"cols must be equal to rows ({self.rows}), not {self.cols!r}")
         check_int("depth", self.depth, self.cols, 128)
         check_power_of_two("depth / cols", self.depth // self.cols, 1, 64)
-        check_int("a_bits", self.a_bits, 2, 8)
-        check_int("w_bits", self.w_bits, 2, 8)
-        check_int("acc_bits", self.acc_bits, 12, 32)
+        self.arithmetic  # noqa: B018 (its widths are checked)
         check_choice("model_bits", self.model_bits, (32, 64, 128))
         check_int("max_tokens", self.max_tokens, 2, 4096)
         check_int("max_embed", self.max_embed, 2, 4096)
@@ -128,33 +127,37 @@ class AcceleratorSpec:
         return max(1, CHANNEL_BITS // self.model_bits)
 
     @property
+    def arithmetic(self) -> Arithmetic:
+        """What the integers of a model depend on."""
+        return Arithmetic(a_bits=self.a_bits, w_bits=self.w_bits, acc_bits=self.acc_bits,
+                          residual_bits=self.residual_bits)
+
+    @property
     def mac(self) -> MacArraySpec:
         """The array."""
-        shifts = tuple(sorted({0, self.a_bits, self.w_bits, abs(self.a_bits - self.w_bits)}))
         return MacArraySpec(rows=self.rows, cols=self.cols, depth=self.depth, a_bits=self.a_bits,
-                            w_bits=self.w_bits, acc_bits=self.acc_bits, shifts=shifts, mapping=self.mapping,
-                            multipliers=self.multipliers)
+                            w_bits=self.w_bits, acc_bits=self.acc_bits, shifts=self.arithmetic.shifts,
+                            mapping=self.mapping, multipliers=self.multipliers)
 
     @property
     def requantize(self) -> RequantizeSpec:
         """The requantize unit, one lane per row."""
-        return RequantizeSpec(lanes=self.rows, acc_bits=self.acc_bits)
+        return self.arithmetic.requantize(self.rows)
 
     @property
     def gelu(self) -> TableSpec:
         """The GELU table, one lane per row."""
-        return TableSpec(lanes=self.rows, index_bits=self.index_bits, out_bits=self.code_bits)
+        return self.arithmetic.table(self.rows)
 
     @property
     def softmax(self) -> SoftmaxSpec:
         """The softmax unit, one lane per row."""
-        return SoftmaxSpec(lanes=self.rows, max_length=self.max_tokens, out_bits=self.code_bits)
+        return self.arithmetic.softmax(self.max_tokens, self.rows)
 
     @property
     def layernorm(self) -> LayerNormSpec:
         """The LayerNorm unit, one lane per row."""
-        return LayerNormSpec(lanes=self.rows, max_length=self.max_embed, in_bits=self.residual_bits,
-                             out_bits=self.code_bits)
+        return self.arithmetic.layernorm(self.max_embed, self.rows)
 
     @property
     def macs_per_cycle(self) -> int:

@@ -1,6 +1,6 @@
 """Parameters, widths and tables of the integer LayerNorm: what the golden function and the hardware share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isqrt
 
@@ -115,6 +115,11 @@ class LayerNormSpec:
     """Number of shifts that the product of x and the multiplier can take."""
 
     # Row length ------------------------------------------------------------------------------------------------
+
+    @property
+    def canonical(self) -> "LayerNormSpec":
+        """The same function with one lane and the row length that widths are made for: equal for equal functions."""
+        return replace(self, lanes=1, max_length=self.arithmetic_length, row_products="multiplier")
 
     @property
     def arithmetic_length(self) -> int:

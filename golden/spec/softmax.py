@@ -10,7 +10,7 @@ the formulas and the error.
 
 import bisect
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from .check import check_choice, check_int
@@ -86,6 +86,11 @@ class SoftmaxSpec:
     def offset_bits(self) -> int:
         """Width of the signed offset: -32 octaves to just below 32, in score units."""
         return self.frac_bits + _OFFSET_OCTAVES_BITS
+
+    @property
+    def canonical(self) -> "SoftmaxSpec":
+        """The same function with one lane and the row length that widths are made for: equal for equal functions."""
+        return replace(self, lanes=1, max_length=self.arithmetic_length)
 
     @property
     def arithmetic_length(self) -> int:

@@ -18,6 +18,7 @@ from vitric.golden.quantization import quantize_with_scales, simulate
 from vitric.golden.quantization.codes.books import HIDDEN, PROBABILITIES
 from vitric.golden.quantization.codes.maps import CentredCodes, NarrowCodes, UnsignedCodes
 from vitric.golden.quantization.codes.quantity import Quantity
+from vitric.golden.spec.arithmetic import Arithmetic
 
 from tests.golden.quantization.quantize_kit import tensor
 
@@ -56,7 +57,8 @@ OPTIONS = [
     {},
     {"w_bits": 8, "a_bits": 8},
     {"w_bits": 2, "a_bits": 2, "method": "mse_plain", "granularity": "layer"},
-    {"w_bits": 5, "a_bits": 5, "method": "packqvit", "w_plane_bits": 3, "a_plane_bits": 3, "edge_bits": 6},
+    {"w_bits": 5, "a_bits": 5, "method": "packqvit", "edge_bits": 3,
+     "spec": Arithmetic(a_bits=3, w_bits=3)},
     {"method": "ptq4vit", "a_bits": 6},
     {"method": "fq_vit", "w_bits": 3, "a_bits": 3},
     {"method": "adalog"},

@@ -18,7 +18,7 @@ import torch
 
 from ...arith import integer_matmul
 from ...integer.code_table import nearest_table
-from ...integer.layers import Requantizer, requantize_scores
+from ...integer.requantizer import Requantizer, requantize_scores
 from ...integer.softmax import softmax, uniform_offset
 from ...spec.softmax import SoftmaxSpec
 from ..codes.books import PROBABILITIES, fit_book

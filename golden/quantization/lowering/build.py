@@ -8,7 +8,7 @@ from ...arith import saturate
 from ...integer import IntegerLayerNorm, IntegerLinear
 from ...integer.gelu import gelu, gelu_table
 from ...integer.layernorm import quantize_affine
-from ...integer.layers import Requantizer
+from ...integer.requantizer import Requantizer
 from ...spec.softmax import SoftmaxSpec
 from ...spec.vit import VitConfig
 from ...vit import VisionTransformer

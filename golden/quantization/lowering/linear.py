@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import torch
 
 from ...arith import integer_matmul
-from ...integer.layers import IntegerLinear, Requantizer
+from ...integer.layers import IntegerLinear
+from ...integer.requantizer import Requantizer
 from ..codes.maps import NarrowCodes
 from ..codes.quantity import ENOUGH_SAMPLES, Quantity, check_scale
 from ..codes.scales import fit_scaling
@@ -56,10 +57,11 @@ def lower_requantizer(
 
 def check_accumulator(name: str, low: int, high: int, settings: Settings) -> None:
     """Raise :exc:`ValueError` unless ``low .. high`` fits the signed accumulator."""
-    limit = 1 << settings.acc_bits - 1
+    bits = settings.arithmetic.acc_bits
+    limit = 1 << bits - 1
     if not -limit <= low <= high < limit:
-        raise ValueError(f"{name}: an accumulator must fit signed {settings.acc_bits} bits ({-limit}..{limit - 1}), "
-                         f"not {low}..{high}; use fewer bits for its operands")
+        raise ValueError(f"{name}: an accumulator must fit the {bits} signed bits of acc_bits ({-limit}..{limit - 1}), "
+                         f"not {low}..{high}; use fewer bits for its operands, or an accelerator with wider ones")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -104,14 +106,15 @@ class LinearDraft:
             Accumulator, bias or scale do not fit; the message names the layer.
         """
         reach = tuple(_reach(self.weight, self.source.codes.high))
-        check_accumulator(self.name, int(reach[0].min()), int(reach[1].max()), self.settings)
+        low, high = self.settings.accumulators(self.weight, self.codes, self.source.codes.bits)
+        check_accumulator(self.name, int(low.min()), int(high.max()), self.settings)
         dead = self.weight.abs().amax(1) == 0
         unit = torch.where(dead, out.scale * _DEAD_FACTOR, self.unit)
         requantizer = lower_requantizer(self.name, unit, self.bias, self.source.zero_point * self.weight.sum(1), reach,
                                         out, self.settings)
         return IntegerLinear(
             weight=self.weight, w_bits=self.codes.bits, a_bits=self.source.codes.bits,
-            w_plane_bits=self.settings.w_plane_bits, requantizer=requantizer, out_bits=out.codes.bits,
+            w_plane_bits=self.settings.arithmetic.w_bits, requantizer=requantizer, out_bits=out.codes.bits,
             signed_codes=isinstance(out.codes, NarrowCodes))
 
     def dequantized(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -165,10 +168,10 @@ def draft_linear(layer: Layer, a: torch.Tensor, source: Quantity, settings: Sett
     else:
         scale = weight_scales(weight, codes, recipe.fitted(recipe.weights), settings.granularity, moments.diagonal())
     check_scale(layer.name, scale)
-    limit = (1 << settings.acc_bits - 1) - 1
+    limit = (1 << settings.arithmetic.acc_bits - 1) - 1
     while True:
         integers = ROUNDINGS[rounding](weight, scale, codes, moments)
-        excess = _reach(integers, source.codes.high).abs().amax(0) / limit
+        excess = settings.accumulators(integers, codes, source.codes.bits).abs().amax(0) / limit
         if not bool((excess > 1).any()):
             break
         larger = scale * 2 if recipe.power_of_two else scale * (excess + _SPARE)

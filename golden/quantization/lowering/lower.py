@@ -79,7 +79,7 @@ class _Lowering:
         self.x = torch.zeros(0, dtype=torch.int64)
 
     def _signed(self, largest: float) -> Quantity:
-        codes = SignedCodes(self.settings.residual_bits)
+        codes = SignedCodes(self.settings.arithmetic.residual_bits)
         scale = torch.tensor((largest or 1.0) * _HEADROOM / codes.high, dtype=torch.float64)
         if self.settings.recipe.power_of_two:
             scale = torch.exp2(torch.log2(scale).ceil())
@@ -117,7 +117,7 @@ class _Lowering:
 
     def add(self, layer: IntegerLinear, a: torch.Tensor, name: str) -> None:
         """Add a layer's output to the residual stream."""
-        self.x = add_residual(self.x, layer(a), self.settings.residual_bits)
+        self.x = add_residual(self.x, layer(a), self.settings.arithmetic.residual_bits)
         self.quantities[name] = self.residual
 
     # Parts of the network
@@ -227,7 +227,8 @@ class _Lowering:
         norm2 = self.norm(f"{name}.norm2", block.norm2, self.x, bits(f"{name}.mlp.fc1").a, [first])
         mlp, a = self.mlp(f"{name}.mlp", norm2(self.x), self.quantities[f"{name}.norm2"], first, second)
         self.add(mlp.fc2, a, f"{name}.mlp.fc2")
-        return IntegerBlock(norm1=norm1, attn=attn, norm2=norm2, mlp=mlp, residual_bits=self.settings.residual_bits)
+        return IntegerBlock(norm1=norm1, attn=attn, norm2=norm2, mlp=mlp,
+                            residual_bits=self.settings.arithmetic.residual_bits)
 
     def head(self) -> tuple[IntegerLayerNorm, IntegerLinear]:
         """Return the final norm and the head, on the tokens that have one, side by side."""
@@ -278,7 +279,7 @@ def _lower(work: _Lowering, info: dict[str, str], say: Progress) -> Lowered:
     norm, head = work.head()
     integer = IntegerViT(
         config=work.config, patch_embed=patch_embed, pos_embed=pos_embed, blocks=tuple(blocks), norm=norm, head=head,
-        residual_bits=settings.residual_bits, a_plane_bits=settings.a_plane_bits, w_plane_bits=settings.w_plane_bits,
-        info=info)
+        residual_bits=settings.arithmetic.residual_bits, a_plane_bits=settings.arithmetic.a_bits,
+        w_plane_bits=settings.arithmetic.w_bits, info=info)
     return Lowered(model=integer, quantities=work.quantities, drafts=work.drafts,
                    context_bias=work.context_bias, source=work.float)

@@ -9,6 +9,7 @@ from vitric.flow.studies.evaluate import lowered
 from vitric.flow.studies.sensitivity import EVERYTHING, KINDS, STUDY, parts
 from vitric.golden import digits, load_float
 from vitric.golden.quantization import quantize_with_scales, reference, simulate
+from vitric.golden.spec.arithmetic import Arithmetic
 
 CALIBRATION, OTHERS = digits("train")[:64], digits("train")[100:164]
 BASE = {"config": "tiny", "data": "digits", "images": 60, "method": "mse", "w_bits": 3, "a_bits": 3}
@@ -92,7 +93,8 @@ def test_residual_width():
     def grow(parameters):
         parameters["pos_embed"][0, 2] *= 3000
 
-    found = cause(changed(grow), CALIBRATION, lambda name: name.endswith(("proj", "fc2")), residual_bits=10)
+    narrow = Arithmetic(residual_bits=10)
+    found = cause(changed(grow), CALIBRATION, lambda name: name.endswith(("proj", "fc2")), spec=narrow)
     assert found.cause == "residual width"
 
 

@@ -9,6 +9,7 @@ from vitric.golden.integer.storage import load_integer, save_integer
 from vitric.golden.quantization import METHODS
 from vitric.golden.quantization.bits import product_macs, product_names
 from vitric.golden.quantization.settings import Settings
+from vitric.golden.spec.arithmetic import Arithmetic
 from vitric.golden.spec.vit import VIT_CONFIGS
 
 from tests.golden.quantization.quantize_kit import IMAGES
@@ -110,5 +111,5 @@ def test_rejected(value, error, message):
 
 
 def test_rejected_digits():
-    with pytest.raises(ValueError, match=r"w_bits of head in layer_bits must be at most 2 \* w_plane_bits \(6\)"):
-        Settings(edge_bits=6, w_plane_bits=3, layer_bits={"head": (7, 4)})
+    with pytest.raises(ValueError, match="w_bits of head in layer_bits must be at most 6, because a signed code"):
+        Settings(edge_bits=6, spec=Arithmetic(w_bits=3), layer_bits={"head": (7, 4)})

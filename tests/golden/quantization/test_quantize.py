@@ -9,6 +9,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from vitric.golden import digits, load_float
 from vitric.golden.integer import layers
 from vitric.golden.quantization import METHODS, quantize, quantize_with_scales, reference, simulate
+from vitric.golden.quantization.settings import Settings
+from vitric.golden.spec.accelerator import SPECS
+from vitric.golden.spec.arithmetic import Arithmetic, arithmetic_of
 from vitric.golden.spec.vit import VitConfig
 from vitric.golden.train import accuracy
 from vitric.golden.vit import VisionTransformer
@@ -141,13 +144,16 @@ def test_nothing_but_integers_after_lowering(tiny, monkeypatch):
 @pytest.mark.parametrize("options", [
     *({"w_bits": w, "a_bits": a} for w, a in [(2, 2), (3, 3), (5, 5), (6, 6), (7, 7), (4, 8), (8, 4), (2, 8)]),
     {"edge_bits": 2, "softmax_bits": 2}, {"edge_bits": 4, "softmax_bits": 4}, {"granularity": "layer"},
-    {"residual_bits": 10}, {"w_plane_bits": 8, "a_plane_bits": 8, "w_bits": 8}, {"w_plane_bits": 3, "edge_bits": 6},
+    {"spec": Arithmetic(residual_bits=10)}, {"spec": Arithmetic(w_bits=8, a_bits=8), "w_bits": 8},
+    {"spec": Arithmetic(w_bits=3), "edge_bits": 6}, {"spec": Arithmetic(acc_bits=20)}, {"spec": SPECS["digits"]},
     *({"method": name} for name in METHODS),
 ], ids=str)
 def test_every_option_gives_a_working_model(tiny, options):
     model = quantize(tiny, CALIBRATION, **options)
     assert model.info["calibration_images"] == "64"
-    assert all(model.info[name] == str(value) for name, value in options.items())
+    settings = Settings.from_info(model.info)
+    assert all(getattr(settings, name) == value for name, value in options.items() if name != "spec")
+    assert settings.arithmetic == arithmetic_of(options.get("spec"))
     share = accuracy(model, TEST)
     few = min(options.get(name, 8) for name in ("w_bits", "a_bits", "edge_bits", "softmax_bits"))
     assert share > {2: 0.12, 3: 0.7}.get(few, 0.85)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from vitric.golden import digits, load_float
 from vitric.golden.quantization import quantize, quantize_with_scales, reference
+from vitric.golden.spec.arithmetic import Arithmetic
 from vitric.golden.spec.vit import VIT_CONFIGS
 from vitric.golden.train import accuracy
 from vitric.golden.vit import VisionTransformer
@@ -91,11 +92,17 @@ def test_rejected_calibration(tiny, images, error, match):
 
 @pytest.mark.parametrize("options,error,match", [
     *(({name: value}, ValueError, f"{name} must be between 2 and 8, not {value}") for value in (1, 9)
-      for name in ("a_bits", "edge_bits", "softmax_bits", "a_plane_bits", "w_plane_bits")),
+      for name in ("a_bits", "edge_bits", "softmax_bits")),
     *(({"w_bits": value}, ValueError, f"w_bits must be between 1 and 8, not {value}") for value in (0, 9)),
     ({"w_bits": 4.0}, TypeError, "w_bits must be an integer between 1 and 8"),
-    ({"w_plane_bits": 3}, ValueError, r"edge_bits must be at most 2 \* w_plane_bits \(6\)"),
-    ({"residual_bits": 9}, ValueError, "residual_bits must be between 10 and 16, not 9"),
+    ({"spec": Arithmetic(w_bits=3)}, ValueError, "edge_bits must be at most 6, because a signed code has at most two"),
+    ({"spec": Arithmetic(a_bits=3)}, ValueError, "patch_embed: codes of a_bits 8 and w_bits 8 take 6 passes on ports "
+     "of 3 and 4 bits, more than the 4 there are; use a_bits at most 6 or w_bits at most 4"),
+    ({"spec": Arithmetic(acc_bits=12)}, ValueError, "patch_embed: acc_bits must be at least 13 for 16 terms of a_bits "
+     "8 and w_bits 8, not 12"),
+    ({"spec": Arithmetic(acc_bits=14), "softmax_bits": 8, "a_bits": 8}, ValueError,
+     r"blocks.0.attn.scores: acc_bits must be at least 19 for 8 terms of a_bits 8 and w_bits 8, not 14"),
+    ({"spec": "digits"}, TypeError, "spec must be an AcceleratorSpec, an Arithmetic or None, not str"),
     ({"method": "best"}, ValueError, "method must be one of 'mse', 'mse_plain', .*, not 'best'"),
     ({"granularity": "row"}, ValueError, "granularity must be one of 'layer', 'group', 'channel', not 'row'"),
     ({"seed": -1}, ValueError, "seed must be between 0"),

@@ -1,0 +1,69 @@
+"""Bit-exactness is a promise: the integer models of all configurations and their streams, by digest.
+
+A change that alters one of these numbers belongs in CHANGELOG, with the reason.
+"""
+
+import hashlib
+import json
+
+import pytest
+import torch
+from vitric.compiler.compile import compile_model
+from vitric.flow.inputs.configs import CONFIGS
+from vitric.flow.inputs.models import committed_file, float_file, quantized_model
+from vitric.golden import load_float, quantize
+from vitric.golden.data.sets import dataset
+from vitric.golden.integer.storage import load_integer, model_digest
+
+DIGESTS = {  # of the integer model, and of its stream
+    "tiny": ("21a5a035a40c7cb821f9b3157fc1ccb3", "8e68ebfb62bf52990816eb9f6cea949a"),
+    "digits": ("13b140975bad87721849b5354a086d14", "659e141b5fcd84f8a053fadd27ed0c49"),
+    "fashion": ("2dfdaba5383e9190243b8947b3f535e7", "1e97e3a08d7ac6b2161c35ac31cd2f3b"),
+    "deit_tiny_block": ("288637a47a19a4e1ba9712911226f0ec", "4d29d593a586aa4c876664a20553b3ac"),
+}
+TRAINED = [name for name, entry in CONFIGS.items() if entry.data == "digits"]  # data that come with scikit-learn
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_models_and_streams_are_what_they_were(name, tmp_path):
+    model = quantized_model(name, build=tmp_path)
+    stream = compile_model(model, CONFIGS[name].spec).stream.data
+    assert (model_digest(model)[:32], hashlib.sha256(stream).hexdigest()[:32]) == DIGESTS[name]
+
+
+@pytest.mark.parametrize("name", [name for name, entry in CONFIGS.items() if entry.data])
+def test_committed_models_are_of_the_float_models_that_are_there(name):
+    info = load_integer(committed_file(name)).info
+    assert info["float_sha256"] == hashlib.sha256(float_file(CONFIGS[name]).read_bytes()).hexdigest()
+    assert json.loads(info.get("layer_bits", "{}")) == {}
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_committed_models_are_what_quantization_gives(name):
+    """Up to the last bits of float sums, which differ between CPUs and may round a weight otherwise."""
+    committed = load_integer(committed_file(name))
+    entry = CONFIGS[name]
+    images = dataset(entry.data, "train")[:int(committed.info["calibration_images"])]
+    made = quantize(load_float(name), images, spec=entry.spec)
+    layers = [(model.patch_embed, model.head, *(b.mlp.fc1 for b in model.blocks)) for model in (committed, made)]
+    for one, other in zip(*layers, strict=True):
+        assert float((one.weight == other.weight).double().mean()) > 0.8
+        assert int((one.weight - other.weight).abs().max()) <= 2 * int(one.weight.abs().max()) // 3
+    test = dataset(entry.data, "test")
+    logits = [model(test[:]).argmax(1) for model in (committed, made)]
+    assert float((logits[0] == logits[1]).double().mean()) > 0.95
+
+
+def test_digests_see_every_part():
+    model = load_integer(committed_file("tiny"))
+    block = model.blocks[0]
+    before = model_digest(model)
+    changes = [
+        {"pos_embed": model.pos_embed + 1}, {"residual_bits": 15},
+        {"blocks": (type(block)(**{**vars(block), "norm2": type(block.norm2)(
+            **{**vars(block.norm2), "gamma": block.norm2.gamma.roll(1)})}),)},
+    ]
+    for change in changes:
+        assert model_digest(type(model)(**{**vars(model), **change})) != before
+    assert model_digest(type(model)(**{**vars(model), "info": {"other": "text"}})) == before
+    assert torch.equal(model.pos_embed, load_integer(committed_file("tiny")).pos_embed)
