@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from vitric.golden.arith import split_signed, split_unsigned
 from vitric.golden.spec.accelerator import AcceleratorSpec
+from vitric.golden.tensors import block_of
 
 from .words import unpack_rows
 
@@ -133,7 +134,7 @@ class _Collector:
     def add(self, write: TensorWrite, index: tuple[int, ...], plane: int, expected, got) -> None:
         self.failures += 1
         if len(self.mismatches) < self.limit:
-            block = int(write.trace.split(".")[1]) if write.trace.startswith("blocks.") else None
+            block = block_of(write.trace)
             index = index if write.head is None or len(index) < 2 else (write.head, *index)
             self.mismatches.append(Mismatch(self.image, block, write.trace, index, plane, expected, got))
 

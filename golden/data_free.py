@@ -28,6 +28,7 @@ from torch.nn import functional
 from .quantization.ptq import check_model
 from .spec.check import check_int
 from .spec.vit import PIXEL_MAX, VitConfig
+from .tensors import short_name
 from .threads import torch_threads
 from .vit import VisionTransformer
 
@@ -229,7 +230,7 @@ def _loss(model: VisionTransformer, images: torch.Tensor, labels: torch.Tensor, 
     entropy = []
 
     def watch(name, x):
-        if name.endswith(".attn.context"):
+        if short_name(name) == "attn.context":
             entropy.append(similarity_entropy(x[:, 1:]))  # of the patches: the class token is left out
         return x
 

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from .data.images import ImageData
 from .spec.check import check_choice, check_int
+from .tensors import LINEARS, TENSORS, short_name
 from .threads import torch_threads
 from .train import Recipe, fit
 from .vit import VisionTransformer, collect
@@ -24,10 +25,10 @@ IMPORTANCE = ("magnitude", "activation")
 """How much a weight counts in N:M pruning: ``|w|``, or ``|w|`` times the root mean square of its input (Wanda, Sun et
 al. 2023)."""
 
-LAYERS = ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2")
+LAYERS = tuple(dict.fromkeys(linear.product for linear in LINEARS if linear.block))
 """Layers of a block that N:M pruning thins out."""
 
-_INPUTS = dict(zip(LAYERS, ("norm1", "attn.context", "norm2", "mlp.gelu"), strict=True))  # taps
+_INPUTS = {tensor.product: tensor.tap for tensor in TENSORS if tensor.product in LAYERS}
 _BATCH = 128  # images of one gradient
 
 Masks = dict[str, torch.Tensor]
@@ -93,7 +94,7 @@ def head_importance(model: VisionTransformer, data: ImageData) -> torch.Tensor:
         contexts = []
 
         def record(name, tensor, contexts=contexts):
-            if name.endswith(".context"):
+            if short_name(name) == "attn.context":
                 contexts.append(tensor)
             return tensor
 

@@ -192,11 +192,11 @@ def _export(lowered: "Lowered", path: Path, batch: int, images: "torch.Tensor | 
 
 def _show(outcome: "Comparison", say: "Console") -> None:
     from rich.table import Table
+    from vitric.golden.tensors import short_name
 
     kinds: dict[str, list] = {}
     for tensor in outcome.tensors:
-        kind = tensor.name.split(".", 2)[2] if tensor.name.startswith("blocks.") else tensor.name
-        kinds.setdefault(kind, []).append(tensor)
+        kinds.setdefault(short_name(tensor.name), []).append(tensor)
     table = Table("tensor", "values", "wrong", "as simulated", "as integer, layer", "as integer, all",
                   title=f"executed by qonnx on {outcome.images} test images")
     for kind, tensors in kinds.items():

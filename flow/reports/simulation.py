@@ -7,6 +7,7 @@ from vitric.compiler.compile import Compiled
 from vitric.golden.errors import UserError
 from vitric.golden.integer import IntegerViT
 from vitric.golden.spec.command import ErrorCode
+from vitric.golden.tensors import block_of, short_name
 from vitric.sim.accelerator import Run
 
 from ..inputs.configs import Configuration, TestImages
@@ -99,7 +100,7 @@ def _encoder(commands: list[dict], model_bits: int) -> dict:
     The peak is that of the command with the most bytes per cycle. The front end reads ahead as fast as the port
     allows, so a command's words may belong to a later one.
     """
-    block = [command for command in commands if command["tensor"].startswith("blocks.")]
+    block = [command for command in commands if block_of(command["tensor"]) is not None]
     cycles = sum(command["cycles"] for command in block)
     rates = [command["model_words"] * model_bits / 8 / command["cycles"] for command in block]
     return {
@@ -113,8 +114,7 @@ def _breakdown(commands: list[dict]) -> list[dict]:
     """Sum commands of the same kind over blocks and heads."""
     groups: dict[str, dict] = {}
     for command in commands:
-        kind = command["tensor"].split("[")[0]
-        kind = kind.split(".", 2)[2] if kind.startswith("blocks.") else kind
+        kind = short_name(command["tensor"].partition("[")[0])
         group = groups.setdefault(kind, {"kind": kind, "commands": 0, "cycles": 0.0, "beats": 0.0, "model_words": 0.0})
         group["commands"] += 1
         for key in ("cycles", "beats", "model_words"):

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vitric.golden.tensors import tensor
+
 if TYPE_CHECKING:
     import torch
     from vitric.golden.quantization import Lowered
@@ -22,7 +24,6 @@ CAUSES = {
 
 FAR = 3.0
 
-_RESIDUAL = ("patch_embed", "proj", "fc2")
 _SAMPLES = 1 << 15  # values that a range is searched on
 
 
@@ -89,14 +90,14 @@ def _snr(x: "torch.Tensor", quantity: "Quantity") -> float:
 
 
 def _symptom(name: str, x: "torch.Tensor", quantity: "Quantity", own: float) -> Symptom:
-    last = name.rpartition(".")[2]
-    if last in _RESIDUAL:
+    kind = tensor(name).kind
+    if kind == "residual":
         steps = float((x / quantity.scale).square().mean().sqrt())
         return Symptom(name, "residual width", own, f"values of {steps:.1f} steps in the mean")
     common = _refitted(x, quantity, per_channel=False)
     if common - own >= FAR:
         return Symptom(name, "calibration range", own, f"{common:.1f} with the best range")
-    if last == "softmax":
+    if kind == "probabilities":
         rows = float(quantity.decode(quantity.encode(x)).sum(-1).mean())
         return Symptom(name, "softmax code", own, f"rows of probabilities sum to {rows:.2f}")
     channel = _refitted(x, quantity, per_channel=True)

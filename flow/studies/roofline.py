@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from vitric.golden.spec.vit import VIT_CONFIGS, VitConfig, vit_config
+from vitric.golden.tensors import LINEARS
 
 from .device import bound, device, device_names
 from .study import Case, Record, Study, markdown_table
 
-__all__ = ["LAYERS", "PRECISIONS", "STUDY", "layer_work"]
-
-LAYERS = ("patch_embed", "qkv", "scores", "context", "proj", "fc1", "fc2", "head")
+__all__ = ["PRECISIONS", "STUDY", "layer_work"]
 
 PRECISIONS = ((16, 16), (8, 8), (4, 8), (4, 4))
 """Bits of weights and of activations."""
@@ -27,19 +26,15 @@ _MARKS = {"compute": "", "memory": " M", "ridge": " ="}
 def layer_work(config: VitConfig, layer: str) -> tuple[int, int, int]:
     """Return multiply-accumulates, weights and activations (read and written) of one layer for one image.
 
-    ``scores`` is Q·Kᵀ and ``context`` P·V of all heads of a block; both operands of these are activations.
+    Layers have the names of :attr:`~vitric.golden.spec.vit.VitConfig.products`. ``attn.scores`` and ``attn.context``
+    are those of all heads of a block; both of their operands are activations.
     """
-    tokens, embed, hidden = config.num_tokens, config.embed_dim, config.hidden_dim
-    linear = {
-        "patch_embed": (config.num_patches, config.patch_dim, embed), "qkv": (tokens, embed, 3 * embed),
-        "proj": (tokens, embed, embed), "fc1": (tokens, embed, hidden), "fc2": (tokens, hidden, embed),
-        "head": (1, embed, config.num_classes),
-    }
-    if layer in linear:
-        rows, reduction, columns = linear[layer]
-        return rows * reduction * columns, reduction * columns, rows * (reduction + columns)
-    square = config.num_heads * tokens * tokens
-    return tokens * tokens * embed, 0, 2 * tokens * embed + square
+    product = config.products[layer]
+    first, second, result = (product.heads * size for size in (
+        product.rows * product.terms, product.terms * product.columns, product.rows * product.columns))
+    if layer in {trained.product for trained in LINEARS}:
+        return product.macs, second, first + result
+    return product.macs, 0, first + second + result
 
 
 def _cases(config: str, images: int | None) -> list[Case]:
@@ -56,14 +51,13 @@ def _run(case: Case) -> dict[str, Any]:
     config, found = vit_config(case["config"]), device(case["device"])
     peak, bandwidth, batch = found.peak(case["w_bits"], case["a_bits"]), found.bandwidth, case["batch"]
     layers, seconds = [], 0.0
-    for layer in LAYERS:
+    for layer, product in config.products.items():
         macs, weights, activations = layer_work(config, layer)
         operations = 2 * macs * batch
         moved = weights * case["w_bits"] / 8 * ("weights" in found.moves)
         moved += activations * batch * case["a_bits"] / 8 * ("activations" in found.moves)
-        count = 1 if layer in ("patch_embed", "head") else config.depth
-        seconds += count * max(operations / peak, moved / bandwidth) / batch
-        layers.append({"layer": layer, "count": count, "operations": operations, "bytes": moved,
+        seconds += product.count * max(operations / peak, moved / bandwidth) / batch
+        layers.append({"layer": layer, "count": product.count, "operations": operations, "bytes": moved,
                        "intensity": operations / moved if moved else None,
                        "bound": bound(operations, moved, peak, bandwidth)})
     return {"peak": peak, "bandwidth": bandwidth, "ridge": peak / bandwidth, "seconds_per_image": seconds,
@@ -86,7 +80,8 @@ def _table(records: Sequence[Record]) -> str:
              _number(record["ridge"]), *(_number(x["intensity"]) + _MARKS[x["bound"]] for x in record["layers"]),
              _rate(record["seconds_per_image"])]
             for record in records if record["config"] == config]
-        head = ["device", "bits", "batch", "ridge", *LAYERS, "images/s"]
+        layers = (x["layer"].rpartition(".")[2] for x in records[0]["layers"])
+        head = ["device", "bits", "batch", "ridge", *layers, "images/s"]
         parts.append(f"**{config}**\n\n{markdown_table(head, rows, 2)}")
     parts.append("Operations per byte of each layer; M: below the ridge, bound by memory; =: on it. *images/s*: the "
                  "most that arithmetic and memory allow, layer after layer.\n")

@@ -8,6 +8,8 @@ and layers with everything that belongs to them.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from vitric.golden.tensors import tensor
+
 from .evaluate import SOURCES, base_case, bits_label, float_accuracy, lowered, test_split, trained
 from .study import Case, Record, Study, markdown_table, percent
 
@@ -17,11 +19,10 @@ COLLAPSE = 0.02
 """Loss of accuracy from which the likely cause is looked for."""
 
 KINDS = {
-    "weights": ("weight",), "LayerNorm outputs": ("norm1", "norm2", "norm"), "queries": ("q",), "keys": ("k",),
-    "values": ("v",), "probabilities": ("softmax",), "context": ("context",), "GELU outputs": ("act",),
-    "residual stream": ("patch_embed", "proj", "fc2"),
+    "weights": "weights", "LayerNorm outputs": "norm", "queries": "queries", "keys": "keys", "values": "values",
+    "probabilities": "probabilities", "context": "context", "GELU outputs": "hidden", "residual stream": "residual",
 }
-"""Kinds of tensors by the last part of their names."""
+"""What is shown for each kind of tensor (:attr:`vitric.golden.tensors.Tensor.kind`), and for weights."""
 
 EVERYTHING = "everything"
 """The part that is the whole network; the logits are never rounded."""
@@ -35,7 +36,10 @@ def parts(depth: int) -> dict[str, Callable[[str], bool]]:
     def layer(prefix, norm):
         return lambda name: name.startswith(f"{prefix}.") or name == norm
 
-    kinds = {kind: lambda name, last=last: name.rpartition(".")[2] in last for kind, last in KINDS.items()}
+    def kind_of(name):
+        return "weights" if name.endswith(".weight") else tensor(name).kind
+
+    kinds = {shown: lambda name, kind=kind: kind_of(name) == kind for shown, kind in KINDS.items()}
     layers = {"patch_embed": lambda name: name.startswith("patch_embed")}
     for index in range(depth):
         layers[f"blocks.{index}.attn"] = layer(f"blocks.{index}.attn", f"blocks.{index}.norm1")

@@ -2,8 +2,7 @@
 
 import copy
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -15,37 +14,14 @@ from ..quantization.lowering.build import build_context, build_gelu, build_norm,
 from ..quantization.lowering.linear import LinearDraft
 from ..quantization.lowering.lower import Lowered
 from ..quantization.lowering.weights import GROUP
-from ..quantization.taps import from_trace, to_trace, traced
+from ..tensors import Linear, linears, tapped, tensor, tensors
 from .oscillation import Freezer
 from .straight import replace_learned, replaced
 
 __all__ = ["QuantizedTraining"]
 
 _MARGIN = 0.9  # of what is rounded to a code: how far a weight may start from the code that calibration gave it
-_LEARNED = ("norm1", "attn.q", "attn.k", "attn.v", "attn.context", "norm2", "mlp.fc1", "mlp.act")  # of each block
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Layer:
-    """A linear layer: name of the draft, parameter of the float model, rows of it, and name of the input."""
-
-    name: str
-    module: str
-    rows: slice
-    source: str
-
-
-def _layers(depth: int, embed: int) -> Iterator[_Layer]:
-    everything = slice(None)
-    yield _Layer(name="patch_embed", module="patch_embed.proj", rows=everything, source="input")
-    for index in range(depth):
-        block = f"blocks.{index}"
-        for number, part in enumerate("qkv"):
-            yield _Layer(name=f"{block}.attn.{part}", module=f"{block}.attn.qkv", source=f"{block}.norm1",
-                         rows=slice(number * embed, (number + 1) * embed))
-        for name, source in (("attn.proj", "attn.context"), ("mlp.fc1", "norm2"), ("mlp.fc2", "mlp.act")):
-            yield _Layer(name=f"{block}.{name}", module=f"{block}.{name}", rows=everything, source=f"{block}.{source}")
-    yield _Layer(name="head", module="head", rows=everything, source="norm")
+_FIXED = ("pixels", "probabilities", "residual", "logits")  # kinds of tensors whose scales are not learned
 
 
 def _key(name: str) -> str:
@@ -89,7 +65,7 @@ class QuantizedTraining(nn.Module):
         if config.distilled:
             raise ValueError("a model with a distillation token cannot be trained with its roundings, only quantized")
         self._names = frozenset(self._learned())
-        self.layers = tuple(_layers(config.depth, config.embed_dim))
+        self.layers = tuple(linears(config))
         self.network = copy.deepcopy(lowered.source).requires_grad_(True)
         with torch.no_grad():
             for layer in self.layers:
@@ -100,24 +76,25 @@ class QuantizedTraining(nn.Module):
             _key(name): nn.Parameter(torch.zeros(self._groups(name))) for name in self._learned()})
 
     def _learned(self) -> list[str]:
-        return [*(f"blocks.{index}.{name}" for index in range(self.config.depth) for name in _LEARNED), "norm"]
+        return [tensor.name for tensor in tensors(self.config) if tensor.kind not in _FIXED]
 
     def _groups(self, name: str) -> int:
         """Return how many scales of a tensor are learned: those that the layers around it let differ."""
-        if name.endswith((".q", ".k")):
+        kind = tensor(name).kind
+        if kind in ("queries", "keys"):
             return self.config.num_heads
         scale = self.start.quantities[name].scale
-        free = name.endswith(".v") or self.settings.recipe.channels == "free"
+        free = kind == "values" or self.settings.recipe.channels == "free"
         return scale.numel() if free and scale.dim() else 1
 
-    def _weight_groups(self, layer: _Layer) -> int:
+    def _weight_groups(self, layer: Linear) -> int:
         rows = len(self.start.drafts[layer.name].weight)
         return {"layer": 1, "group": -(-rows // GROUP), "channel": rows}[self.settings.granularity]
 
-    def _start_layer(self, layer: _Layer) -> None:
+    def _start_layer(self, layer: Linear) -> None:
         """Move the float weights to where the codes that calibration chose are their nearest."""
-        draft, module = self.start.drafts[layer.name], self.network.get_submodule(layer.module)
-        weight = module.weight[layer.rows].flatten(1)
+        draft, (module, rows) = self.start.drafts[layer.name], self._own(layer)
+        weight = module.weight[rows].flatten(1)
         step = draft.unit[:, None] / draft.source.scale  # real weight per step of the code
         steps = weight.to(torch.float64) / step
         margin = _MARGIN * draft.codes.reach
@@ -126,7 +103,12 @@ class QuantizedTraining(nn.Module):
         bias = draft.bias - (steps * step) @ draft.source.offset.expand(weight.shape[1])
         if module.bias is None:
             module.bias = nn.Parameter(torch.zeros(len(module.weight)))
-        module.bias[layer.rows] = bias.to(torch.float32)
+        module.bias[rows] = bias.to(torch.float32)
+
+    def _own(self, layer: Linear) -> tuple[nn.Module, slice]:
+        """Return the module of the float network that holds a layer's weights, and which rows of them are its own."""
+        module = self.network.get_submodule(layer.module)
+        return module, layer.rows(len(module.weight))
 
     def quantities(self) -> dict[str, Quantity]:
         """Return what the codes of each tensor stand for, with the present scales."""
@@ -142,7 +124,7 @@ class QuantizedTraining(nn.Module):
         scale, change = self.start.quantities[name].scale, self.scales[_key(name)]
         return change.repeat_interleave(scale.numel() // len(change)).reshape(scale.shape)
 
-    def _expanded_weight(self, layer: _Layer) -> torch.Tensor:
+    def _expanded_weight(self, layer: Linear) -> torch.Tensor:
         change, rows = self.weight_scales[_key(layer.name)], len(self.start.drafts[layer.name].weight)
         return change.repeat_interleave(-(-rows // len(change)))[:rows, None]
 
@@ -151,14 +133,14 @@ class QuantizedTraining(nn.Module):
         result = {}
         for layer in self.layers:
             start, source = self.start.drafts[layer.name], quantities[layer.source]
-            module = self.network.get_submodule(layer.module)
-            weight = module.weight[layer.rows].detach().flatten(1).to(torch.float64)
+            module, rows = self._own(layer)
+            weight = module.weight[rows].detach().flatten(1).to(torch.float64)
             unit = start.unit * self._expanded_weight(layer)[:, 0].detach().to(torch.float64).exp()
             check_scale(layer.name, unit)
             codes = start.codes.encode(weight * source.scale, unit[:, None], torch.tensor(0))
             if self.freezer is not None:
                 codes = self.freezer(layer.name, codes, learning=self.training)
-            bias = module.bias[layer.rows].detach().to(torch.float64) + weight @ source.offset.expand(weight.shape[1])
+            bias = module.bias[rows].detach().to(torch.float64) + weight @ source.offset.expand(weight.shape[1])
             result[layer.name] = replace(start, weight=codes, unit=unit, bias=bias, source=source)
         return result
 
@@ -207,19 +189,19 @@ class QuantizedTraining(nn.Module):
             lowered.model(images, trace)
 
         def tap(name: str, x: torch.Tensor) -> torch.Tensor:
-            known = name if name.endswith("fc1") else traced(name)
-            if known is None:
+            if (known := tapped(name)) is None:
                 return x
-            quantity, y = lowered.quantities[known], to_trace(name, x.to(torch.float32), self.config.num_prefix_tokens)
-            codes = quantity.encode(y.detach()) if name.endswith("fc1") else trace[known]
-            if known.endswith("context"):
-                y = y + self._context_correction(known, lowered, trace)
+            quantity = lowered.quantities[known.name]
+            y = known.to_trace(x.to(torch.float32), self.config.num_prefix_tokens)
+            codes = trace[known.name] if known.traced else quantity.encode(y.detach())
+            if known.kind == "context":
+                y = y + self._context_correction(known.name, lowered, trace)
             value = _decode(quantity, codes)
-            if known in self._names:
-                y = replace_learned(y, value, self._expanded(known), *_range(quantity), _real(quantity.offset))
+            if known.name in self._names:
+                y = replace_learned(y, value, self._expanded(known.name), *_range(quantity), _real(quantity.offset))
             else:
                 y = replaced(y, value)
-            return from_trace(name, y, x.shape)
+            return known.from_trace(y, x.shape)
 
         return functional_call(self.network, self._rounded(lowered), (images, tap))
 
@@ -238,8 +220,8 @@ class QuantizedTraining(nn.Module):
         """Return weights and biases of the float network whose values are those of the integer model."""
         weights, biases = defaultdict(list), defaultdict(list)
         for layer in self.layers:
-            draft, module = lowered.drafts[layer.name], self.network.get_submodule(layer.module)
-            weight, bias = module.weight[layer.rows].flatten(1), module.bias[layer.rows]
+            draft, (module, rows) = lowered.drafts[layer.name], self._own(layer)
+            weight, bias = module.weight[rows].flatten(1), module.bias[rows]
             scale, unit, codes = _real(draft.source.scale), _real(draft.unit)[:, None], draft.codes
             live = None if self.freezer is None else self.freezer.live(layer.name)
             rounded = replace_learned(

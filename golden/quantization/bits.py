@@ -24,17 +24,15 @@ from typing import NamedTuple
 
 from ..spec.check import check_int
 from ..spec.vit import VitConfig
+from ..tensors import LINEARS, PRODUCTS, short_name
 
-__all__ = ["PIXEL_BITS", "PRODUCTS", "Bits", "check_layer_bits", "check_names", "most_specific", "product_macs",
+__all__ = ["PIXEL_BITS", "Bits", "check_layer_bits", "check_names", "most_specific", "product_macs",
            "product_names"]
-
-PRODUCTS = ("attn.qkv", "attn.scores", "attn.context", "attn.proj", "mlp.fc1", "mlp.fc2")
-"""Products of an encoder block, in order of computation."""
 
 PIXEL_BITS = 8
 """Width of the activations of ``patch_embed``."""
 
-_WEIGHTS = ("patch_embed", "head", "qkv", "proj", "fc1", "fc2")  # products with weights, which may have 1 bit
+_WEIGHTS = {layer.product for layer in LINEARS}  # products with weights, which may have 1 bit
 
 _LEGAL = re.compile(rf"patch_embed|head|blocks(\.\d+(\.(attn|mlp|{'|'.join(map(re.escape, PRODUCTS))}))?)?")
 
@@ -54,9 +52,7 @@ def product_names(config: VitConfig) -> tuple[str, ...]:
 
 def product_macs(config: VitConfig) -> dict[str, int]:
     """Return the multiply-accumulates per image of each product."""
-    kinds = config.macs
-    return {name: kinds[kind] // (config.depth if name.startswith("blocks.") else 1)
-            for name in product_names(config) for kind in (name.rpartition(".")[2],)}
+    return {name: config.products[short_name(name)].macs for name in product_names(config)}
 
 
 def check_layer_bits(layer_bits: Mapping[str, tuple[int, int]]) -> dict[str, Bits]:
@@ -79,7 +75,7 @@ def check_layer_bits(layer_bits: Mapping[str, tuple[int, int]]) -> dict[str, Bit
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise TypeError(f"layer_bits of {name} must be a pair (w_bits, a_bits), not {pair!r}")
         for port, bits in zip("wa", pair, strict=True):
-            least = 1 if port == "w" and name.endswith(_WEIGHTS) else 2
+            least = 1 if port == "w" and short_name(name) in _WEIGHTS else 2
             check_int(f"{port}_bits of {name} in layer_bits", bits, least, 8)
         result[name] = Bits(*pair)
     if result.get("patch_embed", Bits(PIXEL_BITS, PIXEL_BITS)).a != PIXEL_BITS:

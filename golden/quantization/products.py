@@ -2,6 +2,7 @@
 
 from ..arith import signed_code_range
 from ..spec.vit import VitConfig
+from ..tensors import LINEARS, short_name
 from .bits import Bits, product_names
 from .codes.books import HIDDEN, PROBABILITIES
 from .methods import Method
@@ -15,16 +16,9 @@ def stored_bits(product: str, bits: Bits, method: Method) -> Bits:
 
     Codes of a book are held as their values, whose width is that of the book, whatever the width of the codes.
     """
-    books = {"context": PROBABILITIES[method.probabilities], "fc2": HIDDEN[method.hidden]}
-    candidates = books.get(product.rpartition(".")[2])
+    books = {"attn.context": PROBABILITIES[method.probabilities], "mlp.fc2": HIDDEN[method.hidden]}
+    candidates = books.get(short_name(product))
     return bits._replace(a=candidates(bits.a)[0].bits) if candidates else bits
-
-
-def _terms(config: VitConfig) -> dict[str, int]:
-    """Return the length of the dot products of each product by the last part of its name."""
-    return {"patch_embed": config.patch_dim, "qkv": config.embed_dim, "scores": config.head_dim,
-            "context": config.num_tokens, "proj": config.embed_dim, "fc1": config.embed_dim, "fc2": config.hidden_dim,
-            "head": config.num_prefix_tokens * config.embed_dim}
 
 
 def check_products(config: VitConfig, settings: Settings) -> None:
@@ -38,14 +32,15 @@ def check_products(config: VitConfig, settings: Settings) -> None:
     ValueError
         The message names the product, the parameter, what is there and what it would take.
     """
-    arithmetic, terms = settings.arithmetic, _terms(config)
+    arithmetic, trained = settings.arithmetic, {layer.product for layer in LINEARS}
     for name in product_names(config):
-        kind = name.rpartition(".")[2]
+        kind = short_name(name)
+        terms = config.products[kind].terms
         w_bits, a_bits = stored_bits(name, settings.bits(name), settings.recipe)
         arithmetic.check_product(name, a_bits, w_bits)
-        largest = signed_code_range(w_bits, arithmetic.w_bits) if kind in ("scores", "context") else 1
-        bound = terms[kind] * ((1 << a_bits) - 1) * largest
+        largest = 1 if kind in trained else signed_code_range(w_bits, arithmetic.w_bits)
+        bound = terms * ((1 << a_bits) - 1) * largest
         if bound >= 1 << arithmetic.acc_bits - 1:
             raise ValueError(
-                f"{name}: acc_bits must be at least {bound.bit_length() + 1} for {terms[kind]} terms of a_bits "
+                f"{name}: acc_bits must be at least {bound.bit_length() + 1} for {terms} terms of a_bits "
                 f"{a_bits} and w_bits {w_bits}, not {arithmetic.acc_bits}; fewer bits or fewer terms need less")

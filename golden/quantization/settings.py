@@ -15,6 +15,7 @@ from ..spec.layernorm import LayerNormSpec
 from ..spec.requantize import RequantizeSpec
 from ..spec.softmax import SoftmaxSpec
 from ..spec.vit import VitConfig
+from ..tensors import short_name
 from .bits import PIXEL_BITS, Bits, check_layer_bits, most_specific
 from .codes.maps import BinaryCodes, NarrowCodes
 from .lowering.weights import GRANULARITIES
@@ -103,10 +104,11 @@ class Settings:
 
     def bits(self, product: str) -> Bits:
         """Return the widths of a product's operands: :mod:`~vitric.golden.quantization.bits` has the names."""
-        defaults = {"patch_embed": Bits(self.edge_bits, PIXEL_BITS), "head": Bits(self.edge_bits, self.edge_bits),
-                    "scores": Bits(self.a_bits, self.a_bits), "context": Bits(self.a_bits, self.softmax_bits)}
+        defaults = {
+            "patch_embed": Bits(self.edge_bits, PIXEL_BITS), "head": Bits(self.edge_bits, self.edge_bits),
+            "attn.scores": Bits(self.a_bits, self.a_bits), "attn.context": Bits(self.a_bits, self.softmax_bits)}
         return most_specific(self.layer_bits, product) or defaults.get(
-            product.rpartition(".")[2], Bits(self.w_bits, self.a_bits))
+            short_name(product), Bits(self.w_bits, self.a_bits))
 
     def narrow(self, bits: int) -> NarrowCodes:
         """Return the signed narrow codes of ``bits`` bits on the array's weight port."""

@@ -7,10 +7,36 @@ from types import MappingProxyType
 
 from .check import check_choice, check_int
 
-__all__ = ["PIXEL_MAX", "VIT_CONFIGS", "VitConfig", "vit_config"]
+__all__ = ["PIXEL_MAX", "VIT_CONFIGS", "Product", "VitConfig", "vit_config"]
 
 PIXEL_MAX = 255
 """Largest pixel code: images are unsigned 8-bit integers everywhere."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Product:
+    """Size of one kind of matrix product: ``heads`` products of (rows, terms) with (terms, columns), ``count`` times.
+
+    Parameters
+    ----------
+    rows, terms, columns : int
+        Rows of the first operand, length of a dot product, columns of the second operand.
+    heads : int
+        Such products side by side.
+    count : int
+        How often an image takes them: the blocks of the network, or 1.
+    """
+
+    rows: int
+    terms: int
+    columns: int
+    heads: int = 1
+    count: int = 1
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one of ``count``."""
+        return self.heads * self.rows * self.terms * self.columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,31 +173,28 @@ class VitConfig:
         return tokens * (9 * self.embed_dim + 2 * self.hidden_dim) + 2 * self.num_heads * tokens**2
 
     @property
-    def macs(self) -> dict[str, int]:
-        """Multiply-accumulates per image and kind of layer, all blocks together.
+    def products(self) -> dict[str, Product]:
+        """Matrix products of a network by name; those of a block by the name below ``blocks.N``.
 
         The linear layers see every token, except ``head``, which sees the class token (and the distillation token),
-        and ``patch_embed``, which sees the patches; ``scores`` is Q·Kᵀ and ``context`` is P·V.
+        and ``patch_embed``, which sees the patches; ``attn.scores`` is Q·Kᵀ and ``attn.context`` is P·V.
         """
-        tokens, embed, hidden = self.num_tokens, self.embed_dim, self.hidden_dim
-        block = {
-            "qkv": tokens * embed * 3 * embed,
-            "scores": tokens * tokens * embed,
-            "context": tokens * tokens * embed,
-            "proj": tokens * embed * embed,
-            "fc1": tokens * embed * hidden,
-            "fc2": tokens * hidden * embed,
-        }
+        tokens, embed, hidden, head = self.num_tokens, self.embed_dim, self.hidden_dim, self.head_dim
         return {
-            "patch_embed": self.num_patches * self.patch_dim * embed,
-            **{kind: self.depth * count for kind, count in block.items()},
-            "head": self.num_prefix_tokens * embed * self.num_classes,
+            "patch_embed": Product(rows=self.num_patches, terms=self.patch_dim, columns=embed),
+            "attn.qkv": Product(rows=tokens, terms=embed, columns=3 * embed, count=self.depth),
+            "attn.scores": Product(rows=tokens, terms=head, columns=tokens, heads=self.num_heads, count=self.depth),
+            "attn.context": Product(rows=tokens, terms=tokens, columns=head, heads=self.num_heads, count=self.depth),
+            "attn.proj": Product(rows=tokens, terms=embed, columns=embed, count=self.depth),
+            "mlp.fc1": Product(rows=tokens, terms=embed, columns=hidden, count=self.depth),
+            "mlp.fc2": Product(rows=tokens, terms=hidden, columns=embed, count=self.depth),
+            "head": Product(rows=1, terms=self.num_prefix_tokens * embed, columns=self.num_classes),
         }
 
     @property
     def total_macs(self) -> int:
         """Multiply-accumulates per image."""
-        return sum(self.macs.values())
+        return sum(product.count * product.macs for product in self.products.values())
 
     @property
     def num_parameters(self) -> int:

@@ -75,14 +75,14 @@ def test_deit_tiny_macs_by_hand():
     config = vit_config("deit_tiny")
     assert (config.num_patches, config.num_tokens, config.patch_dim) == (196, 197, 768)
     assert (config.head_dim, config.hidden_dim) == (64, 768)
-    assert config.macs == {
+    assert {name: product.count * product.macs for name, product in config.products.items()} == {
         "patch_embed": 196 * 768 * 192,
-        "qkv": 12 * 197 * 192 * 576,
-        "scores": 12 * 3 * 197 * 197 * 64,
-        "context": 12 * 3 * 197 * 197 * 64,
-        "proj": 12 * 197 * 192 * 192,
-        "fc1": 12 * 197 * 192 * 768,
-        "fc2": 12 * 197 * 768 * 192,
+        "attn.qkv": 12 * 197 * 192 * 576,
+        "attn.scores": 12 * 3 * 197 * 197 * 64,
+        "attn.context": 12 * 3 * 197 * 197 * 64,
+        "attn.proj": 12 * 197 * 192 * 192,
+        "mlp.fc1": 12 * 197 * 192 * 768,
+        "mlp.fc2": 12 * 197 * 768 * 192,
         "head": 192 * 1000,
     }
     assert round(config.total_macs / 1e9, 2) == 1.25

@@ -16,6 +16,7 @@ import torch
 
 from ...integer import patchify
 from ...spec.check import check_choice, check_int
+from ...tensors import Tensor, linears, tapped, tensors
 from ...threads import torch_threads
 from ...vit import VisionTransformer, collect
 from ..bits import Bits, product_names
@@ -29,23 +30,12 @@ from ..lowering.output_search import Layer
 from ..lowering.sensitivity import ELEMENTS, Sensitivities
 from ..ptq import quantize_with_scales
 from ..settings import Settings
-from ..taps import to_trace
 from .simulate import float64, rounded_logits, set_linear
 
 __all__ = ["WIDTHS", "LayerErrors", "measure_layer_errors"]
 
 WIDTHS = (2, 3, 4, 6, 8)
 """Widths to choose from. On 4-bit digits a signed code of 5 bits has the range of one of 6, so 5 is not among them."""
-
-_WEIGHTS = {  # product: where its weights are in the float model, and the taps of its parts' outputs
-    "patch_embed": ("patch_embed.proj", ("patch_embed",)), "attn.qkv": ("attn.qkv", ("attn.q", "attn.k", "attn.v")),
-    **{name: (name, (name,)) for name in ("head", "attn.proj", "mlp.fc1", "mlp.fc2")},
-}
-_TENSORS = {  # product: traced tensors on the weight port, if it has no weights, and on the activation port
-    "patch_embed": (None, "input"), "head": (None, "norm"), "attn.qkv": (None, "norm1"),
-    "attn.scores": ("attn.k", "attn.q"), "attn.context": ("attn.v", "attn.softmax"),
-    "attn.proj": (None, "attn.context"), "mlp.fc1": (None, "norm2"), "mlp.fc2": (None, "mlp.act"),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,12 +73,6 @@ class LayerErrors:
         return 10 * log10(self.signal / error) if error else inf
 
 
-def _split(product: str) -> tuple[str, str]:
-    """Return the name of the block with a dot, and the product's name in it; nothing and the name outside blocks."""
-    parts = product.split(".")
-    return (".".join(parts[:2]) + ".", ".".join(parts[2:])) if len(parts) > 1 else ("", product)
-
-
 class _Measurement:
     """The float model, its tensors for the calibration images, and how each is rounded at 8 bits."""
 
@@ -101,7 +85,7 @@ class _Measurement:
         lowered.model(calibration, self.codes)
         self.codes["input"] = patchify(calibration, lowered.source.config)[:, 1:]  # the class token has no patch
         self.taps = collect(lowered.source, calibration)
-        weights = Sensitivities(lowered.source, calibration, settings.generator, elements=(*ELEMENTS, "softmax"))
+        weights = Sensitivities(lowered.source, calibration, settings.generator, elements=(*ELEMENTS, "attn.softmax"))
         self.importance = Calibration(lowered.source, calibration,
                                       weights if settings.recipe.sensitivity else None).importance
         self.logits = rounded_logits(self.model, {}, images)
@@ -112,20 +96,19 @@ class _Measurement:
 
     def weights(self, product: str, bits: int) -> float:
         """Return the error of rounding a product's weights."""
-        block, kind = _split(product)
-        path, taps = _WEIGHTS[kind]
-        module = self.model.get_submodule(block + path)
-        source = block + _TENSORS[kind][1]
+        parts = [layer for layer in linears(self.model.config) if layer.product == product]
+        module = self.model.get_submodule(parts[0].module)
         weights, bias = module.weight.flatten(1), module.bias
         drafts = []
-        for index, tap in enumerate(taps):
-            rows = slice(index * len(weights) // len(taps), (index + 1) * len(weights) // len(taps))
-            target = to_trace(tap, self.taps[block + tap], self.model.config.num_prefix_tokens)
-            shape = target.shape if len(taps) > 1 else (*target.shape[:2], 1)
-            importance = self.importance(block + tap, shape)
+        for part in parts:
+            rows, known = part.rows(len(weights)), tapped(part.tap)
+            target = self.taps[part.tap]
+            target = target if known is None else known.to_trace(target, self.model.config.num_prefix_tokens)
+            shape = target.shape if len(parts) > 1 else (*target.shape[:2], 1)
+            importance = self.importance(part.tap, shape)
             layer = Layer.trained(product, weights[rows], None if bias is None else bias[rows], target, importance,
                                   self.settings.weights(bits))
-            drafts.append(draft_linear(layer, self.codes[source], self.lowered.quantities[source],
+            drafts.append(draft_linear(layer, self.codes[part.source], self.lowered.quantities[part.source],
                                        self.settings).dequantized())
         kept = module.weight.clone(), bias
         set_linear(module, *(torch.cat(tensors) for tensors in zip(*drafts, strict=True)))
@@ -134,18 +117,18 @@ class _Measurement:
         module.bias = kept[1]
         return error
 
-    def activation(self, tensor: str, bits: int) -> float:
-        """Return the error of rounding a tensor of the trace."""
-        return self.error({tensor: self.rounded(tensor, bits)})
+    def activation(self, tensor: Tensor, bits: int) -> float:
+        """Return the error of rounding a tensor."""
+        return self.error({tensor.name: self.rounded(tensor, bits)})
 
-    def rounded(self, tensor: str, bits: int) -> Quantity:
+    def rounded(self, tensor: Tensor, bits: int) -> Quantity:
         """Return how a tensor is rounded to ``bits`` bits: as to 8, with the steps that fit this width."""
-        recipe, x = self.settings.recipe, self.exact[tensor]
-        fine = self.lowered.quantities[tensor]
-        weight = self.importance(tensor.replace(".act", ".gelu"), x.shape)
+        recipe, x = self.settings.recipe, self.exact[tensor.name]
+        fine = self.lowered.quantities[tensor.name]
+        weight = self.importance(tensor.tap, x.shape)
         candidates = self.candidates(tensor, fine.codes, bits)
         if len(candidates) > 1:
-            return fit_book(tensor, x, candidates, recipe.observer, weight, self.settings.generator)
+            return fit_book(tensor.name, x, candidates, recipe.observer, weight, self.settings.generator)
         groups = self.groups(tensor, x.shape[-1])
         step = fine.scale.expand(x.shape[-1])
         samples, weight = (y.reshape(-1, groups, x.shape[-1] // groups).transpose(0, 1).flatten(1)
@@ -154,18 +137,18 @@ class _Measurement:
         return Quantity(codes=candidates[0], scale=step * scale.repeat_interleave(x.shape[-1] // groups),
                         zero_point=int(zero_point[0]), offset=fine.offset)
 
-    def candidates(self, tensor: str, codes: CodeMap, bits: int) -> tuple[CodeMap, ...]:
+    def candidates(self, tensor: Tensor, codes: CodeMap, bits: int) -> tuple[CodeMap, ...]:
         """Return the code maps to choose from."""
         recipe = self.settings.recipe
-        if tensor.endswith(".softmax"):
+        if tensor.kind == "probabilities":
             return PROBABILITIES[recipe.probabilities](bits)
-        return HIDDEN[recipe.hidden](bits) if tensor.endswith(".act") else (replace(codes, bits=bits),)
+        return HIDDEN[recipe.hidden](bits) if tensor.kind == "hidden" else (replace(codes, bits=bits),)
 
-    def groups(self, tensor: str, channels: int) -> int:
+    def groups(self, tensor: Tensor, channels: int) -> int:
         """Return how many groups of channels have a scale of their own."""
-        if tensor.endswith(".v"):
+        if tensor.kind == "values":
             return channels
-        return self.lowered.source.config.num_heads if tensor.endswith((".q", ".k")) else 1
+        return self.lowered.source.config.num_heads if tensor.kind in ("queries", "keys") else 1
 
 
 @torch.no_grad()
@@ -209,10 +192,9 @@ def measure_layer_errors(
         for product in product_names(model.config):
             if on_product is not None:
                 on_product(product)
-            block, kind = _split(product)
-            port_w, port_a = _TENSORS[kind]
-            weights = partial(work.activation, block + port_w) if port_w else partial(work.weights, product)
+            operands = {tensor.port: tensor for tensor in tensors(model.config) if tensor.product == product}
+            weights = partial(work.activation, operands["w"]) if "w" in operands else partial(work.weights, product)
             errors[product, "w"] = {width: weights(width) for width in widths}
-            if product != "patch_embed":
-                errors[product, "a"] = {width: work.activation(block + port_a, width) for width in widths}
+            if operands["a"].kind != "pixels":
+                errors[product, "a"] = {width: work.activation(operands["a"], width) for width in widths}
     return LayerErrors(signal=float(work.logits.square().sum(1).mean()), errors=errors)

@@ -7,18 +7,17 @@ check: the integer model must follow it closely.
 
 import copy
 from collections.abc import Callable, Mapping
+from itertools import groupby
 
 import torch
 
 from ...data.images import check_images
+from ...tensors import linears, tapped, tensor
 from ...vit import VisionTransformer
 from ..codes.quantity import Quantity
 from ..lowering.lower import Lowered
-from ..taps import from_trace, to_trace, traced
 
 __all__ = ["Simulated", "float64", "reference", "rounded_logits", "set_linear", "simulate", "usual"]
-
-_WIDE = ("patch_embed", "proj", "fc2", "head")  # residual stream and logits, 16 bits in the integer model
 
 
 def float64(model: VisionTransformer) -> VisionTransformer:
@@ -48,14 +47,15 @@ def rounded_logits(
     check_images(images, model.config)
 
     def tap(name, x):
-        if not (known := traced(name)):
+        found = tapped(name)
+        if found is None or not found.traced:
             return x
-        y = to_trace(name, x, model.config.num_prefix_tokens)
-        if known in quantities:
-            y = quantities[known].decode(quantities[known].encode(y))
+        y = found.to_trace(x, model.config.num_prefix_tokens)
+        if found.name in quantities:
+            y = quantities[found.name].decode(quantities[found.name].encode(y))
         if trace is not None:
-            trace[known] = y
-        return from_trace(name, y, x.shape)
+            trace[found.name] = y
+        return found.from_trace(y, x.shape)
 
     return model.forward_normalized(model.normalize(images).to(torch.float64), tap)
 
@@ -73,7 +73,7 @@ def reference(lowered: Lowered, images: torch.Tensor) -> dict[str, torch.Tensor]
 
 def usual(name: str) -> bool:
     """Return whether the literature's simulated quantization rounds it: not the residual stream nor the logits."""
-    return name.rpartition(".")[2] not in _WIDE
+    return name.endswith(".weight") or tensor(name).kind not in ("residual", "logits")
 
 
 class Simulated:
@@ -92,26 +92,27 @@ class Simulated:
     @torch.no_grad()
     def __init__(self, lowered: Lowered, only: Callable[[str], bool] = usual):
         self.quantities = {name: quantity for name, quantity in lowered.quantities.items()
-                           if not name.endswith("fc1") and only(name)}  # the index of GELU's table is no tensor
+                           if tensor(name).traced and only(name)}
         self.model = model = float64(lowered.source)
         drafts = {name: draft for name, draft in lowered.drafts.items() if only(f"{name}.weight")}
-        if "patch_embed" in drafts:
-            set_linear(model.patch_embed.proj, *drafts["patch_embed"].dequantized())
-        if "head" in drafts:
-            weight, bias = drafts["head"].dequantized()
-            heads = (model.head, model.head_dist) if model.config.distilled else (model.head,)
-            for head, part in zip(heads, weight.chunk(len(heads), dim=1), strict=True):
-                set_linear(head, part * len(heads), bias)  # logits are the mean of the heads'
-        for index, block in enumerate(model.blocks):
-            name, qkv = f"blocks.{index}", block.attn.qkv
-            trained = torch.zeros(len(qkv.weight), dtype=torch.float64) if qkv.bias is None else qkv.bias
-            parts = [
-                drafts[f"{name}.attn.{part}"].dequantized() if f"{name}.attn.{part}" in drafts else kept
-                for part, *kept in zip("qkv", qkv.weight.chunk(3), trained.chunk(3), strict=True)]
-            set_linear(qkv, *(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
-            for layer in ("attn.proj", "mlp.fc1", "mlp.fc2"):
-                if f"{name}.{layer}" in drafts:
-                    set_linear(block.get_submodule(layer), *drafts[f"{name}.{layer}"].dequantized())
+        for name, parts in groupby(linears(model.config), key=lambda layer: layer.module):
+            parts = [drafts.get(layer.name) for layer in parts]
+            if not any(parts):
+                continue
+            if name == "head" and model.config.distilled:
+                self._set_heads(*parts[0].dequantized())
+                continue
+            module = model.get_submodule(name)
+            trained = torch.zeros(len(module.weight), dtype=torch.float64) if module.bias is None else module.bias
+            kept = zip(module.weight.flatten(1).chunk(len(parts)), trained.chunk(len(parts)), strict=True)
+            found = [draft.dequantized() if draft else trained for draft, trained in zip(parts, kept, strict=True)]
+            set_linear(module, *(torch.cat(tensors) for tensors in zip(*found, strict=True)))
+
+    def _set_heads(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
+        """Give both heads of a distilled model their parts: the logits are the mean of the heads'."""
+        heads = self.model.head, self.model.head_dist
+        for head, part in zip(heads, weight.chunk(len(heads), dim=1), strict=True):
+            set_linear(head, part * len(heads), bias)
 
     @torch.no_grad()
     def __call__(self, images: torch.Tensor, trace: dict[str, torch.Tensor] | None = None) -> torch.Tensor:

@@ -21,6 +21,7 @@ from ...integer.code_table import nearest_table
 from ...integer.requantizer import Requantizer, requantize_scores
 from ...integer.softmax import softmax, uniform_offset
 from ...spec.softmax import SoftmaxSpec
+from ...tensors import tensor
 from ..codes.books import PROBABILITIES, fit_book
 from ..codes.channels import CHANNELS
 from ..codes.maps import CentredCodes, FittedCodes, UnsignedCodes
@@ -152,7 +153,7 @@ def probabilities(
     x = requantize_scores(products, -scores.quantities["q"].zero_point * right.sum(-1), scaling.multiplier,
                           scaling.pre_shift, scaling.shift, spec)
     real = torch.softmax(x.to(torch.float64) * (2.0 ** -spec.frac_bits / _LOG2_E), dim=-1)
-    bits = settings.bits(name.replace(".softmax", ".context")).a
+    bits = settings.bits(tensor(name).product).a
     candidates = PROBABILITIES[settings.recipe.probabilities](bits)
     grid = 1 << spec.frac_bits if settings.recipe.power_of_two else 1
     if isinstance(candidates[0], UnsignedCodes):
@@ -223,7 +224,7 @@ def context(
     if settings.recipe.correct_bias and real[..., 0].numel() >= ENOUGH_SAMPLES:
         error = (target.to(torch.float64) - real) * importance
         bias = error.flatten(0, 1).sum(0) / importance.flatten(0, 1).sum(0)
-    codes = UnsignedCodes(settings.bits(name.replace(".context", ".proj")).a)
+    codes = UnsignedCodes(settings.bits(tensor(name).product).a)
     out = observe(name, real + bias, codes, settings.recipe.observer, settings.generator,
                   channels=CHANNELS[settings.recipe.channels], importance=importance)
     out = refine(out, real + bias)

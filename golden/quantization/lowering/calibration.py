@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import torch
 
+from ...tensors import LINEARS, TENSORS
 from ...vit import VisionTransformer
 from .sensitivity import Sensitivities
 
@@ -17,10 +18,14 @@ __all__ = ["Calibration", "Progress", "TARGETS"]
 Progress = Callable[[str, int, int], None]
 """Called with the name of a part of the work, how many steps of it are done, and how many there are."""
 
-TARGETS = ("q", "k", "v", "context", "fc1", "residual1", "residual2")
-"""Tensors of a block (last parts of their names) that integer layers are compared with."""
+TARGETS = {tensor.tap: tensor for tensor in TENSORS if tensor.block and tensor.kind in (
+    "queries", "keys", "values", "context", "index", "residual")}
+"""Tensors of a block that integer layers are compared with, by their taps in it."""
 
-_STREAM = ("patch_embed", "tokens", "proj", "fc2", "residual1", "residual2")
+_RESIDUAL = [tensor for tensor in TENSORS if tensor.kind == "residual"]
+_STREAM = {tensor.tap for tensor in _RESIDUAL} | {
+    layer.tap for layer in LINEARS if layer.output in {tensor.name for tensor in _RESIDUAL}}  # and what is added to it
+_OUTSIDE = ("patch_embed", "head")  # taps of what is kept beside the blocks
 _CHUNK = 1 << 27  # elements of the tensors that are computed together
 
 
@@ -53,11 +58,10 @@ class Calibration:
         kept = defaultdict(list)
 
         def tap(name, x):
-            last = name.rpartition(".")[2]
-            if last in _STREAM:
+            if name in _STREAM:
                 self.largest = max(self.largest, float(x.abs().max()))
-            if last in ("patch_embed", "head"):
-                kept[last].append(x)
+            if name in _OUTSIDE:
+                kept[name].append(x)
             return x
 
         inputs = [[] for _ in self.model.blocks]
@@ -72,13 +76,12 @@ class Calibration:
 
     @torch.no_grad()
     def block(self, index: int) -> dict[str, torch.Tensor]:
-        """Return the tensors :data:`TARGETS` of a block, float32 (B, T, N), by the last parts of their names."""
+        """Return the tensors :data:`TARGETS` of a block, float32 (B, T, N), by their names below it in a trace."""
         found = defaultdict(list)
 
         def tap(name, x):
-            last = name.rpartition(".")[2]
-            if last in TARGETS:
-                found[last].append(x.transpose(1, 2).flatten(2) if last in ("q", "k", "v") else x)
+            if (target := TARGETS.get(name)) is not None:
+                found[target.name].append(target.to_trace(x, self.model.config.num_prefix_tokens))
             return x
 
         for x in self._inputs[index].split(self._chunk):

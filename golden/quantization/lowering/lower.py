@@ -14,6 +14,7 @@ from ...arith import lookup
 from ...integer import IntegerAttention, IntegerBlock, IntegerLayerNorm, IntegerLinear, IntegerMlp, IntegerViT, patchify
 from ...integer.layers import add_residual
 from ...spec.vit import PIXEL_MAX
+from ...tensors import linear, tensor
 from ...vit import LAYER_NORM_EPS, VisionTransformer
 from ..codes.books import HIDDEN, fit_book
 from ..codes.channels import CHANNELS
@@ -85,12 +86,11 @@ class _Lowering:
             scale = torch.exp2(torch.log2(scale).ceil())
         return Quantity(codes=codes, scale=scale, zero_point=0, offset=torch.zeros((), dtype=torch.float64))
 
-    def observe(self, name: str, x: torch.Tensor, codes: CodeMap, *, tap: str | None = None,
-                channels: Channels | None = None, least: torch.Tensor | float = 0.0,
-                readers: Sequence[Layer]) -> Quantity:
+    def observe(self, name: str, x: torch.Tensor, codes: CodeMap, *, channels: Channels | None = None,
+                least: torch.Tensor | float = 0.0, readers: Sequence[Layer]) -> Quantity:
         """Choose the range of a tensor, which ``readers`` read, and remember it."""
         quantity = observe(name, x, codes, self.settings.recipe.observer, self.settings.generator, channels=channels,
-                           least=least, importance=self.calibration.importance(tap or name, x.shape))
+                           least=least, importance=self.calibration.importance(tensor(name).tap, x.shape))
         self.quantities[name] = self.refine(quantity, x, readers, least)
         return self.quantities[name]
 
@@ -104,10 +104,10 @@ class _Lowering:
 
     def layer(self, name: str, weight: torch.Tensor, bias: torch.Tensor | None, target: torch.Tensor) -> Layer:
         """Return a float layer with what its output should be."""
-        part, settings = name.endswith((".q", ".k", ".v")), self.settings
-        single = part or settings.recipe.output_search  # the others' sensitivities are kept by token alone
-        importance = self.calibration.importance(name, target.shape if single else (*target.shape[:2], 1))
-        bits = settings.bits(name[:-1] + "qkv" if part else name).w
+        known, settings = linear(name), self.settings
+        single = known.parts > 1 or settings.recipe.output_search  # the others' sensitivities are kept by token alone
+        importance = self.calibration.importance(known.tap, target.shape if single else (*target.shape[:2], 1))
+        bits = settings.bits(known.product).w
         return Layer.trained(name, weight, bias, target, importance, settings.weights(bits))
 
     def draft(self, layer: Layer, a: torch.Tensor, source: Quantity) -> LinearDraft:
@@ -150,7 +150,7 @@ class _Lowering:
                          target: torch.Tensor) -> dict[str, Layer]:
         """Return the layers ``q``, ``k``, ``v`` and ``proj``; ``target`` is of the last one's output."""
         biases = [None] * 3 if attn.qkv.bias is None else attn.qkv.bias.chunk(3)
-        layers = {part: self.layer(f"{name}.{part}", weight, bias, taps[part])
+        layers = {part: self.layer(f"{name}.{part}", weight, bias, taps[f"attn.{part}"])
                   for part, weight, bias in zip("qkv", attn.qkv.weight.chunk(3), biases, strict=True)}
         return layers | {"proj": self.layer(f"{name}.proj", attn.proj.weight, attn.proj.bias, target)}
 
@@ -183,11 +183,10 @@ class _Lowering:
     def hidden(self, name: str, x: torch.Tensor, reader: Layer) -> Quantity:
         """Choose the codes of GELU's outputs, which ``reader`` reads, and remember them."""
         recipe, settings = self.settings.recipe, self.settings
-        candidates = HIDDEN[recipe.hidden](settings.bits(name.replace(".act", ".fc2")).a)
-        tap = name.replace(".act", ".gelu")
+        candidates = HIDDEN[recipe.hidden](settings.bits(tensor(name).product).a)
         if len(candidates) == 1:
-            return self.observe(name, x, candidates[0], tap=tap, readers=[reader])
-        importance = self.calibration.importance(tap, x.shape)
+            return self.observe(name, x, candidates[0], readers=[reader])
+        importance = self.calibration.importance(tensor(name).tap, x.shape)
         quantity = fit_book(name, x, candidates, recipe.observer, importance, settings.generator)
         self.quantities[name] = self.refine(quantity, x, [reader])
         return self.quantities[name]
@@ -213,16 +212,16 @@ class _Lowering:
         """Return an encoder block and advance the residual stream."""
         name, block, bits = f"blocks.{index}", self.float.blocks[index], self.settings.bits
         taps = self.calibration.block(index)
-        target = taps["residual1"].to(torch.float64) - self.residual.decode(self.x)
+        target = taps["attn.proj"].to(torch.float64) - self.residual.decode(self.x)
         parts = self.attention_layers(f"{name}.attn", block.attn, taps, target)
         norm1 = self.norm(f"{name}.norm1", block.norm1, self.x, bits(f"{name}.attn.qkv").a,
                           [parts[part] for part in "qkv"])
         attn, a = self.attention(f"{name}.attn", norm1(self.x), self.quantities[f"{name}.norm1"], parts,
-                                 taps["context"])
+                                 taps["attn.context"])
         self.add(attn.proj, a, f"{name}.attn.proj")
         fc1, fc2 = block.mlp.fc1, block.mlp.fc2
-        first = self.layer(f"{name}.mlp.fc1", fc1.weight, fc1.bias, taps["fc1"])
-        target = taps["residual2"].to(torch.float64) - self.residual.decode(self.x)
+        first = self.layer(f"{name}.mlp.fc1", fc1.weight, fc1.bias, taps["mlp.fc1"])
+        target = taps["mlp.fc2"].to(torch.float64) - self.residual.decode(self.x)
         second = self.layer(f"{name}.mlp.fc2", fc2.weight, fc2.bias, target)
         norm2 = self.norm(f"{name}.norm2", block.norm2, self.x, bits(f"{name}.mlp.fc1").a, [first])
         mlp, a = self.mlp(f"{name}.mlp", norm2(self.x), self.quantities[f"{name}.norm2"], first, second)

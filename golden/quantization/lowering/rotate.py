@@ -66,8 +66,8 @@ def balance_heads(model: VisionTransformer, images: torch.Tensor) -> VisionTrans
     result = copy.deepcopy(model)
     for index, block in enumerate(result.blocks):
         taps = calibration.block(index)
-        q = _moments(taps["q"], heads, centred=False)
-        k, v = (_moments(taps[part], heads, centred=True) for part in "kv")  # their means cost nothing
+        q = _moments(taps["attn.q"], heads, centred=False)
+        k, v = (_moments(taps[f"attn.{part}"], heads, centred=True) for part in "kv")  # their means cost nothing
         _rotate(block.attn, q, k, v)
     return result
 

@@ -5,15 +5,17 @@ from collections.abc import Callable
 
 import torch
 
+from ...tensors import LINEARS, TENSORS, short_name, tapped
 from ...vit import VisionTransformer
 
 __all__ = ["ELEMENTS", "ROWS", "Sensitivities"]
 
-ELEMENTS = ("norm1", "q", "k", "v", "context", "norm2", "gelu", "norm")
-"""Tensors (last parts of their names) whose codes are chosen by it: kept for every element."""
+ELEMENTS = tuple(tensor.tap for tensor in TENSORS
+                 if tensor.product and tensor.kind not in ("pixels", "probabilities"))
+"""Taps, without their blocks, of tensors whose codes are chosen by it: kept for every element."""
 
-ROWS = ("patch_embed", "proj", "fc1", "fc2", "head")
-"""Tensors whose layer only has to know how much each token matters: the mean over the channels is kept."""
+ROWS = tuple(layer.tap for layer in LINEARS if layer.tap not in ELEMENTS)
+"""Taps whose layer only has to know how much each token matters: the mean over the channels is kept."""
 
 _PROBES = 8
 _FLOOR = 0.2  # share of a tensor's mean that every element keeps
@@ -71,10 +73,10 @@ class Sensitivities:
 
 
 def _reduced(name: str, square: torch.Tensor, elements: tuple[str, ...]) -> torch.Tensor:
-    last = name.rpartition(".")[2]
-    if last not in elements:
+    if short_name(name) not in elements:
         return square.mean(-1, keepdim=True)
-    return square.transpose(1, 2).flatten(2) if last in ("q", "k", "v") else square
+    found = tapped(name)
+    return found.to_trace(square, 1) if found is not None and found.layout == "heads" else square
 
 
 def _squares(
@@ -85,7 +87,7 @@ def _squares(
 
     def record(name, x):
         x = x if x.requires_grad else x.requires_grad_()
-        if name.rpartition(".")[2] in names:
+        if short_name(name) in names:
             taps[name] = x
         return x
 

@@ -2,7 +2,7 @@
 
 import pytest
 from vitric.flow.studies.device import Device, bound, device, device_names
-from vitric.flow.studies.roofline import LAYERS, STUDY, layer_work
+from vitric.flow.studies.roofline import STUDY, layer_work
 from vitric.golden.errors import UserError
 from vitric.golden.spec.vit import VIT_CONFIGS, vit_config
 
@@ -22,18 +22,18 @@ def test_textbook_case_is_exactly_at_the_ridge():
 @pytest.mark.parametrize("name", VIT_CONFIGS)
 def test_layers_are_the_whole_network(name):
     config = vit_config(name)
-    macs = {layer: layer_work(config, layer)[0] for layer in LAYERS}
-    assert {layer: count * (1 if layer in ("patch_embed", "head") else config.depth)
-            for layer, count in macs.items()} == config.macs
+    macs = {layer: layer_work(config, layer)[0] for layer in config.products}
+    assert sum(count * (1 if layer in ("patch_embed", "head") else config.depth)
+               for layer, count in macs.items()) == config.total_macs
 
 
 def test_deit_tiny_by_hand():
     config = vit_config("deit_tiny")
-    assert layer_work(config, "qkv") == (197 * 192 * 576, 192 * 576, 197 * (192 + 576))
-    assert layer_work(config, "scores") == (197 * 197 * 192, 0, 2 * 197 * 192 + 3 * 197 * 197)
+    assert layer_work(config, "attn.qkv") == (197 * 192 * 576, 192 * 576, 197 * (192 + 576))
+    assert layer_work(config, "attn.scores") == (197 * 197 * 192, 0, 2 * 197 * 192 + 3 * 197 * 197)
     assert layer_work(config, "head") == (192 * 1000, 192 * 1000, 192 + 1000)
     half = record(config="deit_tiny", device="rtx4090", w_bits=16, a_bits=16, batch=1)
-    qkv = half["layers"][LAYERS.index("qkv")]
+    qkv = next(x for x in half["layers"] if x["layer"] == "attn.qkv")
     assert qkv["bytes"] == 2 * (192 * 576 + 197 * 768) and qkv["operations"] == 2 * 197 * 192 * 576
     assert qkv["intensity"] == pytest.approx(83.19, abs=0.01) and qkv["bound"] == "memory"
     assert half["ridge"] == pytest.approx(327.7, abs=0.1)
@@ -46,8 +46,8 @@ def test_deit_tiny_by_hand():
 def test_weights_alone_cross_the_sdram():
     found = record(config="deit_tiny", device="ulx3s", w_bits=4, a_bits=4, batch=1)
     layers = {x["layer"]: x for x in found["layers"]}
-    assert layers["qkv"]["intensity"] == 2 * 197 / 0.5 and layers["qkv"]["bound"] == "compute"
-    assert layers["scores"]["intensity"] is None and layers["scores"]["bound"] == "compute"
+    assert layers["attn.qkv"]["intensity"] == 2 * 197 / 0.5 and layers["attn.qkv"]["bound"] == "compute"
+    assert layers["attn.scores"]["intensity"] is None and layers["attn.scores"]["bound"] == "compute"
     assert layers["head"]["intensity"] == 4 and layers["head"]["bound"] == "memory"
     moving = layers["head"]["bytes"] / 286e6
     rest = sum(x["operations"] * x["count"] for x in found["layers"]) - layers["head"]["operations"]

@@ -62,7 +62,7 @@ def test_bits_are_those_of_operands():
     assert [bits for bits in choices("patch_embed", (4, 2))] == [(2, 8), (4, 8)]
     assert len(choices("head", (2, 3, 4))) == 9
     uniform = {name: Bits(4, 8 if name == "patch_embed" else 4) for name in product_names(config)}
-    share = config.macs["patch_embed"] / config.total_macs
+    share = config.products["patch_embed"].macs / config.total_macs
     assert average_bits(config, uniform) == pytest.approx(4 + 2 * share)
     cost = sum(bit_costs(config, (4, 8))[name][bits] for name, bits in uniform.items())
     assert average_bits(config, uniform) == pytest.approx(cost / (2 * config.total_macs))

@@ -8,6 +8,7 @@ from vitric.golden.quantization.codes.observers import minmax
 from vitric.golden.quantization.lowering import attention, calibration, sensitivity
 from vitric.golden.quantization.lowering.calibration import TARGETS, Calibration
 from vitric.golden.quantization.lowering.sensitivity import ELEMENTS, ROWS, Sensitivities
+from vitric.golden.tensors import short_name, tensor
 from vitric.golden.vit import collect
 
 from tests.golden.quantization.quantize_kit import IMAGES, normal
@@ -32,11 +33,11 @@ def test_blocks_are_those_of_the_whole_model(digits, chunk, monkeypatch):
     torch.testing.assert_close(found.patch_embed, taps["patch_embed"], **exact)
     for index in (2, 0, 3):  # in any order
         block = found.block(index)
-        assert set(block) == set(TARGETS)
+        assert set(block) == {target.name for target in TARGETS.values()} == {
+            "attn.q", "attn.k", "attn.v", "attn.context", "attn.proj", "mlp.fc1", "mlp.fc2"}
         for name, value in block.items():
-            wanted = taps[f"blocks.{index}.{f'attn.{name}' if name in 'qkv' or name == 'context' else name}".replace(
-                "fc1", "mlp.fc1")]
-            wanted = wanted.transpose(1, 2).flatten(2) if name in "qkv" else wanted
+            wanted = taps[tensor(f"blocks.{index}.{name}").tap]
+            wanted = wanted.transpose(1, 2).flatten(2) if name in ("attn.q", "attn.k", "attn.v") else wanted
             torch.testing.assert_close(value, wanted, **exact)
     stream = ("patch_embed", "tokens", "proj", "fc2", "residual1", "residual2")
     largest = max(float(x.abs().max()) for name, x in taps.items() if name.split(".")[-1] in stream)
@@ -52,10 +53,10 @@ def test_shapes_and_means(digits):
     weights, taps = weights_of(digits), collect(digits, IMAGES)
     found = Calibration(digits, IMAGES, weights)
     for name, x in taps.items():
-        last = name.split(".")[-1]
-        if last in ELEMENTS:
-            shape = (16, 17, 48) if last in ("q", "k", "v") else x.shape
-        elif last in ROWS:
+        short = short_name(name)
+        if short in ELEMENTS:
+            shape = (16, 17, 48) if short in ("attn.q", "attn.k", "attn.v") else x.shape
+        elif short in ROWS:
             shape = (*x.shape[:-1], 1)
         else:
             continue
