@@ -23,7 +23,7 @@ FIGURES = ROOT / "docs" / "figures.json"
 
 SIM = ("images", "values_compared", "values_differ", "accuracy", "cycles_per_image", "mac_bound_cycles",
        "array_utilization", "array_busy", "verilator_cycles_per_second")
-BITSTREAM = ("fmax_mhz", "clock_mhz", "timing_met", "lut4", "ccu2c", "ff", "mult18", "ebr", "cycles_per_image",
+BITSTREAM = ("fmax_mhz", "clock_mhz", "timing_met", "lut4", "ccu2c", "ff", "dsp", "bram", "cycles_per_image",
              "images_per_second")
 
 
@@ -90,7 +90,7 @@ def table(figures: dict) -> str:
     for name, row in figures["bitstream"].items():
         cells = (name, f"{row['fmax_mhz']:.1f} MHz", f"{row['clock_mhz']:g} MHz",
                  "met" if row["timing_met"] else "not met",
-                 *(_number(row[key]) for key in ("lut4", "ccu2c", "ff", "mult18", "ebr", "cycles_per_image")),
+                 *(_number(row[key]) for key in ("lut4", "ccu2c", "ff", "dsp", "bram", "cycles_per_image")),
                  _number(row["images_per_second"], 1), row["commit"])
         lines.append(f"| {' | '.join(cells)} |")
     if not figures["bitstream"]:

@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from vitric.flow.commands.synth import SCRIPT, measure
-from vitric.flow.inputs.units import UNITS
+from vitric.flow.commands.synth import measure
 from vitric.flow.reports.console import console
 from vitric.golden.errors import UserError
 from vitric.golden.files import write_json, write_text
+from vitric.hdl.units import UNITS
 from vitric.toolchain import tools
-from vitric.toolchain.parts import TARGETS
+from vitric.toolchain.parts import PARTS
 from vitric.toolchain.run import ToolFailure
 
 from bench.bounds import bound
@@ -122,12 +122,12 @@ def _key(row: Row, seeds: int) -> str:
     """Return a name that changes with the hardware, the tools and what is asked for."""
     from amaranth.back import rtlil
 
-    target = TARGETS[row.device]
-    text = rtlil.convert(UNITS[row.unit].make(row.settings, target.family.fabric), name="top", emit_src=False)
-    versions = [tools.require(name).version for name in ("yosys", target.family.nextpnr)]
-    family = target.family
+    part = PARTS[row.device]
+    text = rtlil.convert(UNITS[row.unit].make(row.settings, part.family.name), name="top", emit_src=False)
+    versions = [tools.require(name).version for name in ("yosys", part.family.nextpnr)]
+    family = part.family
     freq = row.freq or family.target_mhz
-    parts = (text, SCRIPT, family.synthesis, target.arguments, freq, versions, row.pnr and seeds)
+    parts = (text, family.script("unit", bare=True), part.arguments, freq, versions, row.pnr and seeds)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
@@ -144,14 +144,14 @@ def run_row(row: Row, *, seeds: int = 1, cache: Path = CACHE, pnr: bool = True) 
             row = replace(row, pnr=False)
             path = cache / f"{row.unit}-{row.device}-{_key(row, seeds)}.json"
         if not path.exists():
-            report = measure(unit, row.settings, TARGETS[row.device], pnr=row.pnr, seeds=seeds,
+            report = measure(unit, row.settings, PARTS[row.device], pnr=row.pnr, seeds=seeds,
                              freq=row.freq if row.pnr else None, build=ROOT / "build")
             write_json(path, {name: report[name] for name in _STORED if name in report})
     except (UserError, ToolFailure) as error:
         console(stderr=True).print(str(error), style="red", markup=False)
         return {**entry, "error": str(error).partition("\n")[0]}
     figures = json.loads(path.read_text(encoding="utf-8"))
-    fabric = TARGETS[row.device].family.fabric
+    fabric = PARTS[row.device].family.name
     return {**entry, **figures, "bound": bound(row.unit, unit.make_spec(row.settings), fabric, figures["dsp"])}
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from vitric.flow.reports.plot import draw_svg
-from vitric.toolchain.parts import TARGETS
+from vitric.toolchain.parts import PARTS
 
 __all__ = ["AIMS", "page", "plot", "table"]
 
@@ -65,10 +65,10 @@ def _versions(rows: Sequence[Mapping]) -> str:
 def page(figures: Mapping) -> str:
     """Return ``figures.md``."""
     parts = [_HEAD]
-    for name, target in TARGETS.items():
+    for name, part in PARTS.items():
         rows = [row for row in figures["rows"] if row["device"] == name]
         if rows:
-            parts.append(f"## {target.title} (`{name}`)\n\n{table(rows)}\n{_versions(rows)}\n")
+            parts.append(f"## {part.title} (`{name}`)\n\n{table(rows)}\n{_versions(rows)}\n")
     parts.append(
         "## Area over bit width\n\nLUT-eq per product of a 2 × 2 array of depth 16 on ECP5 without place and route, "
         "operands of equal width, for each mapping; dashed: the bound without multipliers.\n\n"

@@ -3,29 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["BOARDS", "DEVICES", "Board", "Device", "find_board"]
+from vitric.toolchain.parts import PARTS, Part
 
-
-@dataclass(frozen=True)
-class Device:
-    """What an FPGA has, as nextpnr counts it.
-
-    Attributes
-    ----------
-    name : str
-    lut4, ff : int
-        Look-up tables and flip-flops.
-    ebr : int
-        Block RAMs: DP16KD of 18 kbit on ECP5.
-    mult18 : int
-        Multipliers: MULT18X18D on ECP5.
-    """
-
-    name: str
-    lut4: int
-    ff: int
-    ebr: int
-    mult18: int
+__all__ = ["BOARDS", "Board", "find_board"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +17,7 @@ class Board:
     name : str
     title : str
         For people.
-    device : Device
+    part : Part
     loader : str
         Name of the board for openFPGALoader.
     clock_mhz : float
@@ -50,7 +30,7 @@ class Board:
 
     name: str
     title: str
-    device: Device
+    part: Part
     loader: str
     clock_mhz: float = 50.0
     baud: int = 1_000_000
@@ -78,18 +58,10 @@ class Board:
         return self._member("Top")(system(pll.output_hz), pll), pll
 
 
-DEVICES = {
-    "12F": Device("LFE5U-12F", 24288, 24288, 56, 28),
-    "25F": Device("LFE5U-25F", 24288, 24288, 56, 28),
-    "45F": Device("LFE5U-45F", 43848, 43848, 108, 72),
-    "85F": Device("LFE5U-85F", 83640, 83640, 208, 156),
-}
-"""The ECP5 parts by size."""
-
-
 def _ulx3s(name: str, size: str) -> Board:
-    return Board(name=name, title=f"ULX3S with {DEVICES[size].name}", device=DEVICES[size], loader="ulx3s",
-                 module="vitric.boards.ulx3s", platform=f"Ulx3s{size}")
+    part = PARTS[f"ecp5-{size.lower().replace('f', 'k')}"]
+    return Board(name=name, title=f"ULX3S with {part.name}", part=part, loader="ulx3s", module="vitric.boards.ulx3s",
+                 platform=f"Ulx3s{size}")
 
 
 BOARDS = {board.name: board for board in (

@@ -9,17 +9,10 @@ from vitric.hdl.fabric.pll import PllSettings, ehxplll
 
 from .system import System
 
-__all__ = ["COLLISIONS", "INPUT_MHZ", "Top", "Ulx3s12F", "Ulx3s25F", "Ulx3s45F", "Ulx3s85F"]
+__all__ = ["INPUT_MHZ", "Top", "Ulx3s12F", "Ulx3s25F", "Ulx3s45F", "Ulx3s85F"]
 
 INPUT_MHZ = 25.0
 """The oscillator of the board."""
-
-COLLISIONS = "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i"
-"""Yosys command: reading and writing one address of a memory in one cycle gives anything.
-
-Yosys would otherwise add logic that returns the old word (56 LUT4 and 83 flip-flops for 512 x 36 bits). Every
-memory of this project that has a clocked read port says in its docstring why that never happens or never matters.
-"""
 
 
 class _BuildOptions:
@@ -28,13 +21,6 @@ class _BuildOptions:
     @property
     def required_tools(self):
         return [tool for tool in super().required_tools if tool != "openFPGALoader"]  # a build does not load
-
-    def toolchain_prepare(self, fragment, name, **kwargs):
-        options = {
-            "script_after_read": COLLISIONS,
-            "synth_opts": "-nodsp",  # multipliers are explicit instances
-        }
-        return super().toolchain_prepare(fragment, name, **options | kwargs)
 
 
 class Ulx3s12F(_BuildOptions, ulx3s.ULX3S_12F_Platform):

@@ -16,9 +16,11 @@ from vitric.flow.studies import STUDIES, study_named
 from vitric.flow.studies.methods import published_order
 from vitric.flow.studies.pages import load
 from vitric.golden.spec.accelerator import SPECS, AcceleratorSpec
+from vitric.hdl.units import UNITS
+from vitric.toolchain.parts import PARTS as FPGAS
 
-__all__ = ["PARTS", "RESULTS", "ROOT", "commands", "fill", "literature", "main", "make_help", "part", "study_results",
-           "widths"]
+__all__ = ["PARTS", "RESULTS", "ROOT", "commands", "fill", "literature", "main", "make_help", "part", "parts",
+           "study_results", "units", "widths"]
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -52,6 +54,31 @@ def commands() -> str:
     """Return the table of the command line's commands."""
     rows = [f"| `vitric {name}` | {summary} |" for name, summary in COMMANDS.items()]
     return "\n".join(["| command | what it does |", "|---|---|", *rows]) + "\n"
+
+
+def _place(path: str) -> str:
+    module, _, name = path.removeprefix("vitric.").partition(":")
+    return f"`{name}` of `{module}`"
+
+
+def units() -> str:
+    """Return the table of the units' catalogue."""
+    rows = [f"| [{unit.title}]({name}.md) | {unit.summary} | {_place(unit.spec)} | {_place(unit.golden)} | "
+            f"{_place(unit.component)} | {', '.join(f'`{fabric}`' for fabric in unit.fabrics)} |"
+            for name, unit in UNITS.items()]
+    return "\n".join(["| unit | in one line | spec | golden function | component | hardware of its own for |",
+                      "|---|---|---|---|---|---|", *rows]) + "\n"
+
+
+def parts() -> str:
+    """Return the table of the parts and of what builds for them."""
+    rows = []
+    for key, fpga in FPGAS.items():
+        family = fpga.family
+        size = " | ".join(str(count) for count in (fpga.lut4, fpga.ff, fpga.bram, fpga.dsp))
+        rows.append(f"| `{key}` | {fpga.title} | `{family.synthesis}` | {family.nextpnr} | {size} |")
+    return "\n".join(["| device | part | synthesis | place and route | LUT4 | FF | block RAMs | multipliers |",
+                      "|---|---|---|---|---:|---:|---:|---:|", *rows]) + "\n"
 
 
 _WIDTHS: tuple[tuple[str, str, Callable[[AcceleratorSpec], object]], ...] = (
@@ -128,6 +155,8 @@ PARTS: dict[tuple[str, str], Callable[[], str]] = {
     ("README.md", "make help"): make_help,
     ("README.md", "commands"): commands,
     ("docs/number-formats.md", "widths"): widths,
+    ("docs/units/README.md", "units"): units,
+    ("docs/synth.md", "parts"): parts,
     ("docs/accuracy.md", "literature"): literature,
     **{("docs/roofline.md" if name == "roofline" else "docs/accuracy.md", f"study {name}"): partial(study_results, name)
        for name in STUDIES},

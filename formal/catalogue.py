@@ -5,21 +5,15 @@ from dataclasses import dataclass
 from functools import partial
 
 from amaranth.hdl import Value, signed, unsigned
-from vitric.golden.spec.layernorm import LayerNormSpec
-from vitric.golden.spec.mac import MacArraySpec
-from vitric.golden.spec.requantize import RequantizeSpec, TableSpec
-from vitric.golden.spec.softmax import SoftmaxSpec
-from vitric.hdl.activation.gelu import Gelu
-from vitric.hdl.activation.requantize import Requantize
 from vitric.hdl.fabric.carry import CarryChain, Cell
 from vitric.hdl.fabric.multiply import RegisteredProduct
 from vitric.hdl.layernorm import LayerNorm
-from vitric.hdl.mac.array import MacArray
 from vitric.hdl.softmax import Softmax
 from vitric.hdl.softmax.row_norm import RowNorm
 from vitric.hdl.softmax.row_sum import RowSum
 from vitric.hdl.stream_width import Narrow, Widen
 from vitric.hdl.streams import DeepQueue, PipelineRegister, Queue, StreamBuffer
+from vitric.hdl.units import UNITS
 from vitric.sim.cells import cell_model
 
 from . import ledgers
@@ -87,44 +81,36 @@ def _observe(field: str) -> Callable:
 
 
 def _mac() -> Iterator[Proof]:
-    sizes = dict(rows=1, cols=1, depth=2, a_bits=2, w_bits=2, max_terms=4, shifts=(0, 2))
-    for mapping, fabric in (("generic", None), ("lut", "generic"), ("lut", "ecp5")):
-        spec = MacArraySpec(**sizes, mapping=mapping)
+    unit = UNITS["mac"]
+    for name, fabrics in (("mac", ("generic",)), ("mac_lut", ("generic", "ecp5"))):
+        spec = unit.make_spec(unit.proved[name])
         ledger = Ledger(enter=ledgers.accumulates, capacity=spec.latency, latency=spec.latency)
-        name = "mac" if mapping == "generic" else f"mac_{mapping}_{fabric}"
-        yield from _stream(
-            name, lambda spec=spec, fabric=fabric: MacArray(spec, fabric), ledger,
-            methods={"order": Unrolled(spec.latency + 5)}, sources=_CELLS if fabric == "ecp5" else ())
+        for fabric in fabrics:
+            yield from _stream(
+                name if len(fabrics) == 1 else f"{name}_{fabric}", partial(unit.make, unit.proved[name], fabric),
+                ledger, methods={"order": Unrolled(spec.latency + 5)}, sources=_CELLS if fabric == "ecp5" else ())
 
 
 def _activation() -> Iterator[Proof]:
     tagged = ledgers.passes("tag")
-    specs = {
-        "requantize": RequantizeSpec(
-            lanes=1, acc_bits=8, bias_bits=8, multiplier_bits=4, shifts=(0, 3), out_bits=3),
-        "requantize_shift": RequantizeSpec(
-            lanes=1, acc_bits=8, bias_bits=6, multiplier_bits=0, shifts=(0, 1, 4, 7), out_bits=4),
-        "requantize_narrow": RequantizeSpec(  # wider than the multiplier's operand
-            lanes=1, acc_bits=20, bias_bits=19, multiplier_bits=1, shifts=(0, 15), out_bits=2),
-    }
-    for name, spec in specs.items():
-        unit = partial(Requantize, spec, tag_bits=2)
+    requantize, gelu = UNITS["requantize"], UNITS["gelu"]
+    for name, settings in requantize.proved.items():
+        unit, spec = partial(requantize.make, settings), requantize.make_spec(settings)
         timing = dict(capacity=spec.latency, latency=spec.latency)
         yield from _stream(name, unit, Ledger(enter=tagged, observe=_observe("tag"), **timing))
         yield Proof(
             f"{name}.value", "the code is the definition's, for every input with low <= high",
             lambda unit=unit, timing=timing: StreamRules(
                 unit(), Ledger(enter=ledgers.requantizes, **timing), "order"), Unrolled(spec.latency + 2))
-    table = TableSpec(lanes=2, index_bits=2, out_bits=2)
-    timing = dict(capacity=table.latency, latency=table.latency)
-    gelu = partial(Gelu, table, tag_bits=2)
-    yield from _stream("gelu", gelu, Ledger(enter=tagged, observe=_observe("tag"), **timing))
+    unit, spec = partial(gelu.make, gelu.proved["gelu"]), gelu.make_spec(gelu.proved["gelu"])
+    timing = dict(capacity=spec.latency, latency=spec.latency)
+    yield from _stream("gelu", unit, Ledger(enter=tagged, observe=_observe("tag"), **timing))
     yield Proof("gelu.value", "every index gives the entry that was loaded",
-                lambda: StreamRules(gelu(), Ledger(enter=ledgers.looks_up, **timing), "order"), Pdr())
+                lambda: StreamRules(unit(), Ledger(enter=ledgers.looks_up, **timing), "order"), Pdr())
 
 
 def _rows() -> Iterator[Proof]:
-    softmax = SoftmaxSpec(lanes=1, max_length=2, score_bits=4, frac_bits=2, out_bits=2)
+    softmax = UNITS["softmax"].make_spec(UNITS["softmax"].proved["softmax"])
     yield from _stream("softmax_sum", lambda: RowSum(softmax), Ledger(
         enter=ledgers.per_row, capacity=2, latency=2, observe=_observe("offset")),
         methods={"hold": Unrolled(12)})
@@ -137,7 +123,7 @@ def _rows() -> Iterator[Proof]:
     bounded = Unrolled(softmax.latency + 12)
     yield from _stream("softmax", lambda: Softmax(softmax), ledger,
                        methods={"count": bounded, "order": bounded, "progress": bounded})
-    norm = LayerNormSpec(lanes=1, max_length=2, in_bits=10, out_bits=2, gamma_fraction=4)
+    norm = UNITS["layernorm"].make_spec(UNITS["layernorm"].proved["layernorm"])
     ledger = Ledger(enter=ledgers.rows, capacity=norm.buffer_depth + 10, latency=norm.latency, refusal=70, observe=last)
     bounded = Unrolled(norm.latency + 10)
     yield from _stream("layernorm", lambda: LayerNorm(norm), ledger,
@@ -153,7 +139,7 @@ def _fabric() -> Iterator[Proof]:
     for a, b in ((signed(4), signed(4)), (signed(4), unsigned(4)), (unsigned(3), unsigned(4))):
         yield Proof(
             f"multiplier_ecp5_{a.signed:d}{b.signed:d}.twin", f"MULT18X18D equals a registered product of {a!r}, {b!r}",
-            lambda a=a, b=b: Twins(RegisteredProduct(a, b), RegisteredProduct(a, b, mapping="ecp5")), Unrolled(5),
+            lambda a=a, b=b: Twins(RegisteredProduct(a, b), RegisteredProduct(a, b, fabric="ecp5")), Unrolled(5),
             _MULTIPLIER)
 
 

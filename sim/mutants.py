@@ -3,17 +3,18 @@
 import json
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from time import sleep
 
 from amaranth.back import rtlil
+from vitric.hdl.units import Unit
 from vitric.toolchain import tools
 
+from .benches.parameters import environment
 from .runner import BenchFailure, port_names, run_bench
-from .units import BenchUnit
 
 __all__ = ["Fault", "hunt", "plant"]
 
@@ -158,14 +159,14 @@ def _fault(number: int, change: str, cells: dict) -> Fault:
 
 
 def hunt(
-    unit: BenchUnit, netlist: Path, count: int, folder: Path, *, seed: int = 1, tests: str = "",
-    tell: Callable[[int], None] = lambda done: None,
+    unit: Unit, settings: Mapping[str, object], netlist: Path, count: int, folder: Path, *, seed: int = 1,
+    tests: str = "", tell: Callable[[int], None] = lambda done: None,
 ) -> dict[int, str]:
-    """Run the bench of ``unit`` on every fault of ``netlist``; return the test that caught it by the fault's number.
+    """Run a unit's bench on every fault of ``netlist``; return the test that caught it by the fault's number.
 
-    A fault that is not in the answer survived every test; ``tests`` is a regular expression for the names of tests that
-    are run at all, ``seed`` that of the run. ``tell`` is called now and then with the number of faults
-    that are done.
+    The netlist is that of ``unit`` at ``settings``. A fault that is not in the answer survived every test; ``tests`` is
+    a regular expression for the names of tests that are run at all, ``seed`` that of the run. ``tell`` is called now
+    and then with the number of faults that are done.
 
     Raises
     ------
@@ -175,14 +176,15 @@ def hunt(
     verdicts = folder / "verdicts.jsonl"
     folder.mkdir(parents=True, exist_ok=True)
     verdicts.unlink(missing_ok=True)
-    environment = {
-        **unit.environment, "VITRIC_BENCH": unit.test_module, "VITRIC_FAULTS": str(count),
+    told = {
+        **environment(unit.make_spec(settings), **unit.component_values(settings)),
+        "VITRIC_BENCH": unit.bench, "VITRIC_FAULTS": str(count),
         "VITRIC_VERDICTS": str(verdicts.resolve()), "VITRIC_TESTS": tests,
     }
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(
             run_bench, netlist, test_module="vitric.sim.benches.mutants", build_dir=folder, seed=seed,
-            public=port_names(netlist, "top"), extra_env=environment)
+            public=port_names(netlist, "top"), extra_env=told)
         while not running.done():
             sleep(0.2)
             if verdicts.exists():
@@ -195,7 +197,7 @@ def hunt(
     if failure is not None and not failure.failed:
         raise failure
     if 0 in begun:
-        raise BenchFailure(f"{unit.test_module} fails without a fault, in {begun[0]}", log)
+        raise BenchFailure(f"{unit.bench} fails without a fault, in {begun[0]}", log)
     if last != count:
         raise BenchFailure(f"the simulation ended at fault {last} of {count}", log)
     return begun

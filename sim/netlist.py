@@ -2,13 +2,14 @@
 
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
+from vitric.hdl.units import Unit
 from vitric.toolchain import tools
 
 from .cells import cell_model
 from .runner import to_verilog
-from .units import BenchUnit
 
 __all__ = ["ecp5_netlist"]
 
@@ -29,7 +30,7 @@ write_verilog -noattr netlist.v
 """
 
 
-def ecp5_netlist(unit: BenchUnit, folder: Path) -> tuple[Path, dict[str, int]]:
+def ecp5_netlist(unit: Unit, settings: Mapping[str, object], folder: Path) -> tuple[Path, dict[str, int]]:
     """Synthesize a unit for the ECP5 and put Yosys's model in the place of every cell.
 
     Memories become distributed memory and logic, because Yosys has no model of the block memory; multipliers are the
@@ -47,7 +48,7 @@ def ecp5_netlist(unit: BenchUnit, folder: Path) -> tuple[Path, dict[str, int]]:
     RuntimeError
         Yosys failed, or a cell is left without a model.
     """
-    text = to_verilog(unit.fabric(), folder / "unit.v").read_text()
+    text = to_verilog(unit.make(settings, "ecp5"), folder / "unit.v").read_text()
     (folder / "rtl.v").write_text(re.sub(r'\(\* ram_style = "block" \*\)', "", text))
     (folder / "model.v").write_text(cell_model("mult18x18d").read_text())
     (folder / "netlist.ys").write_text(_SCRIPT)

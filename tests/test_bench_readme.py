@@ -15,8 +15,8 @@ SIM = {
     "verilator_cycles_per_second": 250000,
 }
 REPORT = {
-    "fmax_mhz": 71.25, "clock_mhz": 50.0, "timing_met": True, "lut4": 20000, "ccu2c": 3000, "ff": 9000, "mult18": 16,
-    "ebr": 60, "cycles_per_image": 1500, "images_per_second": 33333.3,
+    "fmax_mhz": 71.25, "clock_mhz": 50.0, "timing_met": True, "lut4": 20000, "ccu2c": 3000, "ff": 9000, "dsp": 16,
+    "bram": 60, "cycles_per_image": 1500, "images_per_second": 33333.3,
 }
 
 
@@ -55,6 +55,6 @@ def test_figures_of_a_run_without_labels(tmp_path):
 
 
 def test_incomplete_report_is_named(tmp_path):
-    write_reports(tmp_path, report={name: value for name, value in REPORT.items() if name != "ebr"})
-    with pytest.raises(ValueError, match=r"report\.json lacks ebr"):
+    write_reports(tmp_path, report={name: value for name, value in REPORT.items() if name != "bram"})
+    with pytest.raises(ValueError, match=r"report\.json lacks bram"):
         readme.collect({"sim": {}, "bitstream": {}}, tmp_path, "bbb")

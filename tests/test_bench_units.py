@@ -2,11 +2,12 @@
 import json
 
 import pytest
-from vitric.flow.inputs.units import UNITS, parse_settings
+from vitric.flow.inputs.units import parse_settings
 from vitric.golden.errors import UserError
 from vitric.golden.spec.mac import MacArraySpec
 from vitric.golden.spec.requantize import RequantizeSpec
-from vitric.toolchain.parts import TARGETS
+from vitric.hdl.units import UNITS
+from vitric.toolchain.parts import PARTS
 
 from bench import units, units_page
 from bench.bounds import BOUNDS, bound, mac_bound, multiplexer
@@ -19,7 +20,7 @@ def test_rows_are_legal(row):
     texts = [f"{name}={','.join(map(str, value)) if isinstance(value, tuple) else value}"
              for name, value in row.settings.items()]
     assert parse_settings(UNITS[row.unit], texts) == row.settings
-    assert row.device in TARGETS and set(row.aim) <= set(units_page.AIMS)
+    assert row.device in PARTS and set(row.aim) <= set(units_page.AIMS)
 
 
 def test_rows_cover_every_unit_and_fabric():
@@ -57,8 +58,8 @@ def figures_of(**changes):
 def test_a_measured_row_is_not_measured_again(tmp_path, monkeypatch):
     calls = []
 
-    def measure(unit, settings, target, *, pnr, seeds, freq, build):
-        calls.append((unit.name, target.name, pnr, seeds, freq))
+    def measure(unit, settings, part, *, pnr, seeds, freq, build):
+        calls.append((unit.name, part.key, pnr, seeds, freq))
         return figures_of()
 
     monkeypatch.setattr(units, "measure", measure)
@@ -107,7 +108,7 @@ def test_stored_figures_are_those_of_the_rows():
     assert [row["settings"] for row in FIGURES["rows"]] == [row.settings for row in units.ROWS]
     for row in FIGURES["rows"]:
         spec = UNITS[row["unit"]].make_spec(row["settings"])
-        fabric = TARGETS[row["device"]].family.fabric
+        fabric = PARTS[row["device"]].family.name
         assert "error" in row or row["bound"] == bound(row["unit"], spec, fabric, row["dsp"])
 
 

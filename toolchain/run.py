@@ -1,4 +1,4 @@
-"""Yosys, nextpnr and ecppack, one after the other, showing what they are doing.
+"""Yosys, nextpnr and a packer, one after the other, showing what they are doing.
 
 All three run inside the folder of the design and get relative names, because packaged tools do not see absolute
 paths everywhere.
@@ -8,24 +8,19 @@ import json
 import os
 import re
 import subprocess
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 
+from vitric.golden.errors import UserError
+from vitric.golden.files import write_text
+
 from . import tools
+from .families import Family
 
-__all__ = [
-    "CELLS", "Steps", "ToolFailure", "breakdown", "pack", "place_and_route", "run_tool", "run_yosys",
-    "synthesize",
-]
-
-CELLS = {
-    "lut4": "LUT4", "ccu2c": "CCU2C", "dpr16x4": "TRELLIS_DPR16X4", "ff": "TRELLIS_FF", "mult18": "MULT18X18D",
-    "ebr": "DP16KD",
-}
-"""Name of each kind of cell in reports: its type in the netlist."""
+__all__ = ["Steps", "ToolFailure", "breakdown", "pack", "place_and_route", "run_tool", "run_yosys", "synthesize"]
 
 Tell = Callable[[str, float | None], None]
 """Takes what a tool is doing and, where it is known, the share that is done."""
@@ -115,14 +110,13 @@ def run_yosys(folder: Path, name: str, tell: Tell) -> dict[str, dict]:
     return json.loads((folder / f"{name}.json").read_text())["modules"]["top"]["cells"]
 
 
-def synthesize(folder: Path, tell: Tell) -> dict[str, int]:
-    """Run Yosys on ``top.ys`` as :func:`run_yosys` does; return how many cells of each of :data:`CELLS` there are."""
-    cells = run_yosys(folder, "top", tell)
-    count = Counter(cell["type"] for cell in cells.values())
-    return {name: count[kind] for name, kind in CELLS.items()}
+def synthesize(family: Family, folder: Path, name: str, tell: Tell, *, bare: bool = False) -> dict[str, float]:
+    """Synthesize ``name.il`` into ``name.json``; return its cells as :meth:`Family.count` gives them."""
+    write_text(folder / f"{name}.ys", family.script(name, bare=bare))
+    return family.count(run_yosys(folder, name, tell))
 
 
-def breakdown(folder: Path, levels: int = 4) -> list[dict]:
+def breakdown(family: Family, folder: Path, levels: int = 4) -> list[dict]:
     """Return the cells of ``top.json`` by submodule, ``levels`` deep, largest first.
 
     A look-up table is counted where the signal it drives is declared, so that logic at the border of two submodules
@@ -131,24 +125,24 @@ def breakdown(folder: Path, levels: int = 4) -> list[dict]:
     Returns
     -------
     list of dict
-        ``module`` (path with dots) and the names of :data:`CELLS`.
+        ``module`` (path with dots), the names of ``family.cells`` and ``lut_eq``.
     """
-    kinds = {kind: name for name, kind in CELLS.items()}
     cells = json.loads((folder / "top.json").read_text())["modules"]["top"]["cells"]
     scopes = {name for name, cell in cells.items() if cell["type"] == "$scopeinfo"}
-    modules: dict[str, Counter] = {}
+    known = {kind for kinds in family.cells.values() for kind in kinds}
+    modules: dict[str, dict[str, dict]] = {}
     for name, cell in cells.items():
-        if cell["type"] in kinds:
+        if cell["type"] in known:
             parts = name.split(".")[:levels]
             paths = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
             path = next((path for path in paths if path in scopes), "top")
-            modules.setdefault(path, Counter())[kinds[cell["type"]]] += 1
-    rows = [{"module": path, **{name: count[name] for name in CELLS}} for path, count in modules.items()]
-    return sorted(rows, key=lambda row: -(row["lut4"] + 2 * row["ccu2c"] + row["ff"]))
+            modules.setdefault(path, {})[name] = cell
+    rows = [{"module": path, **family.count(own)} for path, own in modules.items()]
+    return sorted(rows, key=lambda row: -(row["lut_eq"] + row["ff"]))
 
 
-def place_and_route(folder: Path, arguments: Sequence[str], tell: Tell, *, tool: str = "nextpnr-ecp5") -> dict:
-    """Run a nextpnr on ``top.json``, with ``arguments`` for the part and its files; return nextpnr's report.
+def place_and_route(family: Family, folder: Path, arguments: Sequence[str], tell: Tell) -> dict:
+    """Run the family's nextpnr on ``top.json``, with ``arguments`` for the part and its files; return nextpnr's report.
 
     ``top.tim`` is the log. A clock that is missed is no error here: see ``fmax`` of the report.
     """
@@ -166,13 +160,21 @@ def place_and_route(folder: Path, arguments: Sequence[str], tell: Tell, *, tool:
         elif text.startswith("Packing"):
             tell("packing: " + text.removeprefix("Packing ").rstrip("."), None)
 
-    run_tool(tool, [
+    run_tool(family.nextpnr, [
         *arguments, "--json", "top.json", "--log", "top.tim", "--report", "report.json", "--timing-allow-fail",
     ], folder, on_line)
     return json.loads((folder / "report.json").read_text())
 
 
-def pack(folder: Path, arguments: Sequence[str] = ("--compress",)) -> Path:
-    """Run ecppack on ``top.config``; return the bitstream ``top.bit``."""
-    run_tool("ecppack", [*arguments, "--input", "top.config", "--bit", "top.bit"], folder, lambda line: None)
-    return folder / "top.bit"
+def pack(family: Family, folder: Path) -> Path:
+    """Run the family's packer on what nextpnr wrote; return the bitstream.
+
+    Raises
+    ------
+    UserError
+        The family has none here.
+    """
+    if family.packer is None:
+        raise UserError(f"there is no packer for {family.title}: no board of that family is known")
+    run_tool(family.packer.tool, family.packer.arguments, folder, lambda line: None)
+    return folder / family.packer.product

@@ -20,7 +20,6 @@ __all__ = ["BANK_STEP", "bitstream_command", "build_bitstream"]
 BANK_STEP = 2048
 """The capacity for models is the length of the present one rounded up to a multiple of so many words."""
 
-_BLOCK_BITS = 16384  # of one block RAM without its parity bits
 _BAUD_ERROR = 0.02  # largest share by which the serial line may be off
 
 
@@ -69,6 +68,7 @@ def build_bitstream(config: str, board: str, *, seed: int = 1, clock_mhz: float 
     """
     from vitric.boards.registry import find_board
     from vitric.compiler.compile import compile_model
+    from vitric.toolchain.parts import over_capacity
     from vitric.toolchain.run import Steps, pack, place_and_route, synthesize
 
     from ..inputs.configs import configuration
@@ -84,7 +84,7 @@ def build_bitstream(config: str, board: str, *, seed: int = 1, clock_mhz: float 
         raise UserError(f"--seed must be between 0 and {(1 << 31) - 1}, not {seed}")
     say = console(stderr=stderr)
     say.print(f"[bold]board[/]           {target.title}, {config}")
-    steps = Steps(say)
+    steps, family = Steps(say), target.part.family
     with steps.step("model"):
         compiled = compile_model(quantized_model(config, build=build), entry.spec)
     say.print(f"                {len(compiled.stream)} words of {entry.spec.model_bits} bits")
@@ -96,21 +96,21 @@ def build_bitstream(config: str, board: str, *, seed: int = 1, clock_mhz: float 
     top, settings = _design(target, compiled, clock_mhz or target.clock_mhz, capacity, image_bytes=_image_bytes(entry))
     with steps.step("generate"):
         plan = target.make_platform().prepare(top, name="top")
-        for name in ("top.il", "top.ys", "top.lpf"):
+        for name in ("top.il", family.constraints):
             content = plan.files[name]
             (work / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     with steps.step("synthesize") as tell:
-        cells = synthesize(work, tell)
-    _check_fit(target, cells)
+        cells = synthesize(family, work, "top", tell)
+    if over := over_capacity(target.part, cells):
+        raise UserError(f"the design does not fit {target.part.name}: it needs {', '.join(over)}")
     with steps.step("place and route") as tell:
-        options = _device_options(target)
-        files = ["--lpf", "top.lpf", "--textcfg", "top.config"]
-        placed = place_and_route(work, [*options, *files, "--seed", str(seed)], tell)
+        arguments = [*target.part.arguments, *family.constrained, "--seed", str(seed)]
+        placed = place_and_route(family, work, arguments, tell)
     report = report_of(entry, target, compiled, top.system, settings, cells, placed, work, seed=seed, build=build)
     product.unlink(missing_ok=True)
     if report["timing_met"]:
         with steps.step("pack"):
-            packed = pack(work)
+            packed = pack(family, work)
         temporary = product.with_name(f".{product.name}.{os.getpid()}.tmp")
         shutil.copyfile(packed, temporary)
         os.replace(temporary, product)
@@ -137,11 +137,11 @@ def _design(board: "Board", compiled: "Compiled", clock_mhz: float, capacity: in
         capacity = -(-len(words) // BANK_STEP) * BANK_STEP
     if capacity < len(words):
         raise UserError(f"--capacity must be at least the {len(words)} words of the model, not {capacity}")
-    blocks = -(-2 * capacity * spec.model_bits // _BLOCK_BITS)
-    if blocks > board.device.ebr:
+    blocks = -(-2 * capacity * spec.model_bits // board.part.family.block_bits)
+    if blocks > board.part.bram:
         raise UserError(
             f"two banks of {capacity} model words of {spec.model_bits} bits take at least {blocks} block RAMs, but "
-            f"{board.device.name} has {board.device.ebr}; choose a larger board or, if the model allows, a smaller "
+            f"{board.part.name} has {board.part.bram}; choose a larger board or, if the model allows, a smaller "
             f"--capacity (the model has {len(words)} words)")
     if image_bytes > 0xFFFF:
         raise UserError(f"an image of this configuration has {image_bytes} bytes; the host link carries at most 65535")
@@ -153,27 +153,9 @@ def _design(board: "Board", compiled: "Compiled", clock_mhz: float, capacity: in
                 f"no divisor of {clock_hz / 1e6:g} MHz comes within {_BAUD_ERROR:.0%} of {board.baud} baud; "
                 "choose another --clock-mhz")
         return System(spec, init=words, capacity=capacity, divisor=divisor, clock_hz=clock_hz,
-                      max_payload=max(MAX_PAYLOAD, image_bytes), fabric="ecp5")
+                      max_payload=max(MAX_PAYLOAD, image_bytes), fabric=board.part.family.name)
 
     try:
         return board.make_top(system, clock_mhz)
     except ValueError as error:
         raise UserError(f"--clock-mhz: {error}") from error
-
-
-def _device_options(board: "Board") -> list[str]:
-    """Return what nextpnr must know about the part."""
-    platform = board.make_platform()
-    return [platform._nextpnr_device_options[platform.device], "--package",
-            platform._nextpnr_package_options[platform.package].upper(), "--speed", platform.speed]
-
-
-def _check_fit(board: "Board", cells: dict[str, int]) -> None:
-    """Raise :exc:`UserError` with numbers if the design needs more than the part has."""
-    from vitric.toolchain.parts import over_capacity
-
-    over = over_capacity(
-        board.device, lut_eq=cells["lut4"] + 2 * cells["ccu2c"] + 6 * cells["dpr16x4"], ff=cells["ff"],
-        bram=cells["ebr"], dsp=cells["mult18"])
-    if over:
-        raise UserError(f"the design does not fit {board.device.name}: it needs {', '.join(over)}")

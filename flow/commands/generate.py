@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 from vitric.golden.errors import UserError
 from vitric.golden.files import write_json, write_text
+from vitric.hdl.fabric import FABRICS
+from vitric.hdl.units import UNITS, Unit
 
-from ..inputs.units import FABRICS, Unit, find_unit, parse_settings
+from ..inputs.units import find_unit, parse_settings
 from ..reports.console import console
 
 __all__ = ["generate", "generate_command", "generate_unit"]
@@ -17,7 +19,7 @@ __all__ = ["generate", "generate_command", "generate_unit"]
 def generate_command(
     unit: Annotated[
         str | None,
-        typer.Argument(metavar="[UNIT]", help="mac, softmax, layernorm, requantize or gelu; else the accelerator."),
+        typer.Argument(metavar="[UNIT]", help=f"One of {', '.join(UNITS)}; else the accelerator."),
     ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Parameter of the unit (repeatable).")
@@ -26,7 +28,7 @@ def generate_command(
         str | None, typer.Option(help="Of the accelerator: tiny, digits (the default), fashion or deit_tiny_block."),
     ] = None,
     fabric: Annotated[
-        str, typer.Option(help="generic (any tool), or ecp5 or ice40 (with primitives of the part).")] = "generic",
+        str, typer.Option(help="generic (any tool), or ecp5, ice40 or gowin (with cells of that family).")] = "generic",
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Verilog file; by default build/CONFIG/accelerator.v or "
                                   "build/units/UNIT.v.")] = None,
@@ -70,7 +72,7 @@ def generate(config: str, fabric: str) -> tuple[str, dict]:
     from ..inputs.configs import configuration
 
     entry = configuration(config)
-    _check_fabric(fabric, ("generic", "ecp5"))
+    _check_fabric(fabric)
     from vitric.hdl.accelerator import Accelerator
 
     component = Accelerator(entry.spec, fabric=None if fabric == "generic" else fabric)
@@ -83,7 +85,8 @@ def generate(config: str, fabric: str) -> tuple[str, dict]:
 def generate_unit(unit: Unit, settings: Mapping[str, object], fabric: str) -> tuple[str, dict]:
     """Return the Verilog text of a unit, and its sidecar.
 
-    The sidecar is a dictionary with ``module``, ``unit``, ``parameters`` (the value of every one), ``fabric`` (what it
+    The sidecar is a dictionary with ``module``, ``unit``, ``golden`` (the function that says what it computes,
+    ``module:function``), ``parameters`` (the value of every one), ``fabric`` (what it
     is built for: ``generic`` if the unit has nothing of its own for the one asked for), ``latency`` and ``interval`` in
     cycles, ``clock``, ``reset`` (synchronous, active high) and ``ports``: name to ``dir`` (``in`` or ``out``),
     ``width`` in bits, ``signed``, and ``layout`` where the bits have a structure. A layout is ``{"fields": {name:
@@ -95,19 +98,19 @@ def generate_unit(unit: Unit, settings: Mapping[str, object], fabric: str) -> tu
     UserError
         Unknown parameter or fabric, or a value that is not legal.
     """
-    _check_fabric(fabric, FABRICS)
+    _check_fabric(fabric)
     values = unit.values(settings)
     component = unit.make(settings, fabric)
     return _verilog(component, unit.name), {
-        "module": unit.name, "unit": unit.name, "parameters": values, "fabric": unit.fabric_for(fabric),
-        "latency": component.latency, "interval": component.interval, "clock": "clk", "reset": "rst",
-        "ports": _ports(component),
+        "module": unit.name, "unit": unit.name, "golden": unit.golden, "parameters": values,
+        "fabric": unit.fabric_for(fabric), "latency": component.latency, "interval": component.interval,
+        "clock": "clk", "reset": "rst", "ports": _ports(component),
     }
 
 
-def _check_fabric(fabric: str, legal: tuple[str, ...]) -> None:
-    if fabric not in legal:
-        raise UserError(f"--fabric must be one of {', '.join(legal)}, not {fabric!r}")
+def _check_fabric(fabric: str) -> None:
+    if fabric not in FABRICS:
+        raise UserError(f"--fabric must be one of {', '.join(FABRICS)}, not {fabric!r}")
 
 
 def _verilog(component, name: str) -> str:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from vitric.golden.errors import UserError
 from vitric.golden.files import write_json
+from vitric.hdl.units import UNITS
 
+from ..inputs.units import find_unit
 from ..reports.console import console
 
 __all__ = ["NEEDED", "REASONS", "mutate_command", "reason_of"]
@@ -51,7 +52,7 @@ def _describe(fault) -> str:
 
 
 def mutate_command(
-    unit: Annotated[str, typer.Argument(help="mac, requantize, gelu, softmax or layernorm.")],
+    unit: Annotated[str, typer.Argument(metavar="UNIT", help=f"One of {', '.join(UNITS)}.")],
     faults: Annotated[int, typer.Option(min=1, help="How many faults to plant.")] = 100,
     seed: Annotated[int, typer.Option(help="Chooses the places of the faults and the vectors of the bench.")] = 1,
     seconds: Annotated[int, typer.Option(min=1, help="Time limit of the proof that a survivor is no fault.")] = 20,
@@ -66,17 +67,15 @@ def mutate_command(
     """
     from vitric.formal.equivalent import is_equivalent
     from vitric.sim.mutants import hunt, plant
-    from vitric.sim.units import UNITS
 
-    if unit not in UNITS:
-        raise UserError(f"there is no unit {unit!r} to mutate; the units are {', '.join(UNITS)}")
+    chosen = find_unit(unit)
     from rich.progress import Progress
 
     say, folder = console(stderr=json_file == "-"), Path("build", "mutate", unit)
-    netlist, planted = plant(UNITS[unit].plain(), folder, count=faults, seed=seed)
+    netlist, planted = plant(chosen.make(chosen.fine), folder, count=faults, seed=seed)
     with Progress(console=say, transient=True, disable=not say.is_terminal) as progress:
         task = progress.add_task(f"{unit}: {len(planted)} faults", total=len(planted) + 1)
-        caught = hunt(UNITS[unit], netlist, len(planted), folder / "sim", seed=seed,
+        caught = hunt(chosen, chosen.fine, netlist, len(planted), folder / "sim", seed=seed,
                       tell=lambda done: progress.update(task, completed=done))
     path = REASONS / f"{unit}.json"
     reasons = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []

@@ -9,33 +9,23 @@ from typing import Annotated
 import typer
 from vitric.golden.errors import UserError
 from vitric.golden.files import write_json, write_text
+from vitric.hdl.units import UNITS, Unit
 from vitric.toolchain import tools
-from vitric.toolchain.parts import Target, find_target, over_capacity
-from vitric.toolchain.run import Steps, place_and_route, run_yosys
+from vitric.toolchain.parts import PARTS, Part, find_part, over_capacity
+from vitric.toolchain.run import Steps, place_and_route, synthesize
 
-from ..inputs.units import Unit, find_unit, parse_settings
+from ..inputs.units import find_unit, parse_settings
 from ..reports.console import console
 
-__all__ = ["SCRIPT", "measure", "synth_command"]
-
-# Names that nothing needs make Yosys 0.70 stop in abc_ops_reintegrate ("Assert `wire' failed") for some arrays.
-SCRIPT = """read_rtlil {name}.il
-delete w:$verilog_initial_trigger
-{collisions}
-proc
-flatten
-opt_clean -purge
-{synthesis} -top top -json {name}.json
-"""
-"""What Yosys runs, for all units and devices."""
+__all__ = ["measure", "synth_command"]
 
 
 def synth_command(
-    unit: Annotated[str, typer.Argument(metavar="UNIT", help="mac, softmax, layernorm, requantize or gelu.")],
+    unit: Annotated[str, typer.Argument(metavar="UNIT", help=f"One of {', '.join(UNITS)}.")],
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Parameter of the unit (repeatable).")
     ] = None,
-    device: Annotated[str, typer.Option(help="ecp5-85k, ecp5-12k, up5k or gw1nr-9.")] = "ecp5-85k",
+    device: Annotated[str, typer.Option(help=f"One of {', '.join(PARTS)}.")] = "ecp5-85k",
     pnr: Annotated[bool, typer.Option("--pnr", help="Place and route too, for the clock frequency.")] = False,
     seeds: Annotated[int, typer.Option(help="Place and route with so many seeds; the best one counts.")] = 1,
     freq: Annotated[
@@ -50,13 +40,13 @@ def synth_command(
     part has pins. The fields of the JSON report are described in docs/synth.md.
     """
     chosen = find_unit(unit)
-    report = measure(chosen, parse_settings(chosen, settings or ()), find_target(device), pnr=pnr, seeds=seeds,
+    report = measure(chosen, parse_settings(chosen, settings or ()), find_part(device), pnr=pnr, seeds=seeds,
                      freq=freq, stderr=json_file == "-")
     if json_file is not None:
         write_json(json_file, report)
 
 
-def measure(unit: Unit, settings: Mapping[str, object], target: Target, *, pnr: bool = False, seeds: int = 1,
+def measure(unit: Unit, settings: Mapping[str, object], part: Part, *, pnr: bool = False, seeds: int = 1,
             freq: int | None = None, stderr: bool = False, build: Path | str = "build") -> dict:
     """Synthesize a unit, place and route it if ``pnr``, show the figures and return the report of ``docs/synth.md``.
 
@@ -78,26 +68,26 @@ def measure(unit: Unit, settings: Mapping[str, object], target: Target, *, pnr: 
         raise UserError(f"--freq must be between 1 and 1000 MHz, not {freq}")
     if freq is not None and not pnr:
         raise UserError("--freq needs --pnr: synthesis has no clock")
-    freq = target.family.target_mhz if freq is None else freq
+    freq = part.family.target_mhz if freq is None else freq
     values = unit.values(settings)
-    component = unit.make(settings, target.family.fabric)
+    component = unit.make(settings, part.family.name)
     say = console(stderr=stderr)
     shown = " ".join(f"{name}={_text(value)}" for name, value in values.items())
-    say.print(f"[bold]{unit.name}[/] on {target.title}: {shown}", soft_wrap=True)
-    folder = Path(build) / "synth" / f"{unit.name}-{target.name}-{zlib.crc32(shown.encode()):08x}"
+    say.print(f"[bold]{unit.name}[/] on {part.title}: {shown}", soft_wrap=True)
+    folder = Path(build) / "synth" / f"{unit.name}-{part.key}-{zlib.crc32(shown.encode()):08x}"
     steps = Steps(say)
-    cells = _synthesize(component, target, folder, "unit", steps, "unit")
+    cells = _synthesize(component, part, folder, "unit", steps, "unit")
     found = []
     if pnr:
-        found = _frequencies(unit, settings, target, folder, steps, seeds, freq)
+        found = _frequencies(unit, settings, part, folder, steps, seeds, freq)
     report = {
-        "unit": unit.name, "device": target.name, "part": target.part.name, "parameters": values,
-        "fabric": unit.fabric_for(target.family.fabric), "latency": component.latency, "interval": component.interval,
+        "unit": unit.name, "device": part.key, "part": part.name, "parameters": values,
+        "fabric": unit.fabric_for(part.family.name), "latency": component.latency, "interval": component.interval,
         **cells,
-        "fits": not over_capacity(target.part, **{name: cells[name] for name in ("lut_eq", "ff", "bram", "dsp")}),
+        "fits": not over_capacity(part, cells),
         "target_mhz": freq if pnr else None,
         "fmax_mhz": max((row["fmax_mhz"] for row in found), default=None), "seeds": found,
-        **_ratios(component.spec, cells), "tools": _versions(target, pnr), "seconds": steps.seconds,
+        **_ratios(component.spec, cells), "tools": _versions(part, pnr), "seconds": steps.seconds,
     }
     _show(report, say)
     return report
@@ -107,38 +97,33 @@ def _text(value: object) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def _synthesize(component, target: Target, folder: Path, name: str, steps: Steps, step: str) -> dict[str, float]:
+def _synthesize(component, part: Part, folder: Path, name: str, steps: Steps, step: str) -> dict[str, float]:
     """Synthesize ``component`` into ``folder/name.json``; return its cells by name in reports."""
     from amaranth.back import rtlil
-    from vitric.boards.ulx3s import COLLISIONS
 
-    family = target.family
-    options = family.bare if name == "unit" else ""
-    script = SCRIPT.format(name=name, collisions=COLLISIONS, synthesis=f"{family.synthesis} {options}".rstrip())
-    write_text(folder / f"{name}.ys", script)
     write_text(folder / f"{name}.il", rtlil.convert(component, name="top", emit_src=False))
     with steps.step(f"synthesize {step}") as tell:
-        return family.count(run_yosys(folder, name, tell))
+        return synthesize(part.family, folder, name, tell, bare=name == "unit")
 
 
 def _frequencies(
-    unit: Unit, settings, target: Target, folder: Path, steps: Steps, seeds: int, freq: int,
+    unit: Unit, settings, part: Part, folder: Path, steps: Steps, seeds: int, freq: int,
 ) -> list[dict]:
     """Place and route the unit in its harness, once for each seed; return ``seed`` and ``fmax_mhz`` of each."""
     from vitric.toolchain.harness import Harness
 
-    harness = Harness(unit.make(settings, target.family.fabric))
-    cells = _synthesize(harness, target, folder, "top", steps, "harness")
-    if over := over_capacity(target.part, **{name: cells[name] for name in ("lut_eq", "ff", "bram", "dsp")}):
-        raise UserError(f"{unit.name} with these parameters does not fit {target.part.name}: between shift registers "
+    harness = Harness(unit.make(settings, part.family.name))
+    cells = _synthesize(harness, part, folder, "top", steps, "harness")
+    if over := over_capacity(part, cells):
+        raise UserError(f"{unit.name} with these parameters does not fit {part.name}: between shift registers "
                         f"it needs {', '.join(over)}")
-    for name, text in target.files.items():
+    for name, text in part.files.items():
         write_text(folder / name, text)
     found = []
     for seed in range(1, seeds + 1):
         with steps.step(f"place and route, seed {seed}") as tell:
-            arguments = [*target.arguments, "--freq", str(freq), "--seed", str(seed)]
-            placed = place_and_route(folder, arguments, tell, tool=target.family.nextpnr)
+            arguments = [*part.arguments, *part.family.unconstrained, "--freq", str(freq), "--seed", str(seed)]
+            placed = place_and_route(part.family, folder, arguments, tell)
         fmax, = (clock["achieved"] for clock in placed["fmax"].values())
         found.append({"seed": seed, "fmax_mhz": round(fmax, 2)})
     return found
@@ -153,8 +138,8 @@ def _ratios(spec, cells: Mapping[str, float]) -> dict:
     return {"lanes": spec.lanes, "lut_eq_per_lane": round(cells["lut_eq"] / spec.lanes, 1)}
 
 
-def _versions(target: Target, pnr: bool) -> dict[str, str]:
-    names = ["yosys"] + [target.family.nextpnr] * pnr
+def _versions(part: Part, pnr: bool) -> dict[str, str]:
+    names = ["yosys"] + [part.family.nextpnr] * pnr
     return {"vitric": metadata.version("vitric"), "amaranth": metadata.version("amaranth"),
             **{name: tools.require(name).version for name in names}}
 

@@ -9,6 +9,8 @@ from vitric.boards.link import crc32c
 from vitric.compiler.compile import Compiled
 from vitric.compiler.cycles import predict
 from vitric.toolchain import tools
+from vitric.toolchain.families import Family
+from vitric.toolchain.parts import PARTS
 from vitric.toolchain.run import breakdown
 
 from ..inputs.configs import Configuration
@@ -17,10 +19,7 @@ from .console import console
 __all__ = ["cycles_per_image", "markdown", "report_of", "show"]
 
 _AGREEMENT = 0.05  # share by which simulated cycles may differ from predicted ones before they count as stale
-_AREA = {
-    "lut4": "LUT4", "ccu2c": "CCU2C (carry, 2 LUT4 each)", "ff": "flip-flops", "mult18": "MULT18X18D",
-    "ebr": "DP16KD block RAM",
-}
+_AREA = ("lut4", "ccu2c", "ff", "dsp", "bram")
 
 
 def cycles_per_image(compiled: Compiled, simulated: Path) -> tuple[float, str]:
@@ -67,39 +66,44 @@ def report_of(entry: Configuration, board, compiled: Compiled, system, pll, cell
         (None, None))
     if clock is None:
         raise RuntimeError(f"nextpnr has no clock of {clock_mhz:g} MHz: {placed['fmax']}")
-    device = board.device
+    part = board.part
+    family = part.family
     used = {name: cells[name] for name in _AREA}
-    there = {name: getattr(device, name) for name in used if name != "ccu2c"} | {"ccu2c": device.lut4 // 2}
-    comb = placed["utilization"]["TRELLIS_COMB"]
+    there = {name: getattr(part, name) for name in used if name != "ccu2c"} | {"ccu2c": part.lut4 // 2}
+    logic = placed["utilization"][family.logic]
     cycles, source = cycles_per_image(compiled, Path(build) / entry.name / "sim.json")
     return {
-        "config": entry.name, "spec": compiled.spec.name, "board": board.name, "device": device.name, "seed": seed,
+        "config": entry.name, "spec": compiled.spec.name, "board": board.name, "device": part.name, "seed": seed,
         "fmax_mhz": round(timing["achieved"], 2), "clock_mhz": clock_mhz,
         "timing_met": timing["achieved"] >= clock_mhz,
         **used,
-        "comb": comb["used"],
+        "comb": logic["used"],
         "percent": {name: round(100 * used[name] / there[name], 2) for name in used}
-        | {"comb": round(100 * comb["used"] / comb["available"], 2)},
+        | {"comb": round(100 * logic["used"] / logic["available"], 2)},
         "cycles_per_image": cycles, "cycles_source": source,
         "images_per_second": round(clock_mhz * 1e6 / cycles, 1),
         "baud": board.baud, "model_words": len(compiled.stream), "capacity_words": system.capacity,
         "model_crc32c": f"{crc32c(compiled.stream.data):08x}",
-        "critical_path": _critical_path(placed, clock), "breakdown": breakdown(work),
-        "tools": {name: tools.require(name).version for name in ("yosys", "nextpnr-ecp5", "ecppack")}
+        "critical_path": _critical_path(placed, clock), "breakdown": breakdown(family, work),
+        "tools": {name: tools.require(name).version for name in ("yosys", family.nextpnr, family.packer.tool)}
         | {name: metadata.version(name) for name in ("amaranth", "amaranth-boards", "vitric")},
         "bitstream": None,
     }
 
 
+def _family(report: dict) -> Family:
+    return next(part.family for part in PARTS.values() if part.name == report["device"])
+
+
 def _rows(report: dict) -> list[tuple[str, str]]:
     """Return names and values for people."""
-    percent = report["percent"]
+    percent, words = report["percent"], _family(report).words
     path = report["critical_path"]
     rows = [
         ("clock", f"{report['clock_mhz']:g} MHz, Fmax {report['fmax_mhz']:.1f} MHz: "
                   + ("met" if report["timing_met"] else "NOT MET")),
-        *((title, f"{report[name]} ({percent[name]:.1f} %)") for name, title in _AREA.items()),
-        ("logic cells (COMB)", f"{report['comb']} ({percent['comb']:.1f} %)"),
+        *((words[name], f"{report[name]} ({percent[name]:.1f} %)") for name in _AREA),
+        ("logic cells", f"{report['comb']} ({percent['comb']:.1f} %)"),
         ("cycles per image", f"{report['cycles_per_image']:.0f}, from the {report['cycles_source']}"),
         ("images per second", f"{report['images_per_second']:.0f}"),
         ("model", f"{report['model_words']} words, room for {report['capacity_words']}, twice"),
@@ -117,8 +121,9 @@ def markdown(report: dict) -> str:
     """Return the report as Markdown."""
     lines = [f"# {report['config']} on {report['board']} ({report['device']})", "", "| figure | value |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in _rows(report)]
-    lines += ["", "| submodule | LUT4 | CCU2C | RAM16 | FF | MULT18 | EBR |", "|---|---|---|---|---|---|---|"]
-    names = ("module", "lut4", "ccu2c", "dpr16x4", "ff", "mult18", "ebr")
+    lines += ["", "| submodule | LUT4 | CCU2C | RAM16 | FF | multipliers | block RAM |",
+              "|---|---|---|---|---|---|---|"]
+    names = ("module", "lut4", "ccu2c", "dpr16x4", "ff", "dsp", "bram")
     lines += ["| " + " | ".join(str(row[name]) for name in names) + " |" for row in report["breakdown"]]
     return "\n".join(lines) + "\n"
 

@@ -8,10 +8,9 @@ import math
 
 import torch
 
-from ..arith import assert_integer
 from ..spec.check import check_int
 
-__all__ = ["apply_table", "gelu", "gelu_table"]
+__all__ = ["gelu", "gelu_table"]
 
 
 def gelu(x: float) -> float:
@@ -68,19 +67,3 @@ def gelu_table(
         value = min(max(value, -(1 << 20)), 1 << 20)
         entries.append(min(max(_round_half_up(value) + zero_point_out, 0), top))
     return torch.tensor(entries, dtype=torch.int64)
-
-
-def apply_table(index: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
-    """Return ``table[index]`` for an integer tensor of any shape.
-
-    Raises
-    ------
-    TypeError
-        A tensor is not an integer tensor.
-    IndexError
-        An index is negative or beyond the table; nothing wraps.
-    """
-    assert_integer(index=index, table=table)
-    if index.numel() and not 0 <= int(index.min()) <= int(index.max()) < len(table):
-        raise IndexError(f"indices {int(index.min())}..{int(index.max())} are outside 0..{len(table) - 1}")
-    return table[index.to(torch.int64)]

@@ -65,7 +65,7 @@ class Core(wiring.Component):
         """Return the module."""
         m = Module()
         spec = self.spec
-        mapping = self.fabric or "generic"
+        fabric = self.fabric or "generic"
         m.submodules.front = front = FrontEnd(spec)
         m.submodules.commands = commands = Queue(COMMAND, depth=COMMAND_QUEUE, buffered=False)
         m.submodules.feeder = feeder = Feeder(spec)
@@ -74,10 +74,10 @@ class Core(wiring.Component):
         m.submodules.drain = drain = Drain(spec)
         m.submodules.to_writeback = to_writeback = PipelineRegister(COMMAND)
         m.submodules.requantize = requantize = Requantize(
-            spec.requantize, tag_bits=COLUMN_TAG.size, mapping=mapping)
+            spec.requantize, tag_bits=COLUMN_TAG.size, fabric=fabric)
         m.submodules.table = table = Gelu(spec.gelu)
         m.submodules.softmax = softmax = Softmax(spec.softmax)
-        m.submodules.norm = norm = LayerNorm(spec.layernorm, mapping=mapping)
+        m.submodules.norm = norm = LayerNorm(spec.layernorm, fabric=fabric)
         m.submodules.writeback = writeback = Writeback(spec)
         m.submodules.activations = activations = ActivationMemory(spec)
         m.submodules.residual = residual = ResidualMemory(spec)

@@ -6,7 +6,8 @@ from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.check import check_choice, check_int
 from vitric.golden.spec.requantize import RequantizeSpec
 
-from ..fabric.multiply import MAPPINGS, RegisteredProduct
+from ..fabric import FABRICS
+from ..fabric.multiply import RegisteredProduct
 from ..fabric.select import select
 from ..fabric.select_add import select_add
 from ..fixed import overflows
@@ -61,8 +62,9 @@ class Requantize(wiring.Component):
         Lanes and widths.
     tag_bits : int
         Width of the field ``tag`` that passes through unchanged with its beat, 0 to 64.
-    mapping : {"generic", "ecp5", "ice40"}
-        How multipliers (:data:`vitric.hdl.fabric.multiply.MAPPINGS`) and adders that choose an operand are built.
+    fabric : {"generic", "ecp5", "ice40", "gowin"}
+        What multipliers (:class:`vitric.hdl.fabric.multiply.RegisteredProduct`) and adders that choose an operand
+        (:func:`vitric.hdl.fabric.select_add.select_add`) are built of.
 
     Members
     -------
@@ -74,12 +76,12 @@ class Requantize(wiring.Component):
         ``y``: ``lanes`` x signed(``code_bits``); ``tag``: unsigned(``tag_bits``).
     """
 
-    def __init__(self, spec: RequantizeSpec, *, tag_bits: int = 0, mapping: str = "generic"):
+    def __init__(self, spec: RequantizeSpec, *, tag_bits: int = 0, fabric: str = "generic"):
         check_int("tag_bits", tag_bits, 0, 64)
-        check_choice("mapping", mapping, MAPPINGS)
+        check_choice("fabric", fabric, FABRICS)
         self.spec = spec
         self.tag_bits = tag_bits
-        self.mapping = mapping
+        self.fabric = fabric
         super().__init__({
             "i": In(stream.Signature(requantize_input(spec, tag_bits))),
             "o": Out(stream.Signature(requantize_output(spec, tag_bits))),
@@ -132,14 +134,14 @@ class Requantize(wiring.Component):
         acc, bias = self.i.p.acc[lane], self.i.p.bias
         if spec.narrow_shift:
             total = select_add(m, bias, self.i.p.shift[spec.post_bits], acc >> spec.narrow_shift, acc, spec.sum_bits,
-                               name=f"sum_{lane}", fabric=self.mapping).as_signed()
+                               name=f"sum_{lane}", fabric=self.fabric).as_signed()
         else:
             total = acc + bias
         if not spec.multiplier_bits:
             product = delay(m, total, en, 1, name=f"product_{lane}")
             return product, product[-1], Const(0, 1)
         m.submodules[f"multiplier_{lane}"] = multiplier = RegisteredProduct(
-            signed(spec.operand_bits), unsigned(spec.multiplier_bits), mapping=self.mapping)
+            signed(spec.operand_bits), unsigned(spec.multiplier_bits), fabric=self.fabric)
         m.d.comb += [
             multiplier.a.eq(total[:spec.operand_bits]), multiplier.b.eq(self.i.p.multiplier), multiplier.en.eq(en),
         ]
@@ -183,7 +185,7 @@ class Requantize(wiring.Component):
         code = Signal(signed(spec.code_bits), name=f"code_{lane}", reset_less=True)
         # The rounding bit goes in below the lowest bit, so that one carry chain adds all three.
         count = (Cat(half, floor).as_signed() + Cat(half, start).as_signed())[1:].as_signed()
-        total = select_add(m, low, beyond, span, inside, spec.code_bits, name=f"clamp_{lane}", fabric=self.mapping)
+        total = select_add(m, low, beyond, span, inside, spec.code_bits, name=f"clamp_{lane}", fabric=self.fabric)
         with m.If(en):
             m.d.sync += [
                 counted.eq(count), below.eq(outside & negative), above.eq(outside & ~negative),

@@ -12,10 +12,9 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.check import check_choice
 
-__all__ = ["FABRICS", "CarryChain", "Cell", "ecp5_init"]
+from . import FABRICS
 
-FABRICS = "generic", "ecp5", "ice40", "gowin"
-"""What the components of this package can be built for."""
+__all__ = ["CarryChain", "Cell", "ecp5_init"]
 
 
 class Cell(enum.Enum):

@@ -7,14 +7,10 @@ from vitric.golden.spec.check import check_choice, check_int
 from vitric.golden.spec.requantize import OPERAND_BITS
 
 from ..pipeline import delay
+from . import FABRICS
 from .excess import excess_product, low_part
 
-__all__ = ["MAPPINGS", "RegisteredProduct"]
-
-MAPPINGS = ("generic", "ecp5", "ice40", "gowin")
-"""``generic`` is plain ``*`` between registers; ``ecp5`` is a MULT18X18D with its own registers switched on, ``ice40``
-an SB_MAC16 likewise, with logic for the operand bits beyond 16, and ``gowin`` a MULT9X9, which is half a multiplier,
-if both operands have at most 9 bits, else a MULT18X18."""
+__all__ = ["RegisteredProduct"]
 
 _MAC16_BITS = 16
 """Operand width of an SB_MAC16."""
@@ -32,8 +28,7 @@ def _product_shape(a: Shape, b: Shape) -> Shape:
 class RegisteredProduct(wiring.Component):
     """One product with a register on each operand and one on the result: ``p = a * b``, exact.
 
-    This is the only place that knows how a multiplier is built; a further mapping (fabric, another vendor) is added
-    here.
+    This is the only place that knows how a multiplier is built; a further fabric is added here.
 
     *Latency* 2 enabled cycles, *interval* 1. There is no handshake: every register advances when ``en`` is 1.
 
@@ -41,8 +36,10 @@ class RegisteredProduct(wiring.Component):
     ----------
     a_shape, b_shape : shape-like
         Operands of 1 to 18 bits each, signed or unsigned.
-    mapping : {"generic", "ecp5", "ice40", "gowin"}
-        See :data:`MAPPINGS`. All but ``generic`` hold an Instance and cannot be simulated by Amaranth.
+    fabric : {"generic", "ecp5", "ice40", "gowin"}
+        ``generic`` is plain ``*`` between registers; ``ecp5`` is a MULT18X18D with its own registers switched on,
+        ``ice40`` an SB_MAC16 likewise, with logic for the operand bits beyond 16, and ``gowin`` a MULT9X9, which is
+        half a multiplier, if both operands have at most 9 bits, else a MULT18X18.
 
     Members
     -------
@@ -54,12 +51,12 @@ class RegisteredProduct(wiring.Component):
     latency = 2
     interval = 1
 
-    def __init__(self, a_shape, b_shape, *, mapping: str = "generic"):
+    def __init__(self, a_shape, b_shape, *, fabric: str = "generic"):
         self.a_shape, self.b_shape = Shape.cast(a_shape), Shape.cast(b_shape)
         check_int("width of a_shape", self.a_shape.width, 1, OPERAND_BITS)
         check_int("width of b_shape", self.b_shape.width, 1, OPERAND_BITS)
-        check_choice("mapping", mapping, MAPPINGS)
-        self.mapping = mapping
+        check_choice("fabric", fabric, FABRICS)
+        self.fabric = fabric
         super().__init__({
             "a": In(self.a_shape), "b": In(self.b_shape), "en": In(1),
             "p": Out(_product_shape(self.a_shape, self.b_shape)),
@@ -68,13 +65,13 @@ class RegisteredProduct(wiring.Component):
     def elaborate(self, platform):
         """Return the module."""
         m = Module()
-        if self.mapping == "generic":
+        if self.fabric == "generic":
             a = delay(m, self.a, self.en, 1, name="a")
             b = delay(m, self.b, self.en, 1, name="b")
             m.d.comb += self.p.eq(delay(m, a * b, self.en, 1, name="p"))
-        elif self.mapping == "ecp5":
+        elif self.fabric == "ecp5":
             m.submodules.multiplier = self._mult18x18d()
-        elif self.mapping == "gowin":
+        elif self.fabric == "gowin":
             m.submodules.multiplier = self._gowin()
         else:
             self._sb_mac16(m)

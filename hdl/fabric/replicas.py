@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.check import check_choice, check_int
 
-from .carry import FABRICS
+from . import FABRICS
 
 __all__ = ["Replicas"]
 

@@ -30,8 +30,8 @@ class LaneApply(wiring.Component):
     Parameters
     ----------
     spec : LayerNormSpec
-    mapping : str
-        Multiplier mapping.
+    fabric : str
+        What multipliers are built of.
 
     Members
     -------
@@ -47,9 +47,9 @@ class LaneApply(wiring.Component):
 
     latency = 7
 
-    def __init__(self, spec: LayerNormSpec, *, mapping: str = "generic"):
+    def __init__(self, spec: LayerNormSpec, *, fabric: str = "generic"):
         self.spec = spec
-        self.mapping = mapping
+        self.fabric = fabric
         super().__init__({
             "en": In(1), "load": In(1), "scale": In(lane_scale_layout(spec)), "x": In(signed(spec.in_bits)),
             "gamma": In(signed(spec.gamma_bits)), "beta": In(signed(spec.beta_bits + 1)),
@@ -65,9 +65,9 @@ class LaneApply(wiring.Component):
         offset = Signal(signed(spec.y_bits), reset_less=True)
         position = Signal(2, reset_less=True)
         m.submodules.scale = scale = RegisteredProduct(
-            signed(spec.in_bits), unsigned(spec.multiplier_bits), mapping=self.mapping)
+            signed(spec.in_bits), unsigned(spec.multiplier_bits), fabric=self.fabric)
         m.submodules.affine = affine = RegisteredProduct(
-            signed(spec.y_bits), signed(spec.gamma_bits), mapping=self.mapping)
+            signed(spec.y_bits), signed(spec.gamma_bits), fabric=self.fabric)
         # The difference fits although its operands need not: both are taken modulo 2**y_bits.
         product = select(m, (
             (position == index, scale.p >> index * spec.shift_step) for index in range(spec.shift_positions)

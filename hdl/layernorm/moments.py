@@ -37,7 +37,7 @@ class Moments(wiring.Component):
     Parameters
     ----------
     spec : LayerNormSpec
-    mapping : str
+    fabric : str
         Mapping of multipliers, see :class:`vitric.hdl.fabric.multiply.RegisteredProduct`, and adders.
 
     Members
@@ -55,9 +55,9 @@ class Moments(wiring.Component):
     limb : signed(17), out
     """
 
-    def __init__(self, spec: LayerNormSpec, *, mapping: str = "generic"):
+    def __init__(self, spec: LayerNormSpec, *, fabric: str = "generic"):
         self.spec = spec
-        self.mapping = mapping
+        self.fabric = fabric
         super().__init__({
             "x": In(data.ArrayLayout(signed(spec.in_bits), spec.lanes)), "add": In(1), "shift": In(1),
             "load": In(1), "next_lane": In(range(max(spec.lanes, 2))), "phase": In(3),
@@ -77,15 +77,15 @@ class Moments(wiring.Component):
         for lane in range(spec.lanes):
             x = Signal(signed(spec.in_bits), name=f"x_{lane}")
             m.submodules[f"square_{lane}"] = square = RegisteredProduct(
-                signed(spec.in_bits), signed(spec.in_bits), mapping=self.mapping)
+                signed(spec.in_bits), signed(spec.in_bits), fabric=self.fabric)
             m.d.comb += [square.a.eq(x), square.b.eq(x), square.en.eq(1)]
             next_total, next_squares = (sums[lane + 1] if lane + 1 < spec.lanes else 0 for sums in (totals, squares))
             m.d.sync += [
                 x.eq(Mux(self.add, self.x[lane], 0)),
                 totals[lane].eq(select_add(m, x, shift[0], next_total, totals[lane], total_bits,
-                                           name=f"add_{lane}", fabric=self.mapping)),
+                                           name=f"add_{lane}", fabric=self.fabric)),
                 squares[lane].eq(select_add(m, square.p[:2 * spec.in_bits - 1], shift[2], next_squares, squares[lane],
-                                            squares_bits, name=f"add_square_{lane}", fabric=self.mapping)),
+                                            squares_bits, name=f"add_square_{lane}", fabric=self.fabric)),
             ]
             with m.If(settle[0]):
                 m.d.sync += squares[lane].eq(0)

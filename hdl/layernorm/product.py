@@ -3,9 +3,10 @@
 from amaranth.hdl import Module, Shape, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from vitric.golden.spec.check import check_choice
 from vitric.golden.spec.layernorm import LayerNormSpec
 
-from ..fabric.carry import FABRICS
+from ..fabric import FABRICS
 from ..fabric.multiply import RegisteredProduct
 from ..mac.heap import levels_suffice
 from ..mac.rows import HeapAdder, Product
@@ -14,15 +15,15 @@ from ..pipeline import delay
 __all__ = ["FabricProduct", "row_product"]
 
 
-def row_product(spec: LayerNormSpec, a_shape, b_shape, *, mapping: str) -> wiring.Component:
+def row_product(spec: LayerNormSpec, a_shape, b_shape, *, fabric: str) -> wiring.Component:
     """Return ``p = a * b`` as ``spec.row_products`` says, with ``spec.product_rounds`` rounds of 8 cycles on top.
 
     Parameters are those of :class:`vitric.hdl.fabric.multiply.RegisteredProduct`.
     """
     if spec.row_products == "multiplier":
-        return RegisteredProduct(a_shape, b_shape, mapping=mapping)
+        return RegisteredProduct(a_shape, b_shape, fabric=fabric)
     latency = RegisteredProduct.latency + spec.product_rounds * spec.row_interval
-    return FabricProduct(a_shape, b_shape, latency=latency, fabric=mapping)
+    return FabricProduct(a_shape, b_shape, latency=latency, fabric=fabric)
 
 
 class FabricProduct(wiring.Component):
@@ -58,8 +59,7 @@ class FabricProduct(wiring.Component):
 
     def __init__(self, a_shape, b_shape, *, latency: int, fabric: str = "generic"):
         self.a_shape, self.b_shape = Shape.cast(a_shape), Shape.cast(b_shape)
-        if fabric not in FABRICS:
-            raise ValueError(f"fabric must be one of {', '.join(FABRICS)}, not {fabric!r}")
+        check_choice("fabric", fabric, FABRICS)
         self.latency = latency
         self.fabric = fabric
         width = self.a_shape.width + self.b_shape.width

@@ -37,8 +37,8 @@ class RowScale(wiring.Component):
     Parameters
     ----------
     spec : LayerNormSpec
-    mapping : str
-        Multiplier mapping.
+    fabric : str
+        What multipliers are built of.
 
     Members
     -------
@@ -51,9 +51,9 @@ class RowScale(wiring.Component):
         Valid in cycle :func:`result_cycle` of a row, counted at the port.
     """
 
-    def __init__(self, spec: LayerNormSpec, *, mapping: str = "generic"):
+    def __init__(self, spec: LayerNormSpec, *, fabric: str = "generic"):
         self.spec = spec
-        self.mapping = mapping
+        self.fabric = fabric
         super().__init__({
             "limb": In(signed(LIMB_BITS + 1)), "phase": In(3), "constants": In(constants_layout(spec)),
             "result": Out(lane_scale_layout(spec)),
@@ -96,7 +96,7 @@ class RowScale(wiring.Component):
     def _first(self, m, at, low, minus_length, others):
         """First multiplier: return V, complete in phase 2, and the raw product; ``others`` are operands by phase."""
         spec = self.spec
-        m.submodules.first = first = row_product(spec, signed(18), signed(18), mapping=self.mapping)
+        m.submodules.first = first = row_product(spec, signed(18), signed(18), fabric=self.fabric)
         n = minus_length
         a = {phase: self.limb for phase in range(2, 8)} | {phase: pair[0] for phase, pair in others.items()}
         b = {2: self.limb, 3: n, 4: n, 5: low << 1, 6: self.limb, 7: n} | {k: pair[1] for k, pair in others.items()}
@@ -107,7 +107,7 @@ class RowScale(wiring.Component):
         # The accumulator starts at -1 and takes S1*S1 - n*S2, so that it ends at -V - 1, which is ~V.
         acc = Signal(signed(36), reset_less=True)
         total = select_add(m, first.p, at[6] | at[0], acc >> LIMB_BITS, acc, len(acc), name="add_first",
-                           fabric=self.mapping)
+                           fabric=self.fabric)
         m.d.sync += acc.eq(Mux(at[3], -1, total))
         low_limb = _hold(m, at[6], acc[:LIMB_BITS], "variance_0")
         middle_limb = _hold(m, at[0], acc[:LIMB_BITS], "variance_1")
@@ -189,7 +189,7 @@ class RowScale(wiring.Component):
     def _offset(self, m, at, inverse, total, multiplier, position):
         """Second multiplier: the mean from the limbs of S1, then mean * multiplier, shifted by the position."""
         spec = self.spec
-        m.submodules.second = second = row_product(spec, signed(18), unsigned(18), mapping=self.mapping)
+        m.submodules.second = second = row_product(spec, signed(18), unsigned(18), fabric=self.fabric)
         low, high = _hold(m, at[7], total[0], "low_1"), total[1]
         acc, total = Signal(signed(37), reset_less=True), Signal(signed(37))
         mean_shift = spec.inverse_fraction - spec.mean_fraction
@@ -210,7 +210,7 @@ class RowScale(wiring.Component):
         half = Signal(len(acc), reset_less=True)
         m.d.sync += half.eq(Mux(at[2], 1 << mean_shift - 1, Mux(at[0], 1 << spec.mean_fraction - 1, 0)))
         m.d.comb += total.eq(select_add(m, second.p, ~self.phase[0], acc >> LIMB_BITS, kept | half, len(acc),
-                                        name="add_second", fabric=self.mapping))
+                                        name="add_second", fabric=self.fabric))
         m.d.sync += acc.eq(total)
 
         multiplier = _hold(m, at[5], multiplier, "multiplier_late", rounds=spec.product_rounds)

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.check import check_choice
 from vitric.golden.spec.layernorm import LayerNormSpec
 
-from ..fabric.multiply import MAPPINGS
+from ..fabric import FABRICS
 from .apply import AFFINE_STAGE, SCALE_HOLD, LaneApply
 from .layouts import affine_layout, constants_layout, input_layout, output_layout, row_layout
 from .moments import CAPTURE_CYCLES, Moments
@@ -38,8 +38,8 @@ class LayerNorm(wiring.Component):
     Parameters
     ----------
     spec : LayerNormSpec
-    mapping : {"generic", "ecp5", "ice40"}
-        Multiplier mapping, see :class:`vitric.hdl.fabric.multiply.RegisteredProduct`.
+    fabric : {"generic", "ecp5", "ice40", "gowin"}
+        What multipliers and adders are built of, see :class:`vitric.hdl.fabric.multiply.RegisteredProduct`.
 
     Members
     -------
@@ -52,12 +52,12 @@ class LayerNorm(wiring.Component):
 
     interval = 1
 
-    def __init__(self, spec: LayerNormSpec, *, mapping: str = "generic"):
+    def __init__(self, spec: LayerNormSpec, *, fabric: str = "generic"):
         if not isinstance(spec, LayerNormSpec):
             raise TypeError(f"spec must be a LayerNormSpec, not {spec!r}")
-        check_choice("mapping", mapping, MAPPINGS)
+        check_choice("fabric", fabric, FABRICS)
         self.spec = spec
-        self.mapping = mapping
+        self.fabric = fabric
         self.latency = spec.latency
         super().__init__({
             "i": In(stream.Signature(input_layout(spec))), "row": In(row_layout(spec)),
@@ -70,9 +70,9 @@ class LayerNorm(wiring.Component):
         spec = self.spec
         m.submodules.buffer = buffer = Memory(
             shape=data.ArrayLayout(signed(spec.in_bits), spec.lanes), depth=spec.buffer_depth, init=[])
-        m.submodules.moments = moments = Moments(spec, mapping=self.mapping)
+        m.submodules.moments = moments = Moments(spec, fabric=self.fabric)
         m.submodules.scheduler = scheduler = Scheduler(spec)
-        m.submodules.row_scale = row_scale = RowScale(spec, mapping=self.mapping)
+        m.submodules.row_scale = row_scale = RowScale(spec, fabric=self.fabric)
         freed = Signal()
         self._accept(m, buffer.write_port(), moments, scheduler, freed)
         m.d.comb += [
@@ -168,7 +168,7 @@ class LayerNorm(wiring.Component):
         with m.If(en):
             m.d.sync += [beta[0].eq(self.affine.p.beta + half), beta[1].eq(beta[0])]
         for lane in range(spec.lanes):
-            m.submodules[f"lane_{lane}"] = apply = LaneApply(spec, mapping=self.mapping)
+            m.submodules[f"lane_{lane}"] = apply = LaneApply(spec, fabric=self.fabric)
             m.d.comb += [
                 apply.en.eq(en), apply.load.eq(fresh[0]), apply.scale.eq(scheduler.scales[lane]),
                 apply.x.eq(x[lane]), apply.gamma.eq(self.affine.p.gamma), apply.beta.eq(beta[1]),

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.check import check_choice
 from vitric.golden.spec.mac import MacArraySpec
 
-from ..fabric.carry import FABRICS
+from ..fabric import FABRICS
 from ..fabric.replicas import Replicas
 from .block import MacBlock
 from .choice import choose_mapping

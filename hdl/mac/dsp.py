@@ -141,7 +141,7 @@ class DspTile(wiring.Component):
         cols = [cols[(slot + d // block.rows) % block.cols] for slot in range(block.cols)]
         a_packed = _pack_activations([self.a[r][d] for r in rows], block)
         w_packed = _pack_weights([self.w[c][d] for c in cols], block)
-        multiplier = RegisteredProduct(len(a_packed), signed(len(w_packed)), mapping=self.fabric)
+        multiplier = RegisteredProduct(len(a_packed), signed(len(w_packed)), fabric=self.fabric)
         m.submodules[f"multiplier_{d}_{min(rows)}_{min(cols)}"] = multiplier
         m.d.comb += [multiplier.a.eq(a_packed), multiplier.b.eq(w_packed), multiplier.en.eq(en)]
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from vitric.golden.spec.mac import MacArraySpec
 
-from ..fabric.multiply import MAPPINGS
+from ..fabric import FABRICS
 
 __all__ = ["OPERAND_BITS", "Packing", "best_packing", "product_bits"]
 
-OPERAND_BITS = {fabric: 16 if fabric == "ice40" else 18 for fabric in MAPPINGS}
+OPERAND_BITS = {fabric: 16 if fabric == "ice40" else 18 for fabric in FABRICS}
 """Width of an operand of one multiplier, for each fabric whose multipliers can be used."""
 
 

@@ -1,26 +1,25 @@
 """Bench of the GELU table: two tables, one after the other, every index in every lane, every pair of stall patterns.
 
-The variable ``VITRIC_SPEC`` holds the fields of the :class:`~vitric.golden.spec.requantize.TableSpec` as JSON. The
-unit is built with a tag as wide as the index. Expected values are those of
-:func:`vitric.golden.integer.gelu.apply_table`.
+It is told the :class:`~vitric.golden.spec.requantize.TableSpec`, see :mod:`vitric.sim.benches.parameters`. The unit is
+built with a tag as wide as the index. Expected values are those of :func:`vitric.golden.arith.lookup`.
 """
 
-import json
-import os
 from random import Random
 
 import cocotb
 import torch
-from vitric.golden.integer.gelu import apply_table, gelu_table
+from vitric.golden.arith import lookup
+from vitric.golden.integer.gelu import gelu_table
 from vitric.golden.packing import pack
 from vitric.golden.spec.requantize import TableSpec
 
 from ..clock import start_clock
 from ..stream_kit import PATTERNS, Driver, Monitor, Scoreboard, check_stream_rules
+from .parameters import read_spec
 
 __all__ = ["loads_and_looks_up"]
 
-SPEC = TableSpec(**json.loads(os.environ["VITRIC_SPEC"]))
+SPEC = read_spec(TableSpec)
 
 
 def _word(values: list[int], bits: int, tag: int) -> int:
@@ -47,7 +46,7 @@ async def loads_and_looks_up(dut, source, sink):
     check_stream_rules(dut, "o")
     await start_clock(dut, noise=["i", "table"])
     for number, table in enumerate(_tables(random), start=1):
-        entries = apply_table(torch.tensor(beats), table).tolist()
+        entries = lookup(table, torch.tensor(beats)).tolist()
         scoreboard.expected += [_word(beat, SPEC.out_bits, tag) for tag, beat in enumerate(entries)]
         await loader.send(table.tolist())
         await driver.send([_word(beat, SPEC.index_bits, tag) for tag, beat in enumerate(beats)])

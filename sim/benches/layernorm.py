@@ -1,11 +1,9 @@
 """Bench of the LayerNorm unit: rows of every length and kind under stall patterns on all streams, full rate, no rate.
 
-The variable ``VITRIC_SPEC`` holds the fields of the :class:`~vitric.golden.spec.layernorm.LayerNormSpec` as JSON.
-Expected values are those of :func:`vitric.golden.integer.layernorm.layernorm`.
+It is told the :class:`~vitric.golden.spec.layernorm.LayerNormSpec`, see :mod:`vitric.sim.benches.parameters`. Expected
+values are those of :func:`vitric.golden.integer.layernorm.layernorm`.
 """
 
-import json
-import os
 from dataclasses import dataclass
 from random import Random
 
@@ -18,10 +16,11 @@ from vitric.golden.spec.layernorm import LayerNormSpec
 
 from ..clock import start_clock
 from ..stream_kit import PATTERNS, Driver, Monitor, Scoreboard, check_stream_rules
+from .parameters import read_spec
 
 __all__ = ["blocked", "flows", "groups"]
 
-SPEC = LayerNormSpec(**json.loads(os.environ["VITRIC_SPEC"]))
+SPEC = read_spec(LayerNormSpec)
 _GROUPS = 5  # that are inside while nothing is taken
 HALF = 1 << SPEC.in_bits - 1
 

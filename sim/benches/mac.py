@@ -1,10 +1,8 @@
 """Testbench of the MAC array: random beats, every stall pattern on both sides, results as golden computes them.
 
-The variable ``BENCH_MAC`` holds the parameters of the :class:`~vitric.golden.spec.mac.MacArraySpec` as JSON.
+It is told the :class:`~vitric.golden.spec.mac.MacArraySpec`, see :mod:`vitric.sim.benches.parameters`.
 """
 
-import json
-import os
 from random import Random
 
 import cocotb
@@ -16,13 +14,9 @@ from vitric.golden.spec.mac import MacArraySpec
 
 from ..clock import start_clock
 from ..stream_kit import PATTERNS, Driver, Monitor, Scoreboard, check_stream_rules
+from .parameters import read_spec
 
 _BEATS = 200
-
-
-def _spec() -> MacArraySpec:
-    parameters = json.loads(os.environ["BENCH_MAC"])
-    return MacArraySpec(**parameters | {"shifts": tuple(parameters["shifts"])})
 
 
 def _operands(spec: MacArraySpec, random: Random) -> tuple[torch.Tensor, ...]:
@@ -60,7 +54,7 @@ def _word(spec: MacArraySpec, a, w, first: int, last: int, shift: int) -> int:
 @cocotb.parametrize(source=PATTERNS, sink=PATTERNS)
 async def accumulates(dut, source, sink):
     """Every result of every accumulation, whatever the stalls."""
-    spec = _spec()
+    spec = read_spec(MacArraySpec)
     operands = _operands(spec, Random(cocotb.RANDOM_SEED))
     expected = mac_array(spec, *operands).flatten(start_dim=1).tolist()
     driver = Driver(dut, "i", pattern=source)
@@ -77,7 +71,7 @@ async def accumulates(dut, source, sink):
 @cocotb.test(timeout_time=200, timeout_unit="us")
 async def blocked(dut):
     """While nothing is taken, the array goes on until the second result would overwrite the first."""
-    spec = _spec()
+    spec = read_spec(MacArraySpec)
     length = 3
     zeros = [[0] * spec.depth]
     beats = [

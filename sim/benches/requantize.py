@@ -1,12 +1,10 @@
 """Bench of the requantize unit: random beats with every pair of stall patterns, and the corners of every field.
 
-The variable ``VITRIC_SPEC`` holds the fields of the :class:`~vitric.golden.spec.requantize.RequantizeSpec` as JSON,
-``VITRIC_TAG_BITS`` the width of the tag. Expected values are those of :func:`vitric.golden.arith.requantize`.
+It is told the :class:`~vitric.golden.spec.requantize.RequantizeSpec` and the component's ``tag_bits``, see
+:mod:`vitric.sim.benches.parameters`. Expected values are those of :func:`vitric.golden.arith.requantize`.
 """
 
 import itertools
-import json
-import os
 from random import Random
 
 import cocotb
@@ -17,13 +15,13 @@ from vitric.golden.spec.requantize import RequantizeSpec
 
 from ..clock import start_clock
 from ..stream_kit import PATTERNS, Driver, Monitor, Scoreboard, check_stream_rules
+from .parameters import component_parameters, read_spec
 
 __all__ = ["corners", "random_beats", "single_bits"]
 
 BEATS = 100
-TAG_BITS = int(os.environ["VITRIC_TAG_BITS"])
-_fields = json.loads(os.environ["VITRIC_SPEC"])
-SPEC = RequantizeSpec(**_fields | {"shifts": tuple(_fields["shifts"])})
+SPEC = read_spec(RequantizeSpec)
+TAG_BITS = component_parameters()["tag_bits"]
 
 
 def _word(fields) -> int:

@@ -1,12 +1,10 @@
 """Bench of the softmax unit: values under every pair of stall patterns, sums and norms to the last bit, throughput.
 
-The variable ``VITRIC_SPEC`` holds the fields of the :class:`~vitric.golden.spec.softmax.SoftmaxSpec` as JSON. Expected
+It is told the :class:`~vitric.golden.spec.softmax.SoftmaxSpec`, see :mod:`vitric.sim.benches.parameters`. Expected
 values are those of :func:`vitric.golden.integer.softmax.softmax`. The offset of a beat that is not the last of its row
 is junk.
 """
 
-import json
-import os
 from random import Random
 
 import cocotb
@@ -18,10 +16,11 @@ from vitric.golden.spec.softmax import BLOCK_OCTAVES, SoftmaxSpec
 
 from ..clock import start_clock
 from ..stream_kit import PATTERNS, Driver, Monitor, Scoreboard, check_stream_rules
+from .parameters import read_spec
 
 __all__ = ["blocked", "flows", "rows", "sums"]
 
-SPEC = SoftmaxSpec(**json.loads(os.environ["VITRIC_SPEC"]))
+SPEC = read_spec(SoftmaxSpec)
 UNIT = 1 << SPEC.frac_bits
 HALF = 1 << SPEC.score_bits - 1
 BLOCK = UNIT * BLOCK_OCTAVES

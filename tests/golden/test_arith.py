@@ -32,6 +32,15 @@ def test_only_integers():
         arith.assert_integer(a=torch.tensor([1]), b=torch.tensor([1.0]))
 
 
+def test_lookup():
+    table = torch.tensor([3, 1, 4, 1])
+    assert arith.lookup(table, torch.tensor([[0, 3], [2, 1]])).tolist() == [[3, 1], [4, 1]]
+    assert arith.lookup(table, torch.empty(0, dtype=torch.int64)).tolist() == []
+    for index in (-1, 4):  # nothing wraps
+        with pytest.raises(RuntimeError, match="out of bounds"):
+            arith.lookup(table, torch.tensor([index]))
+
+
 @pytest.mark.parametrize("low,high,bits,is_signed", [(-8, 7, 4, True), (0, 15, 4, False), (-1, 0, 1, True)])
 def test_assert_fits(low, high, bits, is_signed):
     x = torch.tensor([low, high])

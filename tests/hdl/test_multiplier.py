@@ -15,12 +15,12 @@ MODELS = {  # Yosys has one of the SB_MAC16 only; "+/" is its own folder
 STEPS = 4  # two registers in a row and an enable: what a register holds has left it after this many
 
 
-def prove_equal(mapping, shapes, folder, spoil=lambda text: text):
+def prove_equal(fabric, shapes, folder, spoil=lambda text: text):
     """Prove with a SAT solver that the cell and its twin agree for all inputs of the first steps."""
     (folder / "gold.v").write_text(verilog.convert(RegisteredProduct(*shapes), name="gold"))
-    (folder / "gate.v").write_text(spoil(verilog.convert(RegisteredProduct(*shapes, mapping=mapping), name="gate")))
+    (folder / "gate.v").write_text(spoil(verilog.convert(RegisteredProduct(*shapes, fabric=fabric), name="gate")))
     script = (
-        f"read_verilog gate.v; read_verilog {MODELS[mapping]}; hierarchy -top gate; proc; flatten; opt -purge; "
+        f"read_verilog gate.v; read_verilog {MODELS[fabric]}; hierarchy -top gate; proc; flatten; opt -purge; "
         "design -stash gate; read_verilog gold.v; hierarchy -top gold; proc; opt_clean; design -copy-from gate gate; "
         "miter -equiv -flatten -make_assert gold gate miter; opt -full; "
         f"sat -verify -prove-asserts -set-init-zero -seq {STEPS} miter"
@@ -30,12 +30,12 @@ def prove_equal(mapping, shapes, folder, spoil=lambda text: text):
 
 
 # one pair of shapes for iCE40, because Yosys takes half a minute to read that file
-@pytest.mark.parametrize(("mapping", "shapes"), [("ice40", (unsigned(3), signed(3)))] + [
-    (mapping, shapes) for mapping in ("ecp5", "gowin")
+@pytest.mark.parametrize(("fabric", "shapes"), [("ice40", (unsigned(3), signed(3)))] + [
+    (fabric, shapes) for fabric in ("ecp5", "gowin")
     for shapes in ((unsigned(3), signed(3)), (signed(2), signed(2)), (unsigned(2), unsigned(3)))
 ])
-def test_cell_equals_its_twin(mapping, shapes, tmp_path):
-    done = prove_equal(mapping, shapes, tmp_path)
+def test_cell_equals_its_twin(fabric, shapes, tmp_path):
+    done = prove_equal(fabric, shapes, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -44,15 +44,15 @@ def test_wide_cell_equals_its_twin(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(("mapping", "right", "wrong"), [
+@pytest.mark.parametrize(("fabric", "right", "wrong"), [
     ("ecp5", "REG_OUTPUT_CLK(\"CLK0", "REG_OUTPUT_CLK(\"NONE"), ("ecp5", "CE0(en", "CE0(1'h1"),
     ("ice40", "_REG2(1'h1", "_REG2(1'h0"),
     ("gowin", "BREG(1'h1", "BREG(1'h0"), ("gowin", "OUT_REG(1'h1", "OUT_REG(1'h0"),
 ])
-def test_proof_finds_a_wrong_cell(mapping, right, wrong, tmp_path):
+def test_proof_finds_a_wrong_cell(fabric, right, wrong, tmp_path):
     def spoil(text):
         assert right in text
         return text.replace(right, wrong)
 
-    done = prove_equal(mapping, (unsigned(2), signed(2)), tmp_path, spoil)
+    done = prove_equal(fabric, (unsigned(2), signed(2)), tmp_path, spoil)
     assert done.returncode != 0 and "proof did fail" in done.stdout + done.stderr

@@ -3,9 +3,9 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from vitric.formal.equivalent import is_equivalent
+from vitric.hdl.units import UNITS
 from vitric.sim.mutants import hunt, plant
 from vitric.sim.runner import BenchFailure
-from vitric.sim.units import UNITS
 
 
 class AddsOne(wiring.Component):
@@ -71,13 +71,14 @@ def test_registers_that_become_constants(tmp_path, wire, mode, proved):
 
 def test_bench_catches_and_says_by_which_test(tmp_path):
     unit = UNITS["requantize"]
-    netlist, faults = plant(unit.plain(), tmp_path, count=6, seed=1)
+    netlist, faults = plant(unit.make(unit.fine), tmp_path, count=6, seed=1)
     told = []
-    caught = hunt(unit, netlist, len(faults), tmp_path / "sim", tests="source=random/sink=random", tell=told.append)
+    caught = hunt(unit, unit.fine, netlist, len(faults), tmp_path / "sim", tests="source=random/sink=random",
+                  tell=told.append)
     assert len(caught) >= 5 and set(caught) <= {fault.number for fault in faults}
     assert set(caught.values()) == {"random_beats/source=random/sink=random"}
     assert told == sorted(told) and set(told) <= set(range(7))
     with pytest.raises(BenchFailure, match="fails without a fault, in corners"):
         broken = netlist.with_name("broken.v")
         broken.write_text(netlist.read_text().replace("fault == 3'h1", "1'b1"))
-        hunt(unit, broken, 1, tmp_path / "sim", tests="corners")
+        hunt(unit, unit.fine, broken, 1, tmp_path / "sim", tests="corners")

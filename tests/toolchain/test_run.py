@@ -3,9 +3,10 @@ import sys
 
 import pytest
 from vitric.flow.reports.console import console
-from vitric.toolchain import run as synthesis
+from vitric.golden.errors import UserError
 from vitric.toolchain import tools
-from vitric.toolchain.run import CELLS, Steps, ToolFailure, breakdown, pack, place_and_route, run_tool, synthesize
+from vitric.toolchain.families import ECP5, ICE40
+from vitric.toolchain.run import Steps, ToolFailure, breakdown, pack, place_and_route, run_tool, synthesize
 
 PACKING = ["Info: Packing constants..", "Info: Packing carries..."]
 PLACING = ["Info:     at initial placer iter 3, wirelen = 4", "Info:     at iteration #7, type ALL: wirelen solved = 5"]
@@ -57,17 +58,19 @@ def test_synthesize_counts_cells_and_tells_passes(tool, tmp_path):
          f"open('top.json', 'w').write({json.dumps(NETLIST)!r})\n"
          "print('2.1. Executing HIERARCHY pass (x).')\nprint('2.42.3. Executing ABC9 pass.')")
     told = []
-    cells = synthesize(tmp_path, lambda doing, share: told.append(doing))
-    assert cells == {"lut4": 3, "ccu2c": 1, "dpr16x4": 0, "ff": 1, "mult18": 0, "ebr": 1} and set(cells) == set(CELLS)
+    cells = synthesize(ECP5, tmp_path, "top", lambda doing, share: told.append(doing))
+    assert cells == {"lut4": 3, "ccu2c": 1, "dpr16x4": 0, "carry": 2, "ff": 1, "dsp": 0, "bram": 1, "lut_eq": 5}
+    assert (tmp_path / "top.ys").read_text() == ECP5.script("top")
     assert told == ["yosys: hierarchy", "yosys: abc9"]
 
 
 def test_breakdown_by_submodule(tmp_path):
     (tmp_path / "top.json").write_text(json.dumps(NETLIST))
-    rows = {row.pop("module"): row for row in breakdown(tmp_path)}
+    rows = {row.pop("module"): row for row in breakdown(ECP5, tmp_path)}
     assert {path: {k: v for k, v in row.items() if v} for path, row in rows.items()} == {
-        "system.core.unit": {"lut4": 2, "ccu2c": 1, "ebr": 1}, "system.core": {"ff": 1}, "top": {"lut4": 1}}
-    assert [row["module"] for row in breakdown(tmp_path, levels=2)] == ["system.core", "top"]
+        "system.core.unit": {"lut4": 2, "ccu2c": 1, "carry": 2, "bram": 1, "lut_eq": 4},
+        "system.core": {"ff": 1}, "top": {"lut4": 1, "lut_eq": 1}}
+    assert [row["module"] for row in breakdown(ECP5, tmp_path, levels=2)] == ["system.core", "top"]
 
 
 def test_place_and_route_tells_how_far_it_is(tool, tmp_path):
@@ -76,14 +79,16 @@ def test_place_and_route_tells_how_far_it_is(tool, tmp_path):
          "open('report.json', 'w').write(json.dumps({'fmax': {}}))\n"
          f"for line in {PACKING + PLACING + ROUTING!r}: print(line)")
     told = []
-    assert place_and_route(tmp_path, ["--85k", "--seed", "1"], lambda *what: told.append(what)) == {"fmax": {}}
+    assert place_and_route(ECP5, tmp_path, ["--85k", "--seed", "1"], lambda *what: told.append(what)) == {"fmax": {}}
     assert told == [("packing: constants", None), ("packing: carries", None), ("placing: step 3", None),
                     ("placing: step 7", None), ("routing: 500 of 2000 arcs left", 0.75)]
 
 
 def test_pack(tool, tmp_path):
     tool("open(sys.argv[sys.argv.index('--bit') + 1], 'w').write(' '.join(sys.argv[1:]))")
-    assert pack(tmp_path).read_text() == "--compress --input top.config --bit top.bit"
+    assert pack(ECP5, tmp_path).read_text() == "--compress --input top.config --bit top.bit"
+    with pytest.raises(UserError, match="no packer for Lattice iCE40"):
+        pack(ICE40, tmp_path)
 
 
 def test_steps_leave_one_line_each(capsys):
@@ -104,4 +109,4 @@ def test_a_step_that_fails_is_not_counted():
     steps = Steps(console())
     with pytest.raises(RuntimeError), steps.step("model"):
         raise RuntimeError
-    assert steps.seconds == {} and synthesis.CELLS["ebr"] == "DP16KD"
+    assert steps.seconds == {}

@@ -19,8 +19,9 @@ from vitric.flow.reports import bitstream as bitstream_report
 from vitric.golden.errors import UserError
 from vitric.golden.integer.random import random_integer_vit
 from vitric.toolchain import run as synthesis
+from vitric.toolchain.families import ECP5
 
-CELLS = {"lut4": 5000, "ccu2c": 1000, "dpr16x4": 100, "ff": 7000, "mult18": 12, "ebr": 22}
+CELLS = {"lut4": 5000, "ccu2c": 1000, "dpr16x4": 100, "ff": 7000, "dsp": 12, "bram": 22, "lut_eq": 7600}
 
 
 def random_model(config, *, build="build"):
@@ -60,21 +61,21 @@ def tools(monkeypatch, tmp_path):
         platform.prepare = prepare
         return platform
 
-    def place_and_route(folder, arguments, tell):
-        assert (folder / "top.lpf").read_text() == "lpf"
+    def place_and_route(family, folder, arguments, tell):
+        assert family is ECP5 and (folder / "top.lpf").read_text() == "lpf"
         state.pnr = arguments
         return placed(state.fmax, float(state.top.pll.output_mhz))
 
-    def pack(folder):
+    def pack(family, folder):
         (folder / "top.bit").write_bytes(b"bits")
         return folder / "top.bit"
 
     monkeypatch.setattr(models, "quantized_model", random_model)
     monkeypatch.setattr(Board, "make_platform", make_platform)
-    monkeypatch.setattr(synthesis, "synthesize", lambda folder, tell: state.cells)
+    monkeypatch.setattr(synthesis, "synthesize", lambda family, folder, name, tell: state.cells)
     monkeypatch.setattr(synthesis, "place_and_route", place_and_route)
     monkeypatch.setattr(synthesis, "pack", pack)
-    monkeypatch.setattr(bitstream_report, "breakdown", lambda folder: [{"module": "system", **CELLS}])
+    monkeypatch.setattr(bitstream_report, "breakdown", lambda family, folder: [{"module": "system", **CELLS}])
     monkeypatch.chdir(tmp_path)
     return state
 
@@ -90,13 +91,13 @@ def test_report_and_products(tools, tmp_path):
     cycles = predict(compiled.stream.commands(), compiled.spec).cycles
     expected = {
         "config": "tiny", "board": "ulx3s", "device": "LFE5U-85F", "seed": 7, "fmax_mhz": 60.0, "clock_mhz": 50.0,
-        "timing_met": True, "lut4": 5000, "ccu2c": 1000, "ff": 7000, "mult18": 12, "ebr": 22, "comb": 8364,
+        "timing_met": True, "lut4": 5000, "ccu2c": 1000, "ff": 7000, "dsp": 12, "bram": 22, "comb": 8364,
         "cycles_per_image": cycles, "cycles_source": "cycle model", "images_per_second": round(50e6 / cycles, 1),
         "model_words": len(compiled.stream), "capacity_words": BANK_STEP, "baud": 1_000_000,
         "model_crc32c": f"{crc32c(compiled.stream.data):08x}", "bitstream": "build/tiny/ulx3s/top.bit",
     }
     assert {name: report[name] for name in expected} == expected
-    assert report["percent"] == {"lut4": 5.98, "ccu2c": 2.39, "ff": 8.37, "mult18": 7.69, "ebr": 10.58, "comb": 10.0}
+    assert report["percent"] == {"lut4": 5.98, "ccu2c": 2.39, "ff": 8.37, "dsp": 7.69, "bram": 10.58, "comb": 10.0}
     assert report["critical_path"] == {
         "from": "a", "to": "b", "delay_ns": 9.75, "logic_ns": 0.75, "routing_ns": 9.0, "nets": ["net"]}
     assert set(report["tools"]) >= {"yosys", "nextpnr-ecp5", "ecppack", "amaranth"}
@@ -166,8 +167,8 @@ def test_user_errors(tools, tmp_path, arguments, message):
 
 @pytest.mark.parametrize(("cells", "message"), [
     ({"ff": 90000}, "LFE5U-85F: it needs 90000 flip-flops of 83640"),
-    ({"lut4": 82000}, "it needs 84600 LUT4 of 83640"),
-    ({"ebr": 209, "mult18": 157}, "it needs 209 block RAMs of 208, 157 multipliers of 156"),
+    ({"lut_eq": 84600}, "it needs 84600 LUT4 of 83640"),
+    ({"bram": 209, "dsp": 157}, "it needs 209 block RAMs of 208, 157 multipliers of 156"),
 ])
 def test_a_design_that_does_not_fit(tools, cells, message):
     tools.cells |= cells

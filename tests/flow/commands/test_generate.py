@@ -7,8 +7,8 @@ from amaranth.hdl import Shape
 from amaranth.lib import data
 from typer.testing import CliRunner
 from vitric.flow.cli import app
-from vitric.flow.inputs.units import UNITS
 from vitric.golden.spec.accelerator import SPECS
+from vitric.hdl.units import UNITS
 
 
 def generated(out, *arguments):
@@ -85,11 +85,10 @@ def test_without_a_name_it_goes_to_build(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["--config", "nano"], "config must be one of tiny, digits, fashion, deit_tiny_block, not 'nano'"),
-    (["--config", "tiny", "--fabric", "asic"], "--fabric must be one of generic, ecp5, not 'asic'"),
-    (["--config", "tiny", "--fabric", "ice40"], "--fabric must be one of generic, ecp5, not 'ice40'"),
+    (["--config", "tiny", "--fabric", "asic"], "--fabric must be one of generic, ecp5, ice40, gowin, not 'asic'"),
     (["--config", "tiny", "--out", "x.vhd"], "--out must be named *.v, not x.vhd"),
     (["tanh"], "unit must be one of mac, softmax, layernorm, requantize, gelu, not 'tanh'"),
-    (["gelu", "--fabric", "asic"], "--fabric must be one of generic, ecp5, ice40, not 'asic'"),
+    (["gelu", "--fabric", "asic"], "--fabric must be one of generic, ecp5, ice40, gowin, not 'asic'"),
     (["gelu", "--set", "lanes=0"], "gelu: lanes must be between 1 and 64, not 0"),
     (["gelu", "--config", "tiny"], "--config belongs to the accelerator"),
     (["--set", "lanes=3"], "--set needs a unit"),

@@ -1,32 +1,8 @@
 # amaranth: UnusedElaboratable=no
-from dataclasses import fields
-
 import pytest
-from vitric.flow.inputs.units import FABRICS, UNITS, find_unit, parse_settings
+from vitric.flow.inputs.units import find_unit, parse_settings
 from vitric.golden.errors import UserError
 from vitric.golden.spec.softmax import KINDS
-
-
-@pytest.mark.parametrize("name", UNITS)
-def test_defaults_make_a_component(name):
-    unit = UNITS[name]
-    values = unit.values({})
-    assert list(values) == list(unit.parameters)
-    assert {one.name for one in fields(unit.spec_class)} <= set(values)
-    component = unit.make({})
-    assert component.spec == unit.make_spec({})
-    assert component.latency >= 1 and component.interval == 1
-
-
-@pytest.mark.parametrize("name", UNITS)
-@pytest.mark.parametrize("fabric", FABRICS)
-def test_fabrics(name, fabric):
-    unit = UNITS[name]
-    used = unit.fabric_for(fabric)
-    assert used == (fabric if fabric in unit.fabrics else "generic")
-    component = unit.make({}, fabric)
-    if unit.fabric_argument:
-        assert getattr(component, unit.fabric_argument) == used
 
 
 def test_settings_have_the_types_of_the_parameters():
@@ -58,11 +34,6 @@ def test_wrong_settings(unit, text, message):
     with pytest.raises(UserError) as caught:
         parse_settings(find_unit(unit), [text])
     assert str(caught.value) == message
-
-
-def test_wrong_parameter_of_the_component():
-    with pytest.raises(UserError, match="gelu: tag_bits must be between 0 and 64, not 65"):
-        find_unit("gelu").make({"tag_bits": 65})
 
 
 def test_unknown_unit():

@@ -137,14 +137,14 @@ def test_rejected_parameters():
     spec = RequantizeSpec(lanes=1, acc_bits=8)
     with pytest.raises(ValueError, match="tag_bits"):
         Requantize(spec, tag_bits=65)
-    with pytest.raises(ValueError, match="mapping must be one of 'generic', 'ecp5', 'ice40'"):
-        Requantize(spec, mapping="other")
+    with pytest.raises(ValueError, match="fabric must be one of 'generic', 'ecp5', 'ice40'"):
+        Requantize(spec, fabric="other")
     with pytest.raises(ValueError, match="width of b_shape"):
         RegisteredProduct(9, 19)
     with pytest.raises(ValueError, match="width of a_shape"):
         RegisteredProduct(19, 4)
-    with pytest.raises(ValueError, match="mapping"):
-        RegisteredProduct(9, 4, mapping="lut")
+    with pytest.raises(ValueError, match="fabric"):
+        RegisteredProduct(9, 4, fabric="lut")
 
 
 def check_multiplier(dut, pairs, seed):

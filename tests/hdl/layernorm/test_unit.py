@@ -243,5 +243,5 @@ def test_reset_forgets_the_sums():
 def test_rejects_what_is_not_a_spec():
     with pytest.raises(TypeError, match="spec must be a LayerNormSpec, not 8"):
         LayerNorm(8)
-    with pytest.raises(ValueError, match="mapping must be one of"):
-        LayerNorm(LayerNormSpec(lanes=1, max_length=8), mapping="asic")
+    with pytest.raises(ValueError, match="fabric must be one of"):
+        LayerNorm(LayerNormSpec(lanes=1, max_length=8), fabric="asic")

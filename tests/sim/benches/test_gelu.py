@@ -1,16 +1,14 @@
-import json
-from dataclasses import asdict
-
 import pytest
 from vitric.golden.spec.requantize import TableSpec
 from vitric.hdl.activation.gelu import Gelu
+from vitric.sim.benches.parameters import environment
 from vitric.sim.runner import BenchFailure, run_bench
 
 
 def bench(spec, folder, dut=None, **options):
     return run_bench(
         dut or Gelu(spec, tag_bits=spec.index_bits), test_module="vitric.sim.benches.gelu", build_dir=folder,
-        extra_env={"VITRIC_SPEC": json.dumps(asdict(spec))}, **options)
+        extra_env=environment(spec), **options)
 
 
 def test_gelu(tmp_path):

@@ -1,9 +1,7 @@
-import json
-from dataclasses import asdict
-
 import pytest
 from vitric.golden.spec.layernorm import LayerNormSpec
 from vitric.hdl.layernorm.unit import LayerNorm
+from vitric.sim.benches.parameters import environment
 from vitric.sim.cells import cell_model
 from vitric.sim.runner import BenchFailure, run_bench
 
@@ -16,7 +14,7 @@ TESTS = 27
 def bench(spec, folder, dut=None, **options):
     return run_bench(
         dut or LayerNorm(spec), test_module="vitric.sim.benches.layernorm", build_dir=folder,
-        extra_env={"VITRIC_SPEC": json.dumps(asdict(spec))}, **options)
+        extra_env=environment(spec), **options)
 
 
 def test_layernorm(tmp_path):
@@ -26,13 +24,13 @@ def test_layernorm(tmp_path):
 
 def test_layernorm_on_hard_multipliers(tmp_path):
     spec = LayerNormSpec(lanes=2, max_length=40, in_bits=12, out_bits=4, gamma_fraction=9)
-    result = bench(spec, tmp_path, LayerNorm(spec, mapping="ecp5"), extra_sources=CELLS)
+    result = bench(spec, tmp_path, LayerNorm(spec, fabric="ecp5"), extra_sources=CELLS)
     assert len(result.tests) == TESTS
 
 
 def test_layernorm_on_multipliers_of_16_bits(tmp_path):
     spec = LayerNormSpec(lanes=1, max_length=40)
-    unit = LayerNorm(spec, mapping="ice40")
+    unit = LayerNorm(spec, fabric="ice40")
     ports = ["clk", "rst", *("__".join(map(str, path)) for path, _, _ in unit.signature.flatten(unit))]
     assert len(bench(spec, tmp_path, with_ice40_models(unit, tmp_path), public=ports).tests) == TESTS
 

@@ -1,5 +1,3 @@
-import dataclasses
-import json
 import re
 import subprocess
 
@@ -7,6 +5,7 @@ import pytest
 from amaranth.back import verilog
 from vitric.golden.spec.mac import MacArraySpec
 from vitric.hdl.mac.array import MacArray
+from vitric.sim.benches.parameters import environment
 from vitric.sim.cells import cell_model
 from vitric.sim.runner import BenchFailure, run_bench
 from vitric.toolchain import tools
@@ -20,10 +19,9 @@ MULTIPLIER, GOWIN_MULTIPLIERS = cell_model("mult18x18d"), cell_model("gowin_mult
 
 
 def bench(dut, spec, folder, **options):
-    parameters = json.dumps(dataclasses.asdict(spec))
     return run_bench(
         dut, test_module="vitric.sim.benches.mac", build_dir=folder, public=PORTS,
-        extra_env={"BENCH_MAC": parameters}, **options,
+        extra_env=environment(spec), **options,
     )
 
 

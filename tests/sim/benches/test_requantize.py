@@ -1,9 +1,9 @@
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 from vitric.golden.spec.requantize import RequantizeSpec
 from vitric.hdl.activation.requantize import Requantize
+from vitric.sim.benches.parameters import environment
 from vitric.sim.cells import cell_model
 from vitric.sim.runner import BenchFailure, run_bench
 
@@ -16,15 +16,14 @@ MODELS = {
 PORTS = ["clk", "rst", *(f"{stream}__{part}" for stream in "io" for part in ("payload", "valid", "ready"))]
 
 
-def bench(spec, folder, *, mapping="generic", tag_bits=6, told=None, **options):
-    environment = {"VITRIC_SPEC": json.dumps(asdict(told or spec)), "VITRIC_TAG_BITS": str(tag_bits)}
-    unit = Requantize(spec, tag_bits=tag_bits, mapping=mapping)
-    if mapping == "ice40":
+def bench(spec, folder, *, fabric="generic", tag_bits=6, told=None, **options):
+    unit = Requantize(spec, tag_bits=tag_bits, fabric=fabric)
+    if fabric == "ice40":
         options["public"] = PORTS
         unit = with_ice40_models(unit, folder)
     return run_bench(
-        unit, test_module="vitric.sim.benches.requantize", build_dir=folder, extra_sources=MODELS.get(mapping, []),
-        extra_env=environment, **options)
+        unit, test_module="vitric.sim.benches.requantize", build_dir=folder, extra_sources=MODELS.get(fabric, []),
+        extra_env=environment(told or spec, tag_bits=tag_bits), **options)
 
 
 @pytest.fixture(scope="module")
@@ -45,17 +44,17 @@ def test_bench_can_fail(folder):
 
 def test_ecp5_cells(tmp_path):
     spec = RequantizeSpec(lanes=2, acc_bits=40, bias_bits=20, shifts=(9, 30), out_bits=8)
-    assert len(bench(spec, tmp_path, mapping="ecp5").tests) == 27
+    assert len(bench(spec, tmp_path, fabric="ecp5").tests) == 27
 
 
 def test_gowin_multipliers(tmp_path):
     spec = RequantizeSpec(lanes=2, acc_bits=24, bias_bits=20, shifts=(9, 30), out_bits=8)
-    assert len(bench(spec, tmp_path, mapping="gowin").tests) == 27
+    assert len(bench(spec, tmp_path, fabric="gowin").tests) == 27
 
 
 def test_ice40_multipliers(tmp_path):
     spec = RequantizeSpec(lanes=1, acc_bits=24, bias_bits=20, shifts=(9, 30), out_bits=8)  # 18 x 16 and 7 x 16 bits
-    assert len(bench(spec, tmp_path, mapping="ice40").tests) == 27
+    assert len(bench(spec, tmp_path, fabric="ice40").tests) == 27
 
 
 def test_power_of_two(tmp_path):

@@ -1,16 +1,14 @@
-import json
-from dataclasses import asdict
-
 import pytest
 from vitric.golden.spec.softmax import SoftmaxSpec
 from vitric.hdl.softmax import Softmax
+from vitric.sim.benches.parameters import environment
 from vitric.sim.runner import BenchFailure, run_bench
 
 
 def bench(spec, folder, dut=None, **options):
     return run_bench(
         dut or Softmax(spec), test_module="vitric.sim.benches.softmax", build_dir=folder,
-        extra_env={"VITRIC_SPEC": json.dumps(asdict(spec))}, **options)
+        extra_env=environment(spec), **options)
 
 
 @pytest.mark.parametrize("spec", [
