@@ -37,7 +37,8 @@ def connect(m: Module, src, dst) -> None:
     """Connect stream ``src`` to stream ``dst`` in module ``m``; both must carry exactly the same payload shape.
 
     Amaranth 0.5 compares widths only, so that ``signed(8)`` would drive ``unsigned(8)`` and one layout another of the
-    same size. This is the only place of the project that calls :func:`amaranth.lib.wiring.connect`.
+    same size. Ports of memories are connected with :func:`vitric.hdl.accelerator.ports.join`, which checks likewise;
+    nothing else of the project calls :func:`amaranth.lib.wiring.connect`.
 
     Parameters
     ----------

@@ -7,7 +7,8 @@ from amaranth.utils import ceil_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import FIELD_BITS, Flag
 
-from .layouts import CHANNEL, COMMAND, act_word, flag, weight_word
+from .layouts import CHANNEL, COMMAND, flag, weight_word
+from .ports import activation_read
 
 __all__ = ["ActLoader"]
 
@@ -21,8 +22,8 @@ class ActLoader(wiring.Component):
     that the zero point of the activation operand adds to every score of that key, shifted as ``key_shift`` has the
     requantize unit shift the accumulator.
 
-    *Handshake*: ``start`` for one cycle with ``command`` and ``set_base`` held until ``done``. A read is requested
-    with ``read_request`` and happens in the cycle in which ``read_grant`` is 1 as well; data come a cycle later.
+    *Handshake*: ``start`` for one cycle with ``command`` and ``set_base`` held until ``done``. It reads only in cycles
+    in which ``read_free`` is 1, and then ``read.en`` follows it combinationally.
 
     *Interval*: without biases one word per 3 cycles and 2 cycles per tile; with biases one word per ``depth + 3``
     cycles (one element of every channel per cycle) and ``3 * cols + 2`` cycles per tile. A refused read or a full
@@ -34,9 +35,8 @@ class ActLoader(wiring.Component):
     set_base : unsigned(16), in
         Activation word address of the set.
     start, done : 1
-    read_request, read_grant : 1
-    read_address : unsigned, out
-    read_data : [row][depth], in
+    read : read port of activation memory
+    read_free : 1, in
     weights : stream of weight_word(spec), out
     channels : stream of CHANNEL, out
     """
@@ -45,8 +45,7 @@ class ActLoader(wiring.Component):
         self.spec = spec
         super().__init__({
             "command": In(COMMAND), "set_base": In(FIELD_BITS), "start": In(1), "done": Out(1),
-            "read_request": Out(1), "read_grant": In(1), "read_address": Out(FIELD_BITS),
-            "read_data": In(act_word(spec)),
+            "read": Out(activation_read(spec)), "read_free": In(1),
             "weights": Out(stream.Signature(weight_word(spec))), "channels": Out(stream.Signature(CHANNEL)),
         })
 
@@ -70,7 +69,7 @@ class ActLoader(wiring.Component):
         digits = Signal(data.ArrayLayout(signed(spec.w_bits), spec.cols))
 
         m.d.comb += [
-            self.read_address.eq(address),
+            self.read.address.eq(address),
             self.weights.payload.eq(word),
         ]
         column = [Array(word[c][d] for d in range(spec.depth))[element] for c in range(spec.cols)]
@@ -97,13 +96,13 @@ class ActLoader(wiring.Component):
                 m.d.sync += [total.eq(0) for total in sums]
                 m.next = "READ"
             with m.State("READ"):
-                m.d.comb += self.read_request.eq(1)
-                with m.If(self.read_grant):
+                m.d.comb += self.read.en.eq(self.read_free)
+                with m.If(self.read_free):
                     m.next = "CAPTURE"
             with m.State("CAPTURE"):
                 for c in range(spec.cols):
                     for d in range(spec.depth):
-                        m.d.sync += word[c][d].eq(self.read_data[c][d][:spec.w_bits].as_signed())
+                        m.d.sync += word[c][d].eq(self.read.data[c][d][:spec.w_bits].as_signed())
                 m.d.sync += element.eq(0)
                 m.next = "WRITE"
             with m.State("WRITE"):

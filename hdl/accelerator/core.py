@@ -17,6 +17,7 @@ from .feeder import Feeder
 from .front_end import FrontEnd
 from .layouts import AFFINE, CHANNEL, COLUMN_TAG, COMMAND, input_column, model_word, weight_word
 from .memories import ActivationMemory, ResidualMemory, Ring
+from .ports import join, share_read, share_write
 from .writeback import Writeback
 
 __all__ = ["Core", "tap_signature"]
@@ -103,14 +104,8 @@ class Core(wiring.Component):
         connect(m, beats.o, array.i)
         connect(m, array.o, drain.i_tile)
         connect(m, drain.o, requantize.i)
-        m.d.comb += [
-            feeder.weights_level.eq(weights.level), weights.offset.eq(feeder.weights_offset),
-            weights.en.eq(feeder.weights_en), feeder.weights_data.eq(weights.data),
-            weights.release.eq(feeder.weights_release),
-            drain.channels_level.eq(channels.level), channels.offset.eq(drain.channels_offset),
-            channels.en.eq(drain.channels_en), drain.channels_data.eq(channels.data),
-            channels.release.eq(drain.channels_release),
-        ]
+        join(m, feeder.weights, weights.read)
+        join(m, drain.channels, channels.read)
         # The buffer ends the path of `ready` from the writeback to the array.
         m.submodules.columns = columns = StreamBuffer(requantize.o.payload.shape())
         connect(m, requantize.o, columns.i)
@@ -133,32 +128,19 @@ class Core(wiring.Component):
         connect(m, writeback.o_logits, wiring.flipped(self.o))
 
         # The loader has the read port of activation memory whenever its data register is free.
+        m.d.comb += [front.read_free.eq(feeder.read_free), feeder.read_stolen.eq(front.read.en)]
+        share_read(m, activations.read, front.read, feeder.read)
+        join(m, writeback.act, activations.write)
+        share_read(m, residual.read, writeback.residual_read, feeder.residual)
+        share_write(m, residual.write, front.residual, writeback.residual_write)
         m.d.comb += [
-            front.read_grant.eq(front.read_request & feeder.read_free),
-            feeder.read_stolen.eq(front.read_grant),
-            activations.read_en.eq(front.read_grant | feeder.read_en),
-            activations.read_address.eq(Mux(front.read_grant, front.read_address, feeder.read_address)),
-            front.read_data.eq(activations.read_data), feeder.read_data.eq(activations.read_data),
-            activations.write_en.eq(writeback.act_en), activations.write_address.eq(writeback.act_address),
-            activations.write_data.eq(writeback.act_data),
-            residual.read_en.eq(writeback.residual_read_en | feeder.residual_en),
-            residual.read_address.eq(
-                Mux(writeback.residual_read_en, writeback.residual_read_address, feeder.residual_address)),
-            writeback.residual_read_data.eq(residual.read_data), feeder.residual_data.eq(residual.read_data),
-            residual.write_en.eq(front.residual_en | writeback.residual_en),
-            residual.write_address.eq(
-                Mux(front.residual_en, front.residual_address, writeback.residual_address)),
-            residual.write_data.eq(Mux(
-                front.residual_en, front.residual_data.as_value(), writeback.residual_data.as_value())),
-        ]
-        m.d.comb += [
-            self.tap.command.eq(Mux(front.residual_en, front.index, writeback.done + 1)),
-            self.tap.act_valid.eq(activations.write_en), self.tap.act_address.eq(activations.write_address),
-            self.tap.act_data.eq(activations.write_data), self.tap.residual_valid.eq(residual.write_en),
-            self.tap.residual_address.eq(residual.write_address),
-            self.tap.residual_data.eq(residual.write_data),
+            self.tap.command.eq(Mux(front.residual.en, front.index, writeback.done + 1)),
+            self.tap.act_valid.eq(activations.write.en), self.tap.act_address.eq(activations.write.address),
+            self.tap.act_data.eq(activations.write.data), self.tap.residual_valid.eq(residual.write.en),
+            self.tap.residual_address.eq(residual.write.address),
+            self.tap.residual_data.eq(residual.write.data),
             self.tap.beat.eq(array.i.valid & array.i.ready),
-            self.active.eq(activations.write_en | residual.write_en | self.tap.beat),
+            self.active.eq(activations.write.en | residual.write.en | self.tap.beat),
             self.finished.eq(front.finished), self.index.eq(front.index),
             self.error_valid.eq(front.error_valid | writeback.error_valid),
             self.error.eq(Mux(front.error_valid, front.error, writeback.error)),

@@ -9,6 +9,7 @@ from vitric.golden.spec.command import FIELD_BITS, Flag, Opcode
 
 from ..activation.requantize import requantize_input
 from .layouts import AFFINE, CHANNEL, COLUMN_TAG, COMMAND, array_result, flag, opcode, target
+from .ports import ring_port
 
 __all__ = ["Drain"]
 
@@ -31,8 +32,7 @@ class Drain(wiring.Component):
     i_tile : stream of the array's output, in
     o : stream of the requantize unit's input with COLUMN_TAG, out
     o_affine : stream of AFFINE, out
-    channels_level, channels_offset, channels_en, channels_data, channels_release
-        Read side of the channel ring.
+    channels : read side of the channel ring
     """
 
     def __init__(self, spec: AcceleratorSpec):
@@ -43,9 +43,7 @@ class Drain(wiring.Component):
             "i_tile": In(stream.Signature(array_result(spec))),
             "o": Out(stream.Signature(requantize_input(spec.requantize, COLUMN_TAG.size))),
             "o_affine": Out(stream.Signature(AFFINE)),
-            "channels_level": In(range(spec.channel_words + 1)), "channels_en": Out(1),
-            "channels_offset": Out(exact_log2(spec.channel_words)), "channels_data": In(CHANNEL),
-            "channels_release": Out(range(spec.channel_words + 1)),
+            "channels": Out(ring_port(CHANNEL, spec.channel_words)),
         })
 
     def elaborate(self, platform):
@@ -93,12 +91,12 @@ class Drain(wiring.Component):
             self.i_tile.ready.eq(issue & ~is_norm & (col == spec.cols - 1)),
             end_row.eq(channel == last_channel),
             end_set.eq(end_row & (groups == 1)),
-            self.channels_en.eq(issue), self.channels_offset.eq(channel),
-            self.channels_release.eq(Mux(issue & end_set, set_channels, 0)),
+            self.channels.en.eq(issue), self.channels.offset.eq(channel),
+            self.channels.release.eq(Mux(issue & end_set, set_channels, 0)),
         ]
-        m.d.sync += next_is_there.eq(self.channels_level >= (set_channels << 1))
+        m.d.sync += next_is_there.eq(self.channels.level >= (set_channels << 1))
         with m.If(running & ~is_open):
-            m.d.sync += is_open.eq(self.channels_level >= set_channels)
+            m.d.sync += is_open.eq(self.channels.level >= set_channels)
         with m.If(issue):
             m.d.sync += [channel.eq(channel + 1), col.eq(col + 1)]
             with m.If(end_row):
@@ -109,7 +107,7 @@ class Drain(wiring.Component):
         # One register stage beside the read of the channel word.
         with m.If(self.o_affine.ready | ~self.o_affine.valid):
             m.d.sync += self.o_affine.valid.eq(issue & is_norm)
-        m.d.comb += self.o_affine.payload.eq(data.View(AFFINE, self.channels_data.as_value()))
+        m.d.comb += self.o_affine.payload.eq(data.View(AFFINE, self.channels.data.as_value()))
 
         with m.If(self.o.ready | ~self.o.valid):
             m.d.sync += self.o.valid.eq(issue & ~is_norm & (channel < command.columns))
@@ -124,7 +122,7 @@ class Drain(wiring.Component):
                 tag.last.eq(channel == command.columns - 1), tag.offset.eq(command.offset),
             ]
         m.d.comb += [
-            self.o.p.bias.eq(self.channels_data.bias), self.o.p.multiplier.eq(self.channels_data.multiplier),
-            self.o.p.shift.eq(self.channels_data.shift),
+            self.o.p.bias.eq(self.channels.data.bias), self.o.p.multiplier.eq(self.channels.data.multiplier),
+            self.o.p.shift.eq(self.channels.data.shift),
         ]
         return m

@@ -3,12 +3,13 @@
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2, exact_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import FIELD_BITS, MAX_PASSES, PASS_LAST, Opcode
 
-from .layouts import COMMAND, act_word, array_beat, opcode, residual_column, weight_word
+from ..streams import connect
+from .layouts import COMMAND, array_beat, opcode, weight_word
 from .norm_feeder import NormFeeder, norm_beat
+from .ports import activation_read, join, residual_read, ring_port
 
 __all__ = ["Feeder"]
 
@@ -37,12 +38,9 @@ class Feeder(wiring.Component):
     norm_command : COMMAND, out
         The NORM that ``o_norm`` belongs to.
     read_free, read_stolen : 1, out and in
-    read_en, read_address : out
-    read_data : [row][depth], in
-    weights_level, weights_offset, weights_en, weights_data, weights_release
-        Read side of the weight ring.
-    residual_en, residual_address, residual_data
-        Read port of residual memory, for NORM.
+    read : read port of activation memory
+    weights : read side of the weight ring
+    residual : read port of residual memory, for NORM
     """
 
     def __init__(self, spec: AcceleratorSpec):
@@ -54,12 +52,9 @@ class Feeder(wiring.Component):
             "o": Out(stream.Signature(array_beat(spec))),
             "o_norm": Out(stream.Signature(norm_beat(spec))), "norm_command": Out(COMMAND),
             "read_free": Out(1), "read_stolen": In(1),
-            "read_en": Out(1), "read_address": Out(FIELD_BITS), "read_data": In(act_word(spec)),
-            "weights_level": In(range(spec.weight_words + 1)), "weights_en": Out(1),
-            "weights_offset": Out(exact_log2(spec.weight_words)), "weights_data": In(weight_word(spec)),
-            "weights_release": Out(range(spec.weight_words + 1)),
-            "residual_en": Out(1), "residual_address": Out(ceil_log2(spec.residual_words)),
-            "residual_data": In(residual_column(spec)),
+            "read": Out(activation_read(spec)),
+            "weights": Out(ring_port(weight_word(spec), spec.weight_words)),
+            "residual": Out(residual_read(spec)),
         })
 
     def elaborate(self, platform):
@@ -67,12 +62,10 @@ class Feeder(wiring.Component):
         m = Module()
         command = Signal(COMMAND)
         m.submodules.norm = norm = NormFeeder(self.spec)
+        join(m, norm.residual, wiring.flipped(self.residual))
+        connect(m, norm.o, wiring.flipped(self.o_norm))
         m.d.comb += [
-            norm.command.eq(command), self.norm_command.eq(command), norm.residual_data.eq(self.residual_data),
-            self.residual_en.eq(norm.residual_en), self.residual_address.eq(norm.residual_address),
-            self.o_norm.payload.eq(norm.o.payload), self.o_norm.valid.eq(norm.o.valid),
-            norm.o.ready.eq(self.o_norm.ready),
-            self.o_command.payload.eq(self.i.payload),
+            norm.command.eq(command), self.norm_command.eq(command), self.o_command.payload.eq(self.i.payload),
         ]
         start, running, finished = Signal(), Signal(), Signal()
         with m.FSM():
@@ -114,16 +107,16 @@ class Feeder(wiring.Component):
             read.eq(address_valid & operand_free & ~self.read_stolen),
             issue_free.eq(read | ~address_valid),
             self.read_free.eq(operand_free),
-            self.read_en.eq(read), self.weights_en.eq(read),
+            self.read.en.eq(read), self.weights.en.eq(read),
             self.o.valid.eq(operand_valid),
             self.o.p.first.eq(operand_beat.first), self.o.p.last.eq(operand_beat.last),
-            self.o.p.shift.eq(operand_beat.shift), self.o.p.w.eq(self.weights_data),
+            self.o.p.shift.eq(operand_beat.shift), self.o.p.w.eq(self.weights.data),
         ]
         for row in range(self.spec.rows):
             for d in range(self.spec.depth):
-                m.d.comb += self.o.p.a[row][d].eq(self.read_data[row][d][:self.spec.a_bits])
+                m.d.comb += self.o.p.a[row][d].eq(self.read.data[row][d][:self.spec.a_bits])
         with m.If(read & release):
-            m.d.comb += self.weights_release.eq(set_words)
+            m.d.comb += self.weights.release.eq(set_words)
 
         k, tile_offset, row_base = Signal(FIELD_BITS), Signal(FIELD_BITS), Signal(FIELD_BITS)
         sets, groups, tiles = Signal(FIELD_BITS), Signal(FIELD_BITS), Signal(FIELD_BITS)  # left
@@ -138,8 +131,8 @@ class Feeder(wiring.Component):
         is_open, opens = Signal(), Signal()
         holds_set, holds_both, released = Signal(), Signal(), Signal()
         m.d.sync += [
-            holds_set.eq(self.weights_level >= command.set_words),
-            holds_both.eq(self.weights_level >= command.set_words + set_words),
+            holds_set.eq(self.weights.level >= command.set_words),
+            holds_both.eq(self.weights.level >= command.set_words + set_words),
             released.eq(read & release),
         ]
         m.d.comb += [
@@ -159,8 +152,8 @@ class Feeder(wiring.Component):
         with m.If(issue_free):
             m.d.sync += [
                 address_valid.eq(issue),
-                self.read_address.eq(row_base + a_offset + k),
-                self.weights_offset.eq(tile_offset + w_offset + k),
+                self.read.address.eq(row_base + a_offset + k),
+                self.weights.offset.eq(tile_offset + w_offset + k),
                 address_beat.first.eq((k == 0) & (index == 0)),
                 address_beat.last.eq(last_step & last_pass),
                 address_beat.shift.eq(Mux(k == 0, shift, 0)),

@@ -3,11 +3,11 @@
 from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import FIELD_BITS
 
 from .layouts import COMMAND, residual_column
+from .ports import residual_read
 
 __all__ = ["NormFeeder", "norm_beat"]
 
@@ -32,7 +32,7 @@ class NormFeeder(wiring.Component):
     command : COMMAND, in
     start, done : 1, in and out
     o : stream of norm_beat(spec), out
-    residual_en, residual_address, residual_data
+    residual : read port of residual memory
     """
 
     def __init__(self, spec: AcceleratorSpec):
@@ -40,8 +40,7 @@ class NormFeeder(wiring.Component):
         super().__init__({
             "command": In(COMMAND), "start": In(1), "done": Out(1),
             "o": Out(stream.Signature(norm_beat(spec))),
-            "residual_en": Out(1), "residual_address": Out(ceil_log2(spec.residual_words)),
-            "residual_data": In(residual_column(spec)),
+            "residual": Out(residual_read(spec)),
         })
 
     def elaborate(self, platform):
@@ -54,9 +53,9 @@ class NormFeeder(wiring.Component):
             free.eq(self.o.ready | ~self.o.valid),
             issue.eq(running & free),
             last.eq(channel == command.columns - 1),
-            self.residual_en.eq(issue),
-            self.residual_address.eq(row_base + channel),
-            self.o.p.x.eq(self.residual_data),
+            self.residual.en.eq(issue),
+            self.residual.address.eq(row_base + channel),
+            self.o.p.x.eq(self.residual.data),
             self.done.eq(finishing & free),
         ]
         with m.If(free):

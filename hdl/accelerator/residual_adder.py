@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
 
-from .layouts import residual_column
+from .ports import residual_read, residual_write
 
 __all__ = ["ResidualAdder", "increment_column"]
 
@@ -30,34 +30,31 @@ class ResidualAdder(wiring.Component):
     i : stream of increment_column(spec), in
     busy : 1, out
         Something taken is not written yet.
-    read_en, read_address, read_data : read port of residual memory
-    write_en, write_address, write_data : its write port
+    read, write : ports of residual memory
     """
 
     def __init__(self, spec: AcceleratorSpec):
         self.spec = spec
-        address = ceil_log2(spec.residual_words)
         super().__init__({
             "i": In(stream.Signature(increment_column(spec), always_ready=True)), "busy": Out(1),
-            "read_en": Out(1), "read_address": Out(address), "read_data": In(residual_column(spec)),
-            "write_en": Out(1), "write_address": Out(address), "write_data": Out(residual_column(spec)),
+            "read": Out(residual_read(spec)), "write": Out(residual_write(spec)),
         })
 
     def elaborate(self, platform):
         """Return the module."""
         m = Module()
         top = (1 << self.spec.residual_bits - 1) - 1
-        read_valid, address = Signal(), Signal.like(self.read_address)
+        read_valid, address = Signal(), Signal.like(self.read.address)
         y = Signal.like(self.i.p.y)
         m.d.comb += [
-            self.read_en.eq(self.i.valid), self.read_address.eq(self.i.p.address),
-            self.busy.eq(read_valid | self.write_en),
+            self.read.en.eq(self.i.valid), self.read.address.eq(self.i.p.address),
+            self.busy.eq(read_valid | self.write.en),
         ]
         m.d.sync += [
             read_valid.eq(self.i.valid), address.eq(self.i.p.address), y.eq(self.i.p.y),
-            self.write_en.eq(read_valid), self.write_address.eq(address),
+            self.write.en.eq(read_valid), self.write.address.eq(address),
         ]
         for row in range(self.spec.rows):
-            total = self.read_data[row] + y[row]
-            m.d.sync += self.write_data[row].eq(Mux(total > top, top, Mux(total < ~top, ~top, total)))
+            total = self.read.data[row] + y[row]
+            m.d.sync += self.write.data[row].eq(Mux(total > top, top, Mux(total < ~top, ~top, total)))
         return m

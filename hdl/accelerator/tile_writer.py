@@ -7,7 +7,8 @@ from amaranth.utils import exact_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import FIELD_BITS
 
-from .layouts import act_tile, tile_address
+from .layouts import tile_address
+from .ports import activation_write
 
 __all__ = ["TileWriter", "code_column"]
 
@@ -42,14 +43,14 @@ class TileWriter(wiring.Component):
     i : stream of code_column(spec), in
     busy : 1, out
         Something taken is not written yet.
-    write_en, write_address, write_data : write port of activation memory, out
+    write : write port of activation memory
     """
 
     def __init__(self, spec: AcceleratorSpec):
         self.spec = spec
         super().__init__({
             "i": In(stream.Signature(code_column(spec))), "busy": Out(1),
-            "write_en": Out(1), "write_address": Out(tile_address(spec)), "write_data": Out(act_tile(spec)),
+            "write": Out(activation_write(spec)),
         })
 
     def elaborate(self, platform):
@@ -69,8 +70,8 @@ class TileWriter(wiring.Component):
         m.d.comb += [
             self.i.ready.eq((count != spec.cols - 1) | (left <= 1)),
             self.busy.eq((left != 0) | (count != 0)),
-            self.write_en.eq(left != 0),
-            self.write_address.eq(address),
+            self.write.en.eq(left != 0),
+            self.write.address.eq(address),
         ]
         with m.If(left != 0):
             m.d.sync += [
@@ -94,7 +95,7 @@ class TileWriter(wiring.Component):
             for col in range(spec.cols):
                 straight = self._digit(codes[col][row], plane, is_signed, two_planes)
                 turned = self._digit(codes[row][col], plane, is_signed, two_planes)
-                m.d.comb += self.write_data[row][col].eq(Mux(transpose, turned, straight))
+                m.d.comb += self.write.data[row][col].eq(Mux(transpose, turned, straight))
         return m
 
     def _digit(self, code, plane, is_signed, two_planes):

@@ -3,22 +3,11 @@
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import FIELD_BITS, ErrorCode, Flag, Opcode, Target
 
-from .layouts import (
-    COMMAND,
-    act_tile,
-    code_lanes,
-    flag,
-    input_column,
-    opcode,
-    planes,
-    residual_column,
-    target,
-    tile_address,
-)
+from .layouts import COMMAND, code_lanes, flag, input_column, opcode, planes, target
+from .ports import activation_write, join, residual_read, residual_write
 from .position import Position
 from .residual_adder import ResidualAdder
 from .tile_writer import TileWriter
@@ -50,17 +39,14 @@ class Writeback(wiring.Component):
         then may such a column enter it, so the table never holds columns of two commands.
     done : unsigned(16), out
         Commands whose results are all written.
-    act_en, act_address, act_data : write port of activation memory
-        The address has all bits of :func:`~vitric.hdl.accelerator.layouts.tile_address`.
-    residual_read_en, residual_read_address, residual_read_data : read port of residual memory
-    residual_en, residual_address, residual_data : its write port
+    act : write port of activation memory
+    residual_read, residual_write : ports of residual memory
     error_valid, error : out
         From the cycle after an error on.
     """
 
     def __init__(self, spec: AcceleratorSpec):
         self.spec = spec
-        address = ceil_log2(spec.residual_words)
         values = data.ArrayLayout(signed(spec.requantize.code_bits), spec.rows)
         super().__init__({
             "i": In(stream.Signature(COMMAND)),
@@ -72,10 +58,8 @@ class Writeback(wiring.Component):
             "o_logits": Out(stream.Signature(signed(spec.residual_bits))),
             "table_direct": Out(1), "table_softmax": Out(1),
             "done": Out(FIELD_BITS),
-            "act_en": Out(1), "act_address": Out(tile_address(spec)), "act_data": Out(act_tile(spec)),
-            "residual_read_en": Out(1), "residual_read_address": Out(address),
-            "residual_read_data": In(residual_column(spec)),
-            "residual_en": Out(1), "residual_address": Out(address), "residual_data": Out(residual_column(spec)),
+            "act": Out(activation_write(spec)),
+            "residual_read": Out(residual_read(spec)), "residual_write": Out(residual_write(spec)),
             "error_valid": Out(1), "error": Out(8),
         })
 
@@ -85,14 +69,9 @@ class Writeback(wiring.Component):
         m.submodules.writer = writer = TileWriter(self.spec)
         m.submodules.adder = adder = ResidualAdder(self.spec)
         m.submodules.position = position = Position(self.spec)
-        m.d.comb += [
-            self.act_en.eq(writer.write_en), self.act_address.eq(writer.write_address),
-            self.act_data.eq(writer.write_data),
-            self.residual_read_en.eq(adder.read_en), self.residual_read_address.eq(adder.read_address),
-            adder.read_data.eq(self.residual_read_data),
-            self.residual_en.eq(adder.write_en), self.residual_address.eq(adder.write_address),
-            self.residual_data.eq(adder.write_data),
-        ]
+        join(m, writer.write, wiring.flipped(self.act))
+        join(m, adder.read, wiring.flipped(self.residual_read))
+        join(m, adder.write, wiring.flipped(self.residual_write))
         command = Signal(COMMAND)
         source, available, take = self._select(m, command, position)
         running = Signal()
@@ -127,7 +106,7 @@ class Writeback(wiring.Component):
         with m.If(take & (opcode(command) == Opcode.INPUT) & ~position.is_padding
                   & (self.i_pixels.p.last != self._is_last_pixel(position, command))):
             m.d.sync += [self.error_valid.eq(1), self.error.eq(ErrorCode.BAD_IMAGE)]
-        with m.If(self.act_en & (self.act_address >= self.spec.act_words * self.spec.word_tiles)
+        with m.If(self.act.en & (self.act.address >= self.spec.act_words * self.spec.word_tiles)
                   | adder.i.valid & (position.residual_address >= self.spec.residual_words)):
             m.d.sync += [self.error_valid.eq(1), self.error.eq(ErrorCode.CAPACITY)]
 

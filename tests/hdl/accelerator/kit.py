@@ -40,38 +40,37 @@ def drive(ctx, target, values):
         ctx.set(getattr(target, key), value)
 
 
-def memory(read_en, read_address, read_data, contents, *, junk):
-    """Return a background testbench: a memory with a latency of one cycle.
+def memory(port, contents, *, junk):
+    """Return a background testbench: a memory with a latency of one cycle at the ``port`` of a reader.
 
     Its data hold until the next read.
     ``contents`` maps addresses to values; every other address gives ``junk``.
     """
     async def run(ctx):
         while True:
-            _, _, en, address = await ctx.tick().sample(read_en, read_address)
+            _, _, en, address = await ctx.tick().sample(port.en, port.address)
             if en:
-                ctx.set(read_data, contents.get(address, junk))
+                ctx.set(port.data, contents.get(address, junk))
     return run
 
 
 class Ring:
     """Read side of a ring as a background testbench: words appear at random times unless ``stall`` is "always"."""
 
-    def __init__(self, dut, prefix, words, depth, *, stall="always", seed=0):
-        self.port = {key: getattr(dut, f"{prefix}_{key}") for key in ("level", "offset", "en", "data", "release")}
-        self.words, self.depth, self.active = words, depth, stall_pattern(stall, seed)
+    def __init__(self, port, words, depth, *, stall="always", seed=0):
+        self.port, self.words, self.depth, self.active = port, words, depth, stall_pattern(stall, seed)
         self.base = self.top = 0
         self.rng = random.Random(seed)
 
     async def run(self, ctx):
         port = self.port
         while True:
-            _, _, en, offset, release = await ctx.tick().sample(port["en"], port["offset"], port["release"])
+            _, _, en, offset, release = await ctx.tick().sample(port.en, port.offset, port.release)
             if en:
                 assert self.base + offset < self.top, "read of a word that is not there"
-                ctx.set(port["data"], self.words[self.base + offset])
+                ctx.set(port.data, self.words[self.base + offset])
             assert release <= self.top - self.base, "release of words that are not there"
             self.base += release
             if next(self.active) and self.top < min(len(self.words), self.base + self.depth):
                 self.top += 1
-            ctx.set(port["level"], self.top - self.base)
+            ctx.set(port.level, self.top - self.base)

@@ -57,10 +57,10 @@ def load(dut, fields, base, contents, received, *, stall="always", refuse=0.0, s
         ctx.set(dut.start, 0)
         cycle, done = 1, False
         while not done:
-            ctx.set(dut.read_grant, ctx.get(dut.read_request) and rng.random() >= refuse)
-            _, _, done, grant, address = await ctx.tick().sample(dut.done, dut.read_grant, dut.read_address)
+            ctx.set(dut.read_free, rng.random() >= refuse)
+            _, _, done, grant, address = await ctx.tick().sample(dut.done, dut.read.en, dut.read.address)
             # what was read is there for one cycle only
-            ctx.set(dut.read_data, contents[address] if grant else
+            ctx.set(dut.read.data, contents[address] if grant else
                     matrix(rng, spec.rows, spec.depth, spec.element_bits))
             cycle += 1
         times["done"] = cycle - 1

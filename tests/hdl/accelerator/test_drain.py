@@ -85,7 +85,7 @@ def test_columns(spec, stall):
         more, beats = expected_of(fields, spec, iter(mine), iter(own))
         words, tiles, columns, affine = words + mine, tiles + own, columns + more, affine + beats
     dut = Drain(spec)
-    ring = Ring(dut, "channels", [channel_fields(word) for word in words], spec.channel_words, stall=stall)
+    ring = Ring(dut.channels, [channel_fields(word) for word in words], spec.channel_words, stall=stall)
     received = {}
 
     def taker(port, count, key):
@@ -115,7 +115,7 @@ def test_latency_and_interval(spec):
     fields = command(sets=2, groups=2, set_tiles=2, columns=2 * spec.cols)
     dut = Drain(spec)
     words = [channel_fields(channel_word(rng)) for _ in range(4 * spec.cols)]
-    ring = Ring(dut, "channels", words, spec.channel_words)
+    ring = Ring(dut.channels, words, spec.channel_words)
     tiles = [{"acc": matrix(rng, spec.rows, spec.cols, spec.acc_bits, signed=True)} for _ in range(8)]
 
     async def sender(ctx):
@@ -139,7 +139,7 @@ def test_affine_interval():
     fields = command(opcode=Opcode.NORM, groups=3, columns=7)
     dut = Drain(spec)
     words = [channel_word(rng) for _ in range(7)]
-    ring = Ring(dut, "channels", [channel_fields(word) for word in words], spec.channel_words)
+    ring = Ring(dut.channels, [channel_fields(word) for word in words], spec.channel_words)
 
     async def sender(ctx):
         ctx.set(dut.o_command.ready, 1)

@@ -64,7 +64,7 @@ class Bench:
                          for beat in beats_of(fields, order, spec, self.activations, ring)]
         self.commands = [fields for fields, _ in products]
         self.rng, self.steal = rng, steal
-        self.ring = Ring(dut, "weights", self.words, spec.weight_words, stall=ring_stall, seed=seed)
+        self.ring = Ring(dut.weights, self.words, spec.weight_words, stall=ring_stall, seed=seed)
         self.background = [self.memory, self.ring.run]
 
     async def memory(self, ctx):
@@ -73,12 +73,12 @@ class Bench:
         while True:
             stolen = ctx.get(dut.read_free) and self.rng.random() < self.steal
             ctx.set(dut.read_stolen, stolen)
-            _, _, en, address, free = await ctx.tick().sample(dut.read_en, dut.read_address, dut.read_free)
+            _, _, en, address, free = await ctx.tick().sample(dut.read.en, dut.read.address, dut.read_free)
             if stolen:
                 assert free and not en
-                ctx.set(dut.read_data, matrix(self.rng, self.spec.rows, self.spec.depth, self.spec.element_bits))
+                ctx.set(dut.read.data, matrix(self.rng, self.spec.rows, self.spec.depth, self.spec.element_bits))
             elif en:
-                ctx.set(dut.read_data, self.activations[address])
+                ctx.set(dut.read.data, self.activations[address])
 
 
 @pytest.mark.parametrize("stall", ["always", "random", "bursts"])
@@ -93,7 +93,7 @@ def test_products(spec, stall):
 
     async def receiver(ctx):
         received.extend(await receive(ctx, bench.dut.o, len(bench.expected), stall=stall, seed=2))
-        assert ctx.get(bench.ring.port["level"]) == 0
+        assert ctx.get(bench.ring.port.level) == 0
 
     async def command_receiver(ctx):
         commands.extend(await receive(ctx, bench.dut.o_command, len(bench.commands), stall=stall, seed=3))
@@ -124,16 +124,16 @@ def test_port_shared_with_another_reader(steal, stall):
             stolen = bool(ctx.get(dut.read_free)) and bench.rng.random() < steal
             ctx.set(dut.read_stolen, stolen)
             _, _, valid, beat, en, address, taken = await ctx.tick().sample(
-                dut.o.valid, dut.o.payload, dut.read_en, dut.read_address, dut.i.ready)
+                dut.o.valid, dut.o.payload, dut.read.en, dut.read.address, dut.i.ready)
             if commands and taken:
                 commands.pop(0)
             if valid and ready:
                 received.append(plain(beat))
             if stolen:
                 assert not en
-                ctx.set(dut.read_data, matrix(bench.rng, spec.rows, spec.depth, spec.element_bits))
+                ctx.set(dut.read.data, matrix(bench.rng, spec.rows, spec.depth, spec.element_bits))
             elif en:
-                ctx.set(dut.read_data, bench.activations[address])
+                ctx.set(dut.read.data, bench.activations[address])
 
     run(dut, everything, background=[bench.ring.run])
     assert received == bench.expected
@@ -248,5 +248,5 @@ def test_norm_rows_come_from_residual_memory():
         assert ctx.get(dut.norm_command.columns) == 5
 
     run(dut, testbench, background=[
-        memory(dut.residual_en, dut.residual_address, dut.residual_data, dict(enumerate(contents)),
+        memory(dut.residual, dict(enumerate(contents)),
                junk=[0] * spec.rows)])

@@ -113,13 +113,13 @@ class Bench:
             if self.done < len(self.received["command"]) and rng.random() < 0.05:
                 self.done += 1
             ctx.set(dut.done, self.done)
-            ctx.set(dut.read_grant, ctx.get(dut.read_request) and rng.random() < 0.7)
+            ctx.set(dut.read_free, rng.random() < 0.7)
             ports = [getattr(dut, key) for key in self.received]
             values = await ctx.tick().sample(
-                dut.read_grant, dut.read_address, dut.residual_en, dut.residual_address, dut.residual_data,
+                dut.read.en, dut.read.address, dut.residual.en, dut.residual.address, dut.residual.data,
                 *(signal for port in ports for signal in (port.valid, port.ready, port.payload)))
             grant, address, en, column, value, *streams = values[2:]
-            ctx.set(dut.read_data, self.contents[address] if grant else
+            ctx.set(dut.read.data, self.contents[address] if grant else
                     matrix(rng, self.spec.rows, self.spec.depth, self.spec.element_bits))
             if en:
                 self.residual.append((column, plain(value)))
@@ -198,11 +198,11 @@ def test_waits(kind, waits, port):
         """``done`` moves on only when nothing has happened for long; then the first effect is noted."""
         for key in bench.received:
             ctx.set(getattr(dut, key).ready, 1)
-        ctx.set(dut.read_grant, 1)
+        ctx.set(dut.read_free, 1)
         quiet = done = 0
         while not ctx.get(dut.finished):
             ctx.set(dut.done, done)
-            event = dut.residual_en if port is None else getattr(dut, port).valid
+            event = dut.residual.en if port is None else getattr(dut, port).valid
             _, _, index, effect, moved = await ctx.tick().sample(dut.index, event, dut.i.ready)
             if effect and index == 3:
                 seen.append(done)

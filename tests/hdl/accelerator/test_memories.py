@@ -26,14 +26,14 @@ def test_ring(depth, stall):
                 offered = [rng.randrange(-16, 16) for _ in range(3)]
             ctx.set(dut.i.valid, offered is not None)
             ctx.set(dut.i.payload, offered or [rng.randrange(-16, 16) for _ in range(3)])
-            level = ctx.get(dut.level)
+            level = ctx.get(dut.read.level)
             assert level == len(model)
             assert ctx.get(dut.i.ready) == (level < depth)
             full, empty = full + (level == depth), empty + (level == 0)
             offset = rng.randrange(level) if level else 0
             read = level > 0 and rng.random() < 0.6
             release = rng.randint(0, level) if rng.random() < 0.3 else 0
-            drive(ctx, dut, {"offset": offset, "en": read, "release": release})
+            drive(ctx, dut.read, {"offset": offset, "en": read, "release": release})
             if read:
                 expected = model[offset]
             if offered is not None and level < depth:
@@ -43,7 +43,7 @@ def test_ring(depth, stall):
                 model.popleft()
             await ctx.tick()
             if expected is not None:
-                assert plain(ctx.get(dut.data)) == expected
+                assert plain(ctx.get(dut.read.data)) == expected
         assert full > 5 and empty > 5
 
     run(dut, testbench)
@@ -70,16 +70,16 @@ def test_activation_memory(spec):
             write = number < len(tiles)
             word, tile = tiles[number % len(tiles)]
             part = [row[tile * spec.cols:(tile + 1) * spec.cols] for row in words[word]]
-            drive(ctx, dut, {
-                "write_en": write, "write_address": word * spec.word_tiles + tile,
-                "write_data": part if write else matrix(rng, spec.rows, spec.cols, spec.element_bits)})
+            drive(ctx, dut.write, {
+                "en": write, "address": word * spec.word_tiles + tile,
+                "data": part if write else matrix(rng, spec.rows, spec.cols, spec.element_bits)})
             address = rng.randrange(spec.act_words)
             read = not write and rng.random() < 0.7
-            drive(ctx, dut, {"read_en": read, "read_address": address})
+            drive(ctx, dut.read, {"en": read, "address": address})
             await ctx.tick()
             expected = words[address] if read else expected
             if expected is not None:
-                assert plain(ctx.get(dut.read_data)) == expected
+                assert plain(ctx.get(dut.read.data)) == expected
 
     run(dut, testbench)
 
@@ -95,14 +95,14 @@ def test_residual_memory(spec):
             value = matrix(rng, 1, spec.rows, spec.residual_bits, signed=True)[0]
             write = rng.random() < 0.5
             read = address in model and not (write and address == target) and rng.random() < 0.7
-            drive(ctx, dut, {"write_en": write, "write_address": target, "write_data": value, "read_en": read,
-                             "read_address": address})
+            drive(ctx, dut.write, {"en": write, "address": target, "data": value})
+            drive(ctx, dut.read, {"en": read, "address": address})
             expected = model[address] if read else expected
             if write:
                 model[target] = value
             await ctx.tick()
             if expected is not None:
-                assert plain(ctx.get(dut.read_data)) == expected
+                assert plain(ctx.get(dut.read.data)) == expected
         assert len(model) > spec.residual_words // 2
 
     run(dut, testbench)

@@ -42,7 +42,7 @@ def test_rows(spec, stall):
         received.extend(await receive(ctx, dut.o, len(expected), stall=stall, seed=1))
 
     checkers = run(dut, control, receiver, background=[
-        memory(dut.residual_en, dut.residual_address, dut.residual_data, dict(enumerate(contents)),
+        memory(dut.residual, dict(enumerate(contents)),
                junk=[0] * spec.rows)])
     assert received == expected
     counts = [fields["groups"] * fields["columns"] for fields in cases]

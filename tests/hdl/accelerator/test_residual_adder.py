@@ -33,12 +33,12 @@ def test_sums(spec, stall):
             ctx.set(dut.i.payload, {"address": address, "y": values[address]})
             if valid:
                 transfers[todo.pop(0)] = cycle
-            _, _, en, target, total = await ctx.tick().sample(dut.write_en, dut.write_address, dut.write_data)
+            _, _, en, target, total = await ctx.tick().sample(dut.write.en, dut.write.address, dut.write.data)
             if en:
                 writes[target] = (cycle, plain(total))
             cycle += 1
 
-    contents = memory(dut.read_en, dut.read_address, dut.read_data, dict(enumerate(before)), junk=None)
+    contents = memory(dut.read, dict(enumerate(before)), junk=None)
     run(dut, testbench, background=[contents])
     expected = saturate(torch.tensor(before) + torch.tensor(values), -(1 << 15), (1 << 15) - 1).tolist()
     assert {address: total for address, (_, total) in writes.items()} == dict(enumerate(expected))

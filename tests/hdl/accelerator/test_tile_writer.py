@@ -49,7 +49,7 @@ def test_tiles(spec, stall):
     async def monitor(ctx):
         cycle = 0
         while True:
-            _, _, en, address, tile = await ctx.tick().sample(dut.write_en, dut.write_address, dut.write_data)
+            _, _, en, address, tile = await ctx.tick().sample(dut.write.en, dut.write.address, dut.write.data)
             if en:
                 written.append((cycle, address, plain(tile)))
             cycle += 1

@@ -111,7 +111,8 @@ class Bench:
         dut, mask = self.dut, (1 << self.spec.a_bits) - 1
         while True:
             _, _, act, address, tile, en, column, total = await ctx.tick().sample(
-                dut.act_en, dut.act_address, dut.act_data, dut.residual_en, dut.residual_address, dut.residual_data)
+                dut.act.en, dut.act.address, dut.act.data, dut.residual_write.en, dut.residual_write.address,
+                dut.residual_write.data)
             if act:
                 self.tiles.append((address, [[value & mask for value in row] for row in plain(tile)]))
             if en:
@@ -130,7 +131,7 @@ class Bench:
             self.logits = await receive(ctx, dut.o_logits, len(expected.logits), stall=stall, seed=9)
             await ctx.tick().until(dut.done == len(commands))
 
-        reader = memory(dut.residual_read_en, dut.residual_read_address, dut.residual_read_data, self.residual,
+        reader = memory(dut.residual_read, self.residual,
                         junk=[0] * self.spec.rows)
         senders = [sender(port, payloads, seed) for seed, (port, payloads) in enumerate(expected.sources.items())]
         return run(dut, sender("i", commands, 20), logits, *senders, background=[self.monitor, reader])
@@ -191,6 +192,6 @@ def test_errors(spec, case, code):
         assert ctx.get(dut.error_valid) == (code != ErrorCode.OK)
         assert ctx.get(dut.error) == code
 
-    reader = memory(dut.residual_read_en, dut.residual_read_address, dut.residual_read_data, bench.residual,
+    reader = memory(dut.residual_read, bench.residual,
                     junk=[0] * spec.rows)
     run(dut, testbench, background=[reader])

@@ -1,0 +1,88 @@
+"""Ports of memories and rings: what a reader or a writer has, and its flipped form at the memory."""
+
+from amaranth.hdl import Module, Mux, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2, exact_log2
+from vitric.golden.spec.accelerator import AcceleratorSpec
+from vitric.golden.spec.command import FIELD_BITS
+
+from .layouts import act_tile, act_word, residual_column, tile_address
+
+__all__ = ["activation_read", "activation_write", "join", "read_port", "residual_read", "residual_write", "ring_port",
+           "share_read", "share_write", "write_port"]
+
+
+def read_port(shape, address) -> wiring.Signature:
+    """Return the port of a reader of words of ``shape``: ``en``, ``address``, ``data``.
+
+    *Latency*: data of a read issued in one cycle (``en``) are at ``data`` in the next and hold until the next read.
+    """
+    return wiring.Signature({"en": Out(1), "address": Out(address), "data": In(shape)})
+
+
+def write_port(shape, address) -> wiring.Signature:
+    """Return the port of a writer of words of ``shape``: ``en``, ``address``, ``data``, all in the same cycle."""
+    return wiring.Signature({"en": Out(1), "address": Out(address), "data": Out(shape)})
+
+
+def ring_port(shape, depth: int) -> wiring.Signature:
+    """Return the port of the reader of a :class:`~vitric.hdl.accelerator.memories.Ring`.
+
+    ``level`` words can be read; ``offset`` counts from the oldest. A read issued with ``en`` in one cycle is at
+    ``data`` in the next and holds until the next read. ``release`` frees that many of the oldest words at the end of
+    the cycle, after which ``offset`` 0 is the word that follows them; it must not exceed ``level``.
+    """
+    return wiring.Signature({
+        "level": In(range(depth + 1)), "offset": Out(exact_log2(depth)), "en": Out(1), "data": In(shape),
+        "release": Out(range(depth + 1)),
+    })
+
+
+def activation_read(spec: AcceleratorSpec) -> wiring.Signature:
+    """Return the port of a reader of activation memory: a word at a word address of a command."""
+    return read_port(act_word(spec), FIELD_BITS)
+
+
+def activation_write(spec: AcceleratorSpec) -> wiring.Signature:
+    """Return the port of a writer of activation memory: a tile at ``word * word_tiles + tile``."""
+    return write_port(act_tile(spec), tile_address(spec))
+
+
+def residual_read(spec: AcceleratorSpec) -> wiring.Signature:
+    """Return the port of a reader of residual memory: a column of ``rows`` tokens of one channel."""
+    return read_port(residual_column(spec), ceil_log2(spec.residual_words))
+
+
+def residual_write(spec: AcceleratorSpec) -> wiring.Signature:
+    """Return the port of a writer of residual memory."""
+    return write_port(residual_column(spec), ceil_log2(spec.residual_words))
+
+
+def join(m: Module, user, memory) -> None:
+    """Connect the port of a reader or writer to that of the memory; a port that is handed on is given flipped.
+
+    Raises
+    ------
+    ValueError
+        The two are not the two sides of one port, or differ in a shape.
+    """
+    if user.signature.flip() != memory.signature:
+        raise ValueError(f"{user!r} must be the other side of {memory!r}")
+    wiring.connect(m, user, memory)
+
+
+def share_read(m: Module, memory, first, second) -> None:
+    """Connect two readers to one port: ``first`` wins, and both see the data. They must not read in the same cycle."""
+    m.d.comb += [
+        memory.en.eq(first.en | second.en), memory.address.eq(Mux(first.en, first.address, second.address)),
+        first.data.eq(memory.data), second.data.eq(memory.data),
+    ]
+
+
+def share_write(m: Module, memory, first, second) -> None:
+    """Connect two writers to one port: ``first`` wins. They must not write in the same cycle."""
+    m.d.comb += [
+        memory.en.eq(first.en | second.en), memory.address.eq(Mux(first.en, first.address, second.address)),
+        memory.data.eq(Mux(first.en, Value.cast(first.data), Value.cast(second.data))),
+    ]
