@@ -17,7 +17,7 @@ from vitric.golden.spec.vit import VitConfig
 from .compare import Comparison, TensorWrite, compare
 from .layout import Activation, Address, CompileError, Misfit, allocate, ceil_div
 from .operands import residual_words
-from .steps import Program
+from .steps import Plan
 from .stream import ModelStream, StreamWriter
 
 __all__ = ["CompileError", "Compiled", "compile_model", "token_rows"]
@@ -78,32 +78,32 @@ class Compiled:
         return compare(self.tensors, self.spec, trace, image, act=act, residual=residual, logits=logits, limit=limit)
 
 
-def _attention(program: Program, name: str, attn: IntegerAttention, a: Activation, buffers: int) -> None:
+def _attention(plan: Plan, name: str, attn: IntegerAttention, a: Activation, buffers: int) -> None:
     """Emit q, k, v, the heads and the projection."""
-    spec, heads, groups = program.spec, attn.num_heads, program.groups
+    spec, heads, groups = plan.spec, attn.num_heads, plan.groups
     head_dim = len(attn.q.weight) // heads
     head_words = ceil_div(head_dim, spec.depth)
     head_width = head_words * spec.depth
     head_tiles = ceil_div(head_dim, spec.cols)
-    program.match("softmax", attn.softmax_spec.canonical, spec.softmax.canonical, name)
+    plan.match("softmax", attn.softmax_spec.canonical, spec.softmax.canonical, name)
     channels = np.arange(heads * head_dim)
     offsets = channels // head_dim, channels % head_dim
     whole_words = offsets[0] * head_width + offsets[1]
     if head_dim % spec.depth:
-        program.match("zero_point", attn.k.requantizer.zero_point, 0, f"{name}.k (padded heads)")
-    q, k = (program.linear(f"{name}.{part}", layer, a, Target.CODES, groups=groups, out_map=whole_words,
+        plan.match("zero_point", attn.k.requantizer.zero_point, 0, f"{name}.k (padded heads)")
+    q, k = (plan.linear(f"{name}.{part}", layer, a, Target.CODES, groups=groups, out_map=whole_words,
                            positions=heads * head_width, zero_pad=part == "k")
             for part, layer in (("q", attn.q), ("k", attn.k)))
-    v = program.linear(f"{name}.v", attn.v, a, Target.CODES, groups=groups, transpose=True,
+    v = plan.linear(f"{name}.v", attn.v, a, Target.CODES, groups=groups, transpose=True,
                        out_map=offsets[0] * head_tiles * spec.cols + offsets[1],
                        positions=heads * head_tiles * spec.cols)
-    row_words = ceil_div(program.tokens, spec.depth)
-    rows = [program.tensor(f"{name}.softmax", groups, row_words, attn.softmax_bits, program.rows)
+    row_words = ceil_div(plan.tokens, spec.depth)
+    rows = [plan.tensor(f"{name}.softmax", groups, row_words, attn.softmax_bits, plan.rows)
             for _ in range(min(buffers, heads))]
-    context = program.tensor(f"{name}.context", groups, heads * head_words, attn.proj.a_bits, whole_words)
+    context = plan.tensor(f"{name}.context", groups, heads * head_words, attn.proj.a_bits, whole_words)
 
     def scores(head: int) -> Activation:
-        return program.scores(
+        return plan.scores(
             f"{name}.softmax", head, q, k, rows[head % len(rows)], head_words=head_words, head_dim=head_dim,
             key_zero=attn.q.requantizer.zero_point, multiplier=int(attn.score_multiplier[head]),
             scaling=(int(attn.score_pre_shift[head]), int(attn.score_shift[head])), offset=attn.softmax_offset,
@@ -114,9 +114,9 @@ def _attention(program: Program, name: str, attn: IntegerAttention, a: Activatio
     for head in range(heads):
         if head + ahead < heads:
             pending.append(scores(head + ahead))
-        context = program.context(f"{name}.context", head, pending.pop(0), v, context, head_words=head_words,
+        context = plan.context(f"{name}.context", head, pending.pop(0), v, context, head_words=head_words,
                                   head_dim=head_dim, requantizer=attn.context)
-    program.linear(f"{name}.proj", attn.proj, context, Target.RESIDUAL, groups=groups)
+    plan.linear(f"{name}.proj", attn.proj, context, Target.RESIDUAL, groups=groups)
 
 
 def token_rows(config: VitConfig, spec: AcceleratorSpec) -> np.ndarray:
@@ -139,34 +139,34 @@ def _side_by_side(a: Activation, spec: AcceleratorSpec) -> Activation:
     return replace(a, words=2 * a.words, channel_map=channels)
 
 
-def _lower(model: IntegerViT, spec: AcceleratorSpec, probability_buffers: int) -> Program:
+def _lower(model: IntegerViT, spec: AcceleratorSpec, probability_buffers: int) -> Plan:
     """Return the steps of the whole model."""
     config, prefix = model.config, model.config.num_prefix_tokens
     if config.distilled and config.num_tokens <= spec.rows:
         raise CompileError(spec, [Misfit("rows", f"below {config.num_tokens}, the tokens", spec.rows,
                                          "distillation token (in the second row group)")])
-    program = Program(spec, config.num_tokens, config.embed_dim, token_rows(config, spec))
-    program.need("max_tokens", config.num_tokens, spec.max_tokens, "tokens")
-    program.need("max_embed", config.embed_dim, spec.max_embed, "embed_dim")
-    program.need("max_classes", config.num_classes, spec.max_classes, "num_classes")
-    program.match("residual_bits", model.residual_bits, spec.residual_bits, "residual stream")
-    groups = program.groups
+    plan = Plan(spec, config.num_tokens, config.embed_dim, token_rows(config, spec))
+    plan.need("max_tokens", config.num_tokens, spec.max_tokens, "tokens")
+    plan.need("max_embed", config.embed_dim, spec.max_embed, "embed_dim")
+    plan.need("max_classes", config.num_classes, spec.max_classes, "num_classes")
+    plan.match("residual_bits", model.residual_bits, spec.residual_bits, "residual stream")
+    groups = plan.groups
     start = torch.zeros_like(model.pos_embed)
-    start[torch.from_numpy(program.rows)] = model.pos_embed
-    program.load("pos_embed", lambda: residual_words(start, program.residual_columns, spec))
-    a = program.input("input", config.patch_dim, model.patch_embed.a_bits)
-    program.linear("patch_embed", model.patch_embed, a, Target.RESIDUAL, groups=groups)
+    start[torch.from_numpy(plan.rows)] = model.pos_embed
+    plan.load("pos_embed", lambda: residual_words(start, plan.residual_columns, spec))
+    a = plan.input("input", config.patch_dim, model.patch_embed.a_bits)
+    plan.linear("patch_embed", model.patch_embed, a, Target.RESIDUAL, groups=groups)
     for number, block in enumerate(model.blocks):
         name = f"blocks.{number}"
-        a = program.norm(f"{name}.norm1", block.norm1, groups)
-        _attention(program, f"{name}.attn", block.attn, a, probability_buffers)
-        a = program.norm(f"{name}.norm2", block.norm2, groups)
-        a = program.linear(f"{name}.mlp.act", block.mlp.fc1, a, Target.CODES, groups=groups, table=block.mlp.gelu,
+        a = plan.norm(f"{name}.norm1", block.norm1, groups)
+        _attention(plan, f"{name}.attn", block.attn, a, probability_buffers)
+        a = plan.norm(f"{name}.norm2", block.norm2, groups)
+        a = plan.linear(f"{name}.mlp.act", block.mlp.fc1, a, Target.CODES, groups=groups, table=block.mlp.gelu,
                            table_bits=block.mlp.fc2.a_bits)
-        program.linear(f"{name}.mlp.fc2", block.mlp.fc2, a, Target.RESIDUAL, groups=groups)
-    a = program.norm("norm", model.norm, prefix, prefix)
-    program.linear("head", model.head, _side_by_side(a, spec) if config.distilled else a, Target.LOGITS, groups=1)
-    return program
+        plan.linear(f"{name}.mlp.fc2", block.mlp.fc2, a, Target.RESIDUAL, groups=groups)
+    a = plan.norm("norm", model.norm, prefix, prefix)
+    plan.linear("head", model.head, _side_by_side(a, spec) if config.distilled else a, Target.LOGITS, groups=1)
+    return plan
 
 
 def compile_model(model: IntegerViT, spec: AcceleratorSpec) -> Compiled:
@@ -181,10 +181,10 @@ def compile_model(model: IntegerViT, spec: AcceleratorSpec) -> Compiled:
         The model does not fit; the error lists every capacity, what is needed and what there is.
     """
     for probability_buffers in (2, 1):
-        program = _lower(model, spec, probability_buffers)
-        if program.misfits:
-            raise CompileError(spec, program.misfits)
-        act_words = allocate(program.buffers)
+        plan = _lower(model, spec, probability_buffers)
+        if plan.misfits:
+            raise CompileError(spec, plan.misfits)
+        act_words = allocate(plan.buffers)
         if act_words <= spec.act_words:
             break
     else:
@@ -194,7 +194,7 @@ def compile_model(model: IntegerViT, spec: AcceleratorSpec) -> Compiled:
         return value.buffer.base + value.offset if isinstance(value, Address) else int(value)
 
     writer, tensors = StreamWriter(spec), []
-    for step in program.steps:
+    for step in plan.steps:
         fields = {name: resolve(value) for name, value in step.fields.items()}
         try:
             writer.command(fields, step.operands())
@@ -202,4 +202,4 @@ def compile_model(model: IntegerViT, spec: AcceleratorSpec) -> Compiled:
             raise CompileError(spec, [Misfit("16-bit fields", str(error), "16 bits", step.write.trace)]) from None
         tensors.append(replace(step.write, base=resolve(step.base)))
     return Compiled(stream=writer.finish(), config=model.config, tensors=tensors, act_words=act_words,
-                    rows=program.rows)
+                    rows=plan.rows)

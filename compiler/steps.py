@@ -22,7 +22,7 @@ from .operands import (
     weight_words,
 )
 
-__all__ = ["Program", "Step"]
+__all__ = ["Plan", "Step"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class Step:
     base: Address | int
 
 
-class Program:
+class Plan:
     """Collects the steps of a model for one accelerator, and everything that does not fit.
 
     Parameters

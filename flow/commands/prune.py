@@ -3,6 +3,7 @@
 torch is imported where it is used, so that ``--help`` is quick.
 """
 
+import re
 import time
 from pathlib import Path
 from typing import Annotated
@@ -11,13 +12,21 @@ import typer
 from vitric.golden.errors import UserError
 from vitric.golden.files import write_json
 
-from ..inputs.pruned import Pruning, float_row, integer_row, parse_n_m, prune, recovery_recipe
 from ..reports.console import console
 from ..reports.progress import TrainingBar
+from ..reports.pruning import float_row, integer_row
 
-__all__ = ["prune_command"]
+__all__ = ["parse_n_m", "prune_command"]
 
 _CALIBRATION = 64  # training images, the first
+
+
+def parse_n_m(text: str) -> tuple[int, int]:
+    """Return N and M of ``N:M``; :exc:`UserError` says what it must look like."""
+    found = re.fullmatch(r"(\d+):(\d+)", text)
+    if not found:
+        raise UserError(f"--n-m must be N:M, for example 2:4, not {text}")
+    return int(found[1]), int(found[2])
 
 
 def prune_command(
@@ -49,6 +58,7 @@ def prune_command(
     from vitric.golden import load_float
     from vitric.golden.checkpoint import save_float
     from vitric.golden.data.sets import dataset
+    from vitric.golden.pruning.prune import Pruning, recovery_recipe
     from vitric.golden.train import accuracy
 
     from ..inputs.configs import configuration
@@ -63,8 +73,8 @@ def prune_command(
     entry = configuration(config)
     if entry.data is None:
         raise UserError(f"{config} has random weights, so there is nothing to prune; give a trained configuration")
-    recipe = recovery_recipe(config, epochs, seed)
     try:
+        recipe = recovery_recipe(config, epochs, seed)
         dense = load_float(float_file(entry))
         train, test = dataset(entry.data, "train"), dataset(entry.data, "test")
     except (TypeError, ValueError, OSError) as error:
@@ -97,8 +107,13 @@ def prune_command(
 
 
 def _with_progress(what, recipe, model, pruning, train, on_pruned=None):
-    with TrainingBar(what) as bar:
-        return prune(model, pruning, train, recipe, on_pruned=on_pruned, on_step=bar.step, on_epoch=bar.epoch)
+    from vitric.golden.pruning.prune import prune
+
+    try:
+        with TrainingBar(what) as bar:
+            return prune(model, pruning, train, recipe, on_pruned=on_pruned, on_step=bar.step, on_epoch=bar.epoch)
+    except (TypeError, ValueError) as error:
+        raise UserError(str(error)) from error
 
 
 def _show(figures: dict, *, stderr: bool) -> None:

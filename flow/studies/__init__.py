@@ -18,7 +18,7 @@ STUDIES: Mapping[str, str] = MappingProxyType({
     "granularity": "Scales per layer, group or channel: accuracy beside hardware cost.",
     "sensitivity": "Which layer or unit loses the accuracy, and why.",
     "pruning": "Sparse weights and fewer heads, alone and both, with 4-bit quantization.",
-    "roofline": "Which layers are bound by memory, on which device, at which precision.",
+    "roofline": "Which layers are bound by memory, on which platform, at which precision.",
 })
 """Name, which is also that of the module with its ``STUDY``, and one line for ``vitric study --help``."""
 

@@ -10,7 +10,8 @@ do.
 from collections.abc import Sequence
 from typing import Any
 
-from ..inputs.pruned import Pruning, prune, recovery_recipe
+from vitric.golden.pruning.prune import Pruning, prune, recovery_recipe
+
 from .evaluate import (
     CALIBRATION,
     SOURCES,
@@ -44,7 +45,7 @@ KINDS = {
 """What is pruned: nothing, all but N of each M weights along the input of a layer, a share of the heads."""
 
 EPOCHS = {"digits": 20, "fashion": 2}
-"""Passes over the training images after pruning, by data set, as :func:`~vitric.flow.inputs.pruned.recovery_recipe`."""
+"""Passes over the training images after pruning, by data set: a fifth of the recipe's or less."""
 
 _BITS = 4
 
@@ -61,7 +62,7 @@ def _run(case: Case) -> dict[str, Any]:
     from vitric.compiler.compile import compile_model
     from vitric.compiler.cycles import predict
     from vitric.golden.integer.heads import without_dead_heads
-    from vitric.golden.model_size import model_bytes
+    from vitric.golden.pruning.size import model_bytes
     from vitric.golden.quantization import quantize_with_scales
     from vitric.golden.spec.accelerator import SPECS
     from vitric.golden.train import accuracy
@@ -114,5 +115,5 @@ def _plot(figure, records):
 STUDY = Study(
     name="pruning", title="Pruning with 4-bit quantization", configs=trained, default=("digits",), cases=_cases,
     run=_run, table=_table, plot=_plot, size=(6, 4),
-    sources=(*SOURCES, "golden/pruning.py", "golden/model_size.py", "golden/train.py", "flow/inputs/pruned.py",
-             "flow/studies/pruning.py"), measured=True)
+    sources=(*SOURCES, "golden/pruning/masks.py", "golden/pruning/prune.py", "golden/pruning/size.py",
+             "golden/train.py", "flow/studies/pruning.py"), measured=True)

@@ -12,7 +12,7 @@ from typing import Any
 from vitric.golden.spec.vit import VIT_CONFIGS, VitConfig, vit_config
 from vitric.golden.tensors import LINEARS
 
-from .device import bound, device, device_names
+from .platform import bound, platform, platform_names
 from .study import Case, Record, Study, markdown_table
 
 __all__ = ["PRECISIONS", "STUDY", "layer_work"]
@@ -39,16 +39,16 @@ def layer_work(config: VitConfig, layer: str) -> tuple[int, int, int]:
 
 def _cases(config: str, images: int | None) -> list[Case]:
     cases = []
-    for name in device_names():
-        found = device(name)
-        cases += [{"config": config, "device": name, "w_bits": w_bits, "a_bits": a_bits, "batch": batch}
+    for name in platform_names():
+        found = platform(name)
+        cases += [{"config": config, "platform": name, "w_bits": w_bits, "a_bits": a_bits, "batch": batch}
                   for w_bits, a_bits in PRECISIONS if found.peak(w_bits, a_bits) is not None
                   for batch in found.batches]
     return cases
 
 
 def _run(case: Case) -> dict[str, Any]:
-    config, found = vit_config(case["config"]), device(case["device"])
+    config, found = vit_config(case["config"]), platform(case["platform"])
     peak, bandwidth, batch = found.peak(case["w_bits"], case["a_bits"]), found.bandwidth, case["batch"]
     layers, seconds = [], 0.0
     for layer, product in config.products.items():
@@ -76,25 +76,26 @@ def _table(records: Sequence[Record]) -> str:
     parts = []
     for config in dict.fromkeys(record["config"] for record in records):
         rows = [
-            [record["device"], f"W{record['w_bits']}A{record['a_bits']}", str(record["batch"]),
+            [record["platform"], f"W{record['w_bits']}A{record['a_bits']}", str(record["batch"]),
              _number(record["ridge"]), *(_number(x["intensity"]) + _MARKS[x["bound"]] for x in record["layers"]),
              _rate(record["seconds_per_image"])]
             for record in records if record["config"] == config]
         layers = (x["layer"].rpartition(".")[2] for x in records[0]["layers"])
-        head = ["device", "bits", "batch", "ridge", *layers, "images/s"]
+        head = ["platform", "bits", "batch", "ridge", *layers, "images/s"]
         parts.append(f"**{config}**\n\n{markdown_table(head, rows, 2)}")
     parts.append("Operations per byte of each layer; M: below the ridge, bound by memory; =: on it. *images/s*: the "
                  "most that arithmetic and memory allow, layer after layer.\n")
-    parts.append("".join(f"* `{name}`: {device(name).title}. {device(name).source}\n"
-                         for name in dict.fromkeys(record["device"] for record in records)))
+    parts.append("".join(f"* `{name}`: {platform(name).title}. {platform(name).source}\n"
+                         for name in dict.fromkeys(record["platform"] for record in records)))
     return "\n".join(parts)
 
 
 def _plot(figure, records):
-    names = [name for name in device_names() if any(record["device"] == name for record in records)]
+    names = [name for name in platform_names() if any(record["platform"] == name for record in records)]
     grid = figure.subplots(-(-len(names) // 2), 2, squeeze=False).flatten()
     for axes, name in zip(grid, names, strict=False):
-        _panel(axes, device(name), [record for record in records if record["device"] == name and record["batch"] == 1])
+        shown = [record for record in records if record["platform"] == name and record["batch"] == 1]
+        _panel(axes, platform(name), shown)
     grid[0].legend(fontsize=7, loc="lower right")
 
 
@@ -119,5 +120,5 @@ def _panel(axes, found, records):
 STUDY = Study(
     name="roofline", title="Arithmetic intensity of each layer, and what bounds it", configs=lambda: tuple(VIT_CONFIGS),
     default=tuple(VIT_CONFIGS), cases=_cases, run=_run, table=_table, plot=_plot, size=(9, 7),
-    sources=("flow/studies/roofline.py", "flow/studies/device.py", "flow/studies/devices", "golden/spec/vit.py"),
+    sources=("flow/studies/roofline.py", "flow/studies/platform.py", "flow/studies/platforms", "golden/spec/vit.py"),
     measured=False)

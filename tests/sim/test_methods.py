@@ -5,7 +5,7 @@ from dataclasses import replace
 from vitric.compiler.compile import compile_model
 from vitric.golden import load_float, quantize
 from vitric.golden.data.sets import digits
-from vitric.golden.pruning import apply_masks, combine, head_masks, n_m_masks
+from vitric.golden.pruning.masks import apply_masks, combine, head_masks, n_m_masks
 from vitric.golden.qat import TUNING_RECIPES, fine_tune
 from vitric.golden.quantization import quantize_with_scales
 from vitric.golden.quantization.methods import METHODS

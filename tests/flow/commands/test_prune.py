@@ -5,13 +5,15 @@ import json
 import pytest
 from typer.testing import CliRunner
 from vitric.flow.cli import app
-from vitric.flow.inputs.pruned import Pruning, float_row, integer_row, parse_n_m, prune, recovery_recipe
+from vitric.flow.commands.prune import parse_n_m
+from vitric.flow.reports.pruning import float_row, integer_row
 from vitric.golden import digits, load_float
 from vitric.golden.checkpoint import read_about
 from vitric.golden.data.images import ImageData
 from vitric.golden.errors import UserError
 from vitric.golden.integer.storage import load_integer
-from vitric.golden.pruning import pruned_share
+from vitric.golden.pruning.masks import pruned_share
+from vitric.golden.pruning.prune import Pruning, prune, recovery_recipe
 from vitric.golden.spec.accelerator import SPECS
 from vitric.golden.train import accuracy
 
@@ -64,15 +66,6 @@ def test_weights_save_bytes_and_heads_save_cycles():
     assert weights["bytes"] < plain["bytes"] and heads["bytes"] < plain["bytes"]
     assert heads["cycles"] < 0.95 * plain["cycles"] and heads["stream_bytes"] < plain["stream_bytes"]
     assert float_row(dense, Pruning(), TEST)["accuracy_float"] == accuracy(dense, TEST)
-
-
-def test_recipe_of_the_recovery():
-    recipe = recovery_recipe("digits")
-    assert recipe.epochs == 30 and recipe.learning_rate == pytest.approx(1e-3)
-    assert recovery_recipe("digits", 7, seed=3).epochs == 7
-    for epochs in (0, 10_001):
-        with pytest.raises(UserError, match="epochs must be between 1 and 10000"):
-            recovery_recipe("digits", epochs)
 
 
 def test_ratios():

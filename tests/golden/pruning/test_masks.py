@@ -7,8 +7,7 @@ import torch
 from vitric.golden import digits, load_float, quantize
 from vitric.golden.data.images import ImageData
 from vitric.golden.integer.heads import without_dead_heads
-from vitric.golden.model_size import live_heads, model_bytes
-from vitric.golden.pruning import (
+from vitric.golden.pruning.masks import (
     LAYERS,
     apply_masks,
     combine,
@@ -17,8 +16,9 @@ from vitric.golden.pruning import (
     heads_to_prune,
     n_m_masks,
     pruned_share,
-    recover,
 )
+from vitric.golden.pruning.prune import recover
+from vitric.golden.pruning.size import live_heads, model_bytes
 from vitric.golden.quantization import quantize_with_scales
 from vitric.golden.quantization.codes.maps import NarrowCodes
 from vitric.golden.quantization.lowering.linear import _regression

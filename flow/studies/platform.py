@@ -1,4 +1,4 @@
-"""Devices of the roofline study: what they compute and move at most, from the files in ``devices/``."""
+"""Platforms of the roofline study: what they compute and move at most, from the files in ``platforms/``."""
 
 import tomllib
 from collections.abc import Mapping
@@ -8,17 +8,17 @@ from typing import Any
 
 from vitric.golden.errors import UserError
 
-__all__ = ["FOLDER", "TENSORS", "Device", "bound", "device", "device_names"]
+__all__ = ["FOLDER", "TENSORS", "Platform", "bound", "platform", "platform_names"]
 
-FOLDER = Path(__file__).parent / "devices"
+FOLDER = Path(__file__).parent / "platforms"
 
 TENSORS = ("weights", "activations")
-"""What a device may have to move between memory and arithmetic."""
+"""What a platform may have to move between memory and arithmetic."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Device:
-    """Limits of a device, one file ``NAME.toml``.
+class Platform:
+    """Limits of a platform, one file ``NAME.toml``.
 
     Parameters
     ----------
@@ -80,23 +80,23 @@ def bound(operations: float, moved: float, peak: float, bandwidth: float) -> str
     return "ridge" if computing == moving else "compute" if computing > moving else "memory"
 
 
-def device_names() -> tuple[str, ...]:
-    """Return the names of the device files."""
+def platform_names() -> tuple[str, ...]:
+    """Return the names of the platform files."""
     return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
 
 
-def device(name: str, folder: Path = FOLDER) -> Device:
-    """Return the device of a file; raise :exc:`UserError` naming it if it is missing or wrong."""
+def platform(name: str, folder: Path = FOLDER) -> Platform:
+    """Return the platform of a file; raise :exc:`UserError` naming it if it is missing or wrong."""
     path = Path(folder) / f"{name}.toml"
     try:
         values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
         peaks = {(row["w_bits"], row["a_bits"]): float(row["operations"]) for row in values.pop("peaks")}
         lists = {key: tuple(values.pop(key)) for key in ("moves", "batches")}
         source = " ".join(values.pop("source").split())
-        return Device(name=name, source=source, peaks=peaks, **lists, **values)
+        return Platform(name=name, source=source, peaks=peaks, **lists, **values)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     except KeyError as error:
         raise UserError(f"{path} lacks {error.args[0]}") from error
     except (ValueError, TypeError) as error:
-        raise UserError(f"{path} is not a device file: {error}") from error
+        raise UserError(f"{path} is not a platform file: {error}") from error

@@ -6,20 +6,18 @@ masks: weights that are exactly 0 stay 0 (:mod:`~vitric.golden.quantization.lowe
 throughout leave the integer model (:mod:`~vitric.golden.integer.heads`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch.nn import functional
 
-from .data.images import ImageData
-from .spec.check import check_choice, check_int
-from .tensors import LINEARS, TENSORS, short_name
-from .threads import torch_threads
-from .train import Recipe, fit
-from .vit import VisionTransformer, collect
+from ..data.images import ImageData
+from ..spec.check import check_choice, check_int
+from ..tensors import LINEARS, TENSORS, short_name
+from ..vit import VisionTransformer, collect
 
 __all__ = ["IMPORTANCE", "LAYERS", "Masks", "apply_masks", "combine", "head_importance", "head_masks", "heads_to_prune",
-           "n_m_masks", "pruned_share", "recover"]
+           "n_m_masks", "pruned_share"]
 
 IMPORTANCE = ("magnitude", "activation")
 """How much a weight counts in N:M pruning: ``|w|``, or ``|w|`` times the root mean square of its input (Wanda, Sun et
@@ -161,33 +159,3 @@ def pruned_share(model: VisionTransformer) -> float:
     """Return the share, 0 to 1, of the weights of the blocks' linear layers that are exactly 0."""
     weights = [block.get_submodule(layer).weight for block in model.blocks for layer in LAYERS]
     return sum(int((weight == 0).sum()) for weight in weights) / sum(weight.numel() for weight in weights)
-
-
-def recover(
-    model: VisionTransformer, masks: Mapping[str, torch.Tensor], data: ImageData, recipe: Recipe, *,
-    on_step: Callable[[int, int], None] | None = None, on_epoch: Callable[[int, float, float], None] | None = None,
-) -> VisionTransformer:
-    """Prune ``model`` in place, train it further with the masks kept, and return the result, a new model.
-
-    Gradients are masked, so that a weight which is 0 stays exactly 0: neither its moments nor its decay move it.
-
-    Parameters
-    ----------
-    model : VisionTransformer
-    masks : mapping of str to bool tensor
-    data : ImageData
-        To train on.
-    recipe : Recipe
-        For example a short one of a low learning rate. Runs on ``recipe.threads`` threads.
-    on_step, on_epoch : callable, optional
-        As :func:`~vitric.golden.train.fit`.
-    """
-    apply_masks(model, masks)
-    hooks = [model.get_parameter(name).register_hook(lambda gradient, mask=mask: gradient * mask)
-             for name, mask in masks.items()]
-    try:
-        with torch_threads(recipe.threads):
-            return fit(model, data, recipe, on_step=on_step, on_epoch=on_epoch)
-    finally:
-        for hook in hooks:
-            hook.remove()

@@ -2,8 +2,8 @@
 
 from math import ceil
 
-from .pruning import LAYERS
-from .vit import Attention, VisionTransformer
+from ..vit import Attention, VisionTransformer
+from .masks import LAYERS
 
 __all__ = ["FLOAT_BITS", "live_heads", "model_bytes"]
 
