@@ -147,7 +147,7 @@ def run_row(row: Row, *, seeds: int = 1, cache: Path = CACHE, pnr: bool = True) 
             report = measure(unit, row.settings, PARTS[row.device], pnr=row.pnr, seeds=seeds,
                              freq=row.freq if row.pnr else None, build=ROOT / "build")
             write_json(path, {name: report[name] for name in _STORED if name in report})
-    except (UserError, ToolFailure) as error:
+    except (UserError, ValueError, ToolFailure) as error:
         console(stderr=True).print(str(error), style="red", markup=False)
         return {**entry, "error": str(error).partition("\n")[0]}
     figures = json.loads(path.read_text(encoding="utf-8"))

@@ -10,8 +10,6 @@ from dataclasses import MISSING, dataclass, field, fields
 from importlib import import_module
 from typing import get_type_hints
 
-from vitric.golden.errors import UserError
-
 from .fabric import FABRICS
 
 __all__ = ["UNITS", "Unit"]
@@ -101,7 +99,7 @@ class Unit:
 
         Raises
         ------
-        UserError
+        ValueError
             An unknown parameter, or a value that the spec refuses.
         """
         self.check_names(settings)
@@ -122,7 +120,7 @@ class Unit:
         try:
             return self.spec_class(**known)
         except (TypeError, ValueError) as error:
-            raise UserError(f"{self.name}: {error}") from error
+            raise ValueError(f"{self.name}: {error}") from error
 
     def fabric_for(self, fabric: str) -> str:
         """Return ``fabric`` if the component has hardware for it, else ``generic``."""
@@ -137,12 +135,12 @@ class Unit:
         try:
             return _member(self.component)(spec, **arguments)
         except (TypeError, ValueError) as error:
-            raise UserError(f"{self.name}: {error}") from error
+            raise ValueError(f"{self.name}: {error}") from error
 
     def check_names(self, settings: Iterable[str]) -> None:
-        """Raise :exc:`UserError` that lists the legal names unless ``settings`` are names of parameters."""
+        """Raise :exc:`ValueError` that lists the legal names unless ``settings`` are names of parameters."""
         if unknown := [name for name in settings if name not in self.parameters]:
-            raise UserError(
+            raise ValueError(
                 f"parameter of {self.name} must be one of {', '.join(self.parameters)}, not {unknown[0]!r}")
 
 

@@ -10,7 +10,7 @@ from vitric.golden.files import write_json, write_text
 from vitric.hdl.fabric import FABRICS
 from vitric.hdl.units import UNITS, Unit
 
-from ..inputs.units import find_unit, parse_settings
+from ..inputs.units import find_unit, make_unit, parse_settings
 from ..reports.console import console
 
 __all__ = ["generate", "generate_command", "generate_unit"]
@@ -99,8 +99,7 @@ def generate_unit(unit: Unit, settings: Mapping[str, object], fabric: str) -> tu
         Unknown parameter or fabric, or a value that is not legal.
     """
     _check_fabric(fabric)
-    values = unit.values(settings)
-    component = unit.make(settings, fabric)
+    values, component = make_unit(unit, settings, fabric)
     return _verilog(component, unit.name), {
         "module": unit.name, "unit": unit.name, "golden": unit.golden, "parameters": values,
         "fabric": unit.fabric_for(fabric), "latency": component.latency, "interval": component.interval,

@@ -14,7 +14,7 @@ from vitric.toolchain import tools
 from vitric.toolchain.parts import PARTS, Part, find_part, over_capacity
 from vitric.toolchain.run import Steps, place_and_route, synthesize
 
-from ..inputs.units import find_unit, parse_settings
+from ..inputs.units import find_unit, make_unit, parse_settings
 from ..reports.console import console
 
 __all__ = ["measure", "synth_command"]
@@ -69,8 +69,7 @@ def measure(unit: Unit, settings: Mapping[str, object], part: Part, *, pnr: bool
     if freq is not None and not pnr:
         raise UserError("--freq needs --pnr: synthesis has no clock")
     freq = part.family.target_mhz if freq is None else freq
-    values = unit.values(settings)
-    component = unit.make(settings, part.family.name)
+    values, component = make_unit(unit, settings, part.family.name)
     say = console(stderr=stderr)
     shown = " ".join(f"{name}={_text(value)}" for name, value in values.items())
     say.print(f"[bold]{unit.name}[/] on {part.title}: {shown}", soft_wrap=True)

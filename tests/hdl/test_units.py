@@ -3,7 +3,6 @@ from dataclasses import fields
 from importlib.util import find_spec
 
 import pytest
-from vitric.golden.errors import UserError
 from vitric.hdl.fabric import FABRICS
 from vitric.hdl.units import UNITS
 
@@ -31,7 +30,7 @@ def test_fabrics(name, fabric):
 
 
 def test_wrong_parameter_of_the_component():
-    with pytest.raises(UserError, match="gelu: tag_bits must be between 0 and 64, not 65"):
+    with pytest.raises(ValueError, match="gelu: tag_bits must be between 0 and 64, not 65"):
         UNITS["gelu"].make({"tag_bits": 65})
 
 
