@@ -34,7 +34,7 @@ class Unit:
         ``module:member``: the frozen dataclass that holds the parameters; the hardware; the function that says what it
         computes.
     bench : str
-        Module with the cocotb tests; it is told the parameters by :func:`vitric.sim.benches.parameters.environment`.
+        Module with the cocotb tests; it is told the parameters by :func:`vitric.sim.parameters.environment`.
     defaults : mapping of str to value
         Values of parameters that the spec wants to be given, or that are a better start than the spec's own.
     derived : mapping of str to function

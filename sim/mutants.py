@@ -13,7 +13,7 @@ from amaranth.back import rtlil
 from vitric.hdl.units import Unit
 from vitric.toolchain import tools
 
-from .benches.parameters import environment
+from .parameters import environment
 from .runner import BenchFailure, port_names, run_bench
 
 __all__ = ["Fault", "hunt", "plant"]

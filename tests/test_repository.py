@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = ("golden", "hdl", "compiler", "toolchain", "boards", "sim", "formal", "flow")
+from docs.imports import FOLDERS, ROOT, circle, imported_names, module_name, modules, package_of, rooms
+
 IGNORED = {".git", ".venv", "build", "__pycache__", ".pytest_cache", ".hypothesis", ".ruff_cache"}
 
 
@@ -30,39 +30,17 @@ def python_files(*folders: str) -> list[Path]:
     return [p for p in tracked() if p.suffix == ".py" and (not folders or p.relative_to(ROOT).parts[0] in folders)]
 
 
-def module_name(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(("vitric", *(parts[:-1] if parts[-1] == "__init__" else parts)))
-
-
-def imported_modules(source: str, package: str) -> set[str]:
-    """Return the full names of what ``source`` imports, relative imports resolved against ``package``."""
-    names = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            module = ".".join((*base, *([node.module] if node.module else [])))
-            names.update(f"{module}.{alias.name}" for alias in node.names)
-    return names
-
-
 def within(name: str, *packages: str) -> bool:
     return any(name == package or name.startswith(package + ".") for package in packages)
 
 
 def forbidden_imports(folder: str, source: str, package: str) -> set[str]:
     """Return the imports that the folder's rule does not allow."""
-    names = imported_modules(source, package)
+    names = imported_names(source, package)
     if folder == "golden":
         return {name for name in names if within(name, "amaranth", "amaranth_boards", "vitric.hdl")}
     standard = {name for name in names if name.split(".")[0] in sys.stdlib_module_names}
     return {name for name in names - standard if not within(name, "amaranth", "vitric.golden.spec", "vitric.hdl")}
-
-
-def package_of(path: Path) -> str:
-    return module_name(path) if path.name == "__init__.py" else module_name(path).rpartition(".")[0]
 
 
 def test_packages_are_the_folders_with_init():
@@ -91,6 +69,27 @@ def test_import_rule_catches():
     assert not forbidden_imports("hdl", good, "vitric.hdl")
 
 
+def test_no_module_and_no_package_imports_in_a_circle():
+    graph = modules()
+    assert len(graph) > 200 and circle(graph) == []
+    packages = {"vitric", *(name.rpartition(".")[0] for name in graph)}
+    assert {parent: found for parent in packages if (found := circle(rooms(graph, parent)))} == {}
+
+
+def test_packages_import_only_those_before_them():
+    found = rooms(modules())
+    allowed = {f"vitric.{folder}": {f"vitric.{before}" for before in FOLDERS[:at]} for at, folder in enumerate(FOLDERS)}
+    assert {name: more for name in found if (more := found[name] - allowed[name])} == {}
+
+
+def test_circles_are_found():
+    graph = {"vitric.a.x": {"vitric.b.y"}, "vitric.b.y": set(), "vitric.b.z": {"vitric.a.x"}}
+    assert circle(graph) == []
+    assert rooms(graph) == {"vitric.a": {"vitric.b"}, "vitric.b": {"vitric.a"}}
+    assert set(circle(rooms(graph))) == {"vitric.a", "vitric.b"}
+    assert rooms({"vitric.a.x": {"vitric.a.c.d"}, "vitric.a.c.d": set()}, "vitric.a") == {"vitric.a.c": set()}
+
+
 def test_bare_connect_only_where_shapes_are_compared():
     bare = re.compile(r"\bwiring\.connect\(|from amaranth\.lib\.wiring import[^\n]*\bconnect\b")
     users = {str(path.relative_to(ROOT)) for path in python_files("hdl", "boards") if bare.search(path.read_text())}
@@ -110,6 +109,55 @@ def test_no_absolute_machine_path():
         if p.suffix not in {".safetensors", ".png", ".bit"} and path.search(p.read_bytes())
     }
     assert found == set()
+
+
+def near_tests(folder: str) -> list[Path]:
+    """Return the tests and benches of a folder of the project: those in its mirror, and its own file beside that."""
+    mirror = ROOT / "tests" / folder
+    own = mirror.with_name(f"test_{mirror.name}.py")
+    return [path for path in python_files("tests") if path.parent == mirror or path == own]
+
+
+def has_own_test(path: Path) -> bool:
+    """Return whether a module or its package has a test file of its name: ``test_NAME.py``, ``test_NAME_topic.py``."""
+    mirror = ROOT / "tests" / path.relative_to(ROOT).parent
+    return (mirror.with_name(f"test_{mirror.name}.py").exists() or (mirror / f"test_{path.stem}.py").exists()
+            or any(mirror.glob(f"test_{path.stem}_*.py")))
+
+
+def untested_modules() -> set[str]:
+    """Return the modules that nothing at a place where one would look for it tests.
+
+    A module has a test file of its name; or a test in the mirror of its folder imports it; or a module with a test file
+    of its own uses it; or another one of its folder does that is tested in one of these ways.
+    """
+    paths = {module_name(path): path for path in python_files(*FOLDERS) if path.name != "__init__.py"}
+    used = {name: imported & set(paths) | set(paths) & set(re.findall(r"vitric(?:\.\w+)+", paths[name].read_text()))
+            for name, imported in modules().items() if name in paths}
+    with_file = {name for name, path in paths.items() if has_own_test(path)}
+    tested = set(with_file)
+    for name, path in paths.items():
+        for test in near_tests(path.relative_to(ROOT).parent.as_posix()):
+            tested |= {name for found in imported_names(test.read_text(), "tests") if within(found, name)}
+    tested |= {other for name in with_file for other in used[name] if other.split(".")[1] == name.split(".")[1]}
+    while more := {other for name in tested for other in used[name]
+                   if other.rpartition(".")[0] == name.rpartition(".")[0]} - tested:
+        tested |= more
+    return set(paths) - tested
+
+
+def test_tests_mirror_the_folders():
+    assert untested_modules() == set()
+    lost = [str(path.relative_to(ROOT)) for path in python_files("tests")
+            if path.stem.startswith("test_") and path.parent != ROOT / "tests" and not mirrored(path)]
+    assert lost == [], "a test file is named after the module or package that it tests, and stands where that stands"
+
+
+def mirrored(path: Path) -> bool:
+    """Return whether a test file is named after a module or package of the folder that its own mirrors."""
+    folder, words = ROOT / path.relative_to(ROOT / "tests").parent, path.stem.split("_")[1:]
+    names = ["_".join(words[:count]) for count in range(1, len(words) + 1)]
+    return any((folder / f"{name}.py").exists() or (folder / name / "__init__.py").exists() for name in names)
 
 
 def disabled_tests(source: str) -> list[str]:

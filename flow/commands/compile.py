@@ -16,7 +16,7 @@ __all__ = ["compile_command"]
 
 def compile_command(
     model: Annotated[Path, typer.Option(help="Integer model (*.safetensors), as `vitric quantize` writes it.")],
-    config: Annotated[str, typer.Option(help="Named accelerator spec, for example digits.")],
+    spec: Annotated[str, typer.Option(metavar="NAME", help="Accelerator spec by name, for example digits.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Model stream to write.")],
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON; - is stdout.")
@@ -29,17 +29,17 @@ def compile_command(
     from vitric.compiler.compile import compile_model
     from vitric.golden.integer.storage import load_integer
 
-    spec = named_spec(config)
+    accelerator = named_spec(spec)
     try:
         integer = load_integer(model)
     except (OSError, ValueError) as error:
         raise UserError(str(error)) from error
-    compiled = compile_model(integer, spec)
+    compiled = compile_model(integer, accelerator)
     compiled.stream.save(out)
     figures = describe(compiled.stream) | {"file": str(out), "act_words_used": compiled.act_words}
     del figures["commands"]
     if json_file is not None:
         write_json(json_file, figures)
     console(stderr=str(json_file) == "-").print(
-        f"{out}: {figures['bytes']} bytes for {spec.name}, {figures['command_count']} commands, "
-        f"{compiled.act_words} of {spec.act_words} activation words", markup=False)
+        f"{out}: {figures['bytes']} bytes for {accelerator.name}, {figures['command_count']} commands, "
+        f"{compiled.act_words} of {accelerator.act_words} activation words", markup=False)

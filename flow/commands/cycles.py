@@ -16,8 +16,9 @@ __all__ = ["cycles_command"]
 
 def cycles_command(
     file: Annotated[Path, typer.Argument(help="Model stream.")],
-    config: Annotated[
-        str | None, typer.Option(help="Accelerator spec it must be for; by default the named one that it is for.")
+    spec: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Accelerator spec that it must be for; by default the named one "
+                                 "that it is for.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout, command by command.")] = False,
 ) -> None:
@@ -29,7 +30,7 @@ def cycles_command(
     from vitric.compiler.cycles import predict
     from vitric.compiler.stream import ModelStream
 
-    stream = ModelStream.load(file, named_spec(config) if config else None)
+    stream = ModelStream.load(file, named_spec(spec) if spec else None)
     prediction = predict(stream.commands(), stream.spec)
     if as_json:
         sys.stdout.write(json.dumps(prediction.as_dict(), indent=2) + "\n")

@@ -148,7 +148,8 @@ def _quantized_again(path: Path) -> "tuple[str, Lowered]":
         settings = Settings.from_info(model.info)
         count = int(model.info["calibration_images"])
     except (KeyError, TypeError, ValueError):
-        names = []
+        raise UserError(f"{path} does not hold the real scales of its integers, nor how it was made: export from the "
+                        "float model, with --config") from None
     for name in names:
         options = {one.name: getattr(settings, one.name) for one in fields(settings)}
         lowered = _quantized(name, count, options)

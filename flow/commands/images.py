@@ -51,7 +51,7 @@ def images_command(
     model = _load(config)
     about = {"config": config, "count": count, "steps": STEPS if steps is None else steps, "seed": seed}
     started = time.process_time()
-    images = synthesized(model, count, steps=about["steps"], seed=seed, stderr=stderr)
+    images = synthesized(model, count, steps=about["steps"], seed=seed, say=console(stderr=stderr))
     seconds = time.process_time() - started
     metadata = {"vitric": json.dumps(about)}
     write_bytes(path, save({"images": images}, metadata))

@@ -16,8 +16,9 @@ __all__ = ["inspect_command"]
 
 def inspect_command(
     file: Annotated[Path, typer.Argument(help="Model stream.")],
-    config: Annotated[
-        str | None, typer.Option(help="Accelerator spec it must be for; by default the named one that it is for.")
+    spec: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Accelerator spec that it must be for; by default the named one "
+                                 "that it is for.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout instead of a table.")] = False,
 ) -> None:
@@ -27,7 +28,7 @@ def inspect_command(
     """
     from vitric.compiler.stream import ModelStream
 
-    stream = ModelStream.load(file, named_spec(config) if config else None)
+    stream = ModelStream.load(file, named_spec(spec) if spec else None)
     figures = describe(stream)
     if as_json:
         sys.stdout.write(json.dumps(figures, indent=2) + "\n")

@@ -90,7 +90,8 @@ def quantize_command(
     count = work.test_count(test)
     images = work.calibration(calibration, draw, count)
     if calibration_source != "train":
-        images = calibration_images(calibration_source, work.model, calibration, stderr=to_stdout), images[1]
+        images = calibration_images(
+            calibration_source, work.model, calibration, say=console(stderr=to_stdout)), images[1]
     from vitric.golden.integer.heads import without_dead_heads
 
     lowered, figures = _quantize(work, *images, options, count)

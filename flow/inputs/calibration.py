@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from vitric.golden.errors import UserError
 
-from ..reports.console import console
-
 if TYPE_CHECKING:
     import torch
+    from rich.console import Console
     from vitric.golden.vit import VisionTransformer
 
 __all__ = ["SOURCES", "calibration_images", "checked", "synthesized"]
@@ -18,7 +17,7 @@ SOURCES = ("train", "data_free", "noise")
 
 
 def calibration_images(
-    source: str, model: "VisionTransformer", count: int, *, stderr: bool = False,
+    source: str, model: "VisionTransformer", count: int, *, say: "Console | None" = None,
 ) -> "torch.Tensor":
     """Return ``count`` images, uint8 [count, C, S, S], to calibrate ``model`` with.
 
@@ -26,7 +25,7 @@ def calibration_images(
     ----------
     source : str
         ``"data_free"`` or ``"noise"``.
-    stderr : bool
+    say : rich.console.Console, optional
         Show progress there.
 
     Raises
@@ -40,7 +39,7 @@ def calibration_images(
         raise UserError(f"--calibration-source must be one of {', '.join(SOURCES)}, not {source!r}")
     if source == "noise":
         return checked(lambda: gaussian_images(model.config, count))
-    return synthesized(model, count, steps=STEPS, seed=0, stderr=stderr)
+    return synthesized(model, count, steps=STEPS, seed=0, say=say)
 
 
 def checked(call: Callable) -> Any:
@@ -52,13 +51,13 @@ def checked(call: Callable) -> Any:
 
 
 def synthesized(
-    model: "VisionTransformer", count: int, *, steps: int, seed: int, stderr: bool,
+    model: "VisionTransformer", count: int, *, steps: int, seed: int, say: "Console | None",
 ) -> "torch.Tensor":
     """Return images made from the model alone (:func:`vitric.golden.data_free.synthesize`), with a progress bar."""
     from rich.progress import Progress
     from vitric.golden.data_free import synthesize
 
-    with Progress(console=console(stderr=stderr), transient=True) as progress:
+    with Progress(console=say, transient=True, disable=say is None) as progress:
         task = progress.add_task("synthesizing images", total=None)
         return checked(lambda: synthesize(
             model, count, steps=steps, seed=seed,

@@ -15,5 +15,5 @@ def named_spec(name: str) -> "AcceleratorSpec":
     from vitric.golden.spec.accelerator import SPECS
 
     if name not in SPECS:
-        raise UserError(f"unknown accelerator {name!r}; the named ones are {', '.join(SPECS)}")
+        raise UserError(f"--spec must be one of {', '.join(SPECS)}, not {name!r}")
     return SPECS[name]

@@ -5,8 +5,8 @@ import math
 import torch
 
 from ..arith import nearest_signed_code, saturate, signed_code_range
-from ..spec.accelerator import AcceleratorSpec
-from ..spec.arithmetic import Arithmetic, arithmetic_of
+from ..spec.accelerator import AcceleratorSpec, arithmetic_of
+from ..spec.arithmetic import Arithmetic
 from ..spec.layernorm import LayerNormSpec
 from ..spec.requantize import RequantizeSpec
 from ..spec.vit import VitConfig

@@ -8,8 +8,8 @@ from functools import cache, cached_property
 import torch
 
 from ..integer.layers import accumulator_range
-from ..spec.accelerator import AcceleratorSpec
-from ..spec.arithmetic import Arithmetic, arithmetic_of
+from ..spec.accelerator import AcceleratorSpec, arithmetic_of
+from ..spec.arithmetic import Arithmetic
 from ..spec.check import check_choice, check_int
 from ..spec.layernorm import LayerNormSpec
 from ..spec.requantize import RequantizeSpec

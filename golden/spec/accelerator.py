@@ -11,7 +11,7 @@ from .mac import MacArraySpec
 from .requantize import RequantizeSpec, TableSpec
 from .softmax import SoftmaxSpec
 
-__all__ = ["SPECS", "AcceleratorSpec"]
+__all__ = ["SPECS", "AcceleratorSpec", "arithmetic_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +172,23 @@ class AcceleratorSpec:
         return zlib.crc32(repr((VERSION, fields)).encode())
 
 
+def arithmetic_of(spec: AcceleratorSpec | Arithmetic | None) -> Arithmetic:
+    """Return the arithmetic of an accelerator; of ``None`` the default, that of every named accelerator.
+
+    Raises
+    ------
+    TypeError
+        ``spec`` is none of these.
+    """
+    if spec is None:
+        return Arithmetic()
+    if isinstance(spec, Arithmetic):
+        return spec
+    if not isinstance(spec, AcceleratorSpec):
+        raise TypeError(f"spec must be an AcceleratorSpec, an Arithmetic or None, not {type(spec).__name__}")
+    return spec.arithmetic
+
+
 SPECS = {
     spec.name: spec
     for spec in (
@@ -186,4 +203,4 @@ SPECS = {
                         max_classes=1000),
     )
 }
-"""Named specs; ``vitric generate --list`` shows them."""
+"""By name."""

@@ -1,7 +1,6 @@
 """The widths on which the integers of a model depend: what quantizer, integer model and accelerator agree on."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from .check import check_int
 from .command import MAX_PASSES
@@ -9,10 +8,7 @@ from .layernorm import LayerNormSpec
 from .requantize import RequantizeSpec, TableSpec
 from .softmax import SoftmaxSpec
 
-if TYPE_CHECKING:
-    from .accelerator import AcceleratorSpec
-
-__all__ = ["Arithmetic", "arithmetic_of"]
+__all__ = ["Arithmetic"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,21 +109,3 @@ class Arithmetic:
             ways = " or ".join(filter(None, (f"a_bits at most {legal[-1]}" if legal else None, narrow)))
             raise ValueError(f"{name}: codes of a_bits {a_bits} and w_bits {w_bits} take {passes} passes on ports of "
                              f"{self.a_bits} and {self.w_bits} bits, more than the {MAX_PASSES} there are; use {ways}")
-
-
-def arithmetic_of(spec: "AcceleratorSpec | Arithmetic | None") -> Arithmetic:
-    """Return the arithmetic of an accelerator; of ``None`` the default, that of every named accelerator.
-
-    Raises
-    ------
-    TypeError
-        ``spec`` is none of these.
-    """
-    if spec is None:
-        return Arithmetic()
-    if isinstance(spec, Arithmetic):
-        return spec
-    found = getattr(spec, "arithmetic", None)
-    if not isinstance(found, Arithmetic):
-        raise TypeError(f"spec must be an AcceleratorSpec, an Arithmetic or None, not {type(spec).__name__}")
-    return found

@@ -1,6 +1,6 @@
 """Bench of the GELU table: two tables, one after the other, every index in every lane, every pair of stall patterns.
 
-It is told the :class:`~vitric.golden.spec.requantize.TableSpec`, see :mod:`vitric.sim.benches.parameters`. The unit is
+It is told the :class:`~vitric.golden.spec.requantize.TableSpec`, see :mod:`vitric.sim.parameters`. The unit is
 built with a tag as wide as the index. Expected values are those of :func:`vitric.golden.arith.lookup`.
 """
 
@@ -14,8 +14,8 @@ from vitric.golden.packing import pack
 from vitric.golden.spec.requantize import TableSpec
 
 from ..clock import start_clock
+from ..parameters import read_spec
 from ..stream_kit import PATTERNS, Driver, Monitor, Scoreboard, check_stream_rules
-from .parameters import read_spec
 
 __all__ = ["loads_and_looks_up"]
 

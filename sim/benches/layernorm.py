@@ -1,6 +1,6 @@
 """Bench of the LayerNorm unit: rows of every length and kind under stall patterns on all streams, full rate, no rate.
 
-It is told the :class:`~vitric.golden.spec.layernorm.LayerNormSpec`, see :mod:`vitric.sim.benches.parameters`. Expected
+It is told the :class:`~vitric.golden.spec.layernorm.LayerNormSpec`, see :mod:`vitric.sim.parameters`. Expected
 values are those of :func:`vitric.golden.integer.layernorm.layernorm`.
 """
 
@@ -15,8 +15,8 @@ from vitric.golden.packing import pack
 from vitric.golden.spec.layernorm import LayerNormSpec
 
 from ..clock import start_clock
+from ..parameters import read_spec
 from ..stream_kit import PATTERNS, Driver, Monitor, Scoreboard, check_stream_rules
-from .parameters import read_spec
 
 __all__ = ["blocked", "flows", "groups"]
 

@@ -1,6 +1,6 @@
 """Testbench of the MAC array: random beats, every stall pattern on both sides, results as golden computes them.
 
-It is told the :class:`~vitric.golden.spec.mac.MacArraySpec`, see :mod:`vitric.sim.benches.parameters`.
+It is told the :class:`~vitric.golden.spec.mac.MacArraySpec`, see :mod:`vitric.sim.parameters`.
 """
 
 from random import Random
@@ -13,8 +13,8 @@ from vitric.golden.packing import pack
 from vitric.golden.spec.mac import MacArraySpec
 
 from ..clock import start_clock
+from ..parameters import read_spec
 from ..stream_kit import PATTERNS, Driver, Monitor, Scoreboard, check_stream_rules
-from .parameters import read_spec
 
 _BEATS = 200
 

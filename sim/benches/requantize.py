@@ -1,7 +1,7 @@
 """Bench of the requantize unit: random beats with every pair of stall patterns, and the corners of every field.
 
 It is told the :class:`~vitric.golden.spec.requantize.RequantizeSpec` and the component's ``tag_bits``, see
-:mod:`vitric.sim.benches.parameters`. Expected values are those of :func:`vitric.golden.arith.requantize`.
+:mod:`vitric.sim.parameters`. Expected values are those of :func:`vitric.golden.arith.requantize`.
 """
 
 import itertools
@@ -14,8 +14,8 @@ from vitric.golden.packing import pack
 from vitric.golden.spec.requantize import RequantizeSpec
 
 from ..clock import start_clock
+from ..parameters import component_parameters, read_spec
 from ..stream_kit import PATTERNS, Driver, Monitor, Scoreboard, check_stream_rules
-from .parameters import component_parameters, read_spec
 
 __all__ = ["corners", "random_beats", "single_bits"]
 

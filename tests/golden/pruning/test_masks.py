@@ -4,9 +4,8 @@ import copy
 
 import pytest
 import torch
-from vitric.golden import digits, load_float, quantize
+from vitric.golden import digits, load_float
 from vitric.golden.data.images import ImageData
-from vitric.golden.integer.heads import without_dead_heads
 from vitric.golden.pruning.masks import (
     LAYERS,
     apply_masks,
@@ -18,7 +17,7 @@ from vitric.golden.pruning.masks import (
     pruned_share,
 )
 from vitric.golden.pruning.prune import recover
-from vitric.golden.pruning.size import live_heads, model_bytes
+from vitric.golden.pruning.size import live_heads
 from vitric.golden.quantization import quantize_with_scales
 from vitric.golden.quantization.codes.maps import NarrowCodes
 from vitric.golden.quantization.lowering.linear import _regression
@@ -208,39 +207,6 @@ def test_heads_are_balanced_only_where_that_keeps_zeros():
         assert torch.allclose(balanced(IMAGES), model(IMAGES), atol=1e-4)
         taps[name] = balanced
     assert live_heads(taps["heads"].blocks[0].attn) == 2
-
-
-def test_dead_heads_leave_the_integer_model():
-    model, _ = pruned("digits", None, [(0, 1), (2, 0), (2, 2)])
-    model.blocks[0].attn.proj.weight.data[5] = 0  # an output that no head reaches
-    whole = quantize_with_scales(model, IMAGES, method="percentile").model
-    less = quantize(model, IMAGES, method="percentile")
-    assert [block.attn.num_heads for block in less.blocks] == [2, 3, 1, 3]
-    assert [len(block.attn.q.weight) for block in less.blocks] == [32, 48, 16, 48]
-    assert [block.attn.num_heads for block in whole.blocks] == [3] * 4
-    assert torch.equal(less(digits("test")[:40]), whole(digits("test")[:40]))
-    again = without_dead_heads(less)
-    assert [block.attn.num_heads for block in again.blocks] == [2, 3, 1, 3]
-    model.blocks[1].attn.proj.weight.data[:] = 0
-    one = quantize(model, IMAGES, method="percentile")
-    assert one.blocks[1].attn.num_heads == 1 and one(IMAGES).shape == (len(IMAGES), 10)
-
-
-# Size
-
-
-def test_bytes():
-    model = load_float("digits")
-    config = model.config
-    assert model_bytes(model) == 4 * config.num_parameters
-    weights = 12 * config.embed_dim**2 * config.depth
-    assert model_bytes(model, 8) - model_bytes(model, 4) == weights // 2
-    assert model_bytes(model, n_m=(2, 4)) == 4 * config.num_parameters - weights * 4 + weights // 2 * 34 // 8
-    assert model_bytes(model, 4, n_m=(1, 4)) == model_bytes(model, 4) - weights // 2 + weights // 4 * 6 // 8
-    fewer, _ = pruned("digits", None, [(0, 1)])
-    head = 4 * config.embed_dim * config.head_dim + 3 * config.head_dim  # weights and biases
-    assert model_bytes(fewer) == 4 * (config.num_parameters - head)
-    assert model_bytes(model, 4) - model_bytes(fewer, 4) == (head - 48) // 2 + 8 * 4 * config.head_dim
 
 
 def test_untrained_models_are_not_pruned():

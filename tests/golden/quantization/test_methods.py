@@ -10,7 +10,7 @@ from vitric.golden.quantization.codes.books import HIDDEN, PROBABILITIES, fit_bo
 from vitric.golden.quantization.codes.channels import free, outliers, power_of_two
 from vitric.golden.quantization.codes.maps import BookCodes, CentredCodes, NarrowCodes, UnsignedCodes
 from vitric.golden.quantization.codes.observers import minmax, mse, rounded_scales
-from vitric.golden.quantization.methods import METHODS, Method
+from vitric.golden.quantization.methods import METHODS, Method, method
 from vitric.golden.train import accuracy
 
 from tests.golden.quantization.quantize_kit import normal, tensor
@@ -176,3 +176,11 @@ def test_rejected_parts():
     with pytest.raises(ValueError, match="softmax_bits must be between 2 and 8, not 9"):
         quantize(load_float("tiny"), CALIBRATION, method="fq_vit", softmax_bits=9)
     assert free(normal(40, 3))[0].shape == (3,)
+
+
+def test_methods_and_their_parts_have_names():
+    assert method("mse").rounding == "compensated"
+    with pytest.raises(ValueError, match="method must be one of .*'percentile', .*, not 'x'"):
+        method("x")
+    with pytest.raises(ValueError, match="rounding must be one of 'nearest', 'compensated', not 'up'"):
+        Method(weights=mse, activations=mse, rounding="up")

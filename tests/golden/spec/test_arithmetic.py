@@ -1,8 +1,8 @@
 from dataclasses import replace
 
 import pytest
-from vitric.golden.spec.accelerator import SPECS
-from vitric.golden.spec.arithmetic import Arithmetic, arithmetic_of
+from vitric.golden.spec.accelerator import SPECS, arithmetic_of
+from vitric.golden.spec.arithmetic import Arithmetic
 from vitric.golden.spec.command import MAX_PASSES
 
 

@@ -1,7 +1,7 @@
 import pytest
 from vitric.golden.spec.requantize import TableSpec
 from vitric.hdl.activation.gelu import Gelu
-from vitric.sim.benches.parameters import environment
+from vitric.sim.parameters import environment
 from vitric.sim.runner import BenchFailure, run_bench
 
 

@@ -1,8 +1,8 @@
 import pytest
 from vitric.golden.spec.layernorm import LayerNormSpec
 from vitric.hdl.layernorm.unit import LayerNorm
-from vitric.sim.benches.parameters import environment
 from vitric.sim.cells import cell_model
+from vitric.sim.parameters import environment
 from vitric.sim.runner import BenchFailure, run_bench
 
 from tests.sim.cell_models import with_ice40_models

@@ -5,8 +5,8 @@ import pytest
 from amaranth.back import verilog
 from vitric.golden.spec.mac import MacArraySpec
 from vitric.hdl.mac.array import MacArray
-from vitric.sim.benches.parameters import environment
 from vitric.sim.cells import cell_model
+from vitric.sim.parameters import environment
 from vitric.sim.runner import BenchFailure, run_bench
 from vitric.toolchain import tools
 

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 from vitric.golden.spec.requantize import RequantizeSpec
 from vitric.hdl.activation.requantize import Requantize
-from vitric.sim.benches.parameters import environment
 from vitric.sim.cells import cell_model
+from vitric.sim.parameters import environment
 from vitric.sim.runner import BenchFailure, run_bench
 
 from tests.sim.cell_models import with_ice40_models

@@ -1,7 +1,7 @@
 import pytest
 from vitric.golden.spec.softmax import SoftmaxSpec
 from vitric.hdl.softmax import Softmax
-from vitric.sim.benches.parameters import environment
+from vitric.sim.parameters import environment
 from vitric.sim.runner import BenchFailure, run_bench
 
 

@@ -11,7 +11,7 @@ from vitric.golden.spec.vit import VIT_CONFIGS
 from vitric.golden.train import accuracy
 from vitric.golden.vit import VisionTransformer
 
-from tests.golden.quantization.test_quantize import sqnr
+from tests.golden.quantization.test_ptq import sqnr
 
 TRAIN, TEST = digits("train"), digits("test")
 CALIBRATION, OTHERS = TRAIN[:64], TRAIN[100:228]

@@ -10,8 +10,8 @@ from vitric.golden import digits, load_float
 from vitric.golden.integer import layers
 from vitric.golden.quantization import METHODS, quantize, quantize_with_scales, reference, simulate
 from vitric.golden.quantization.settings import Settings
-from vitric.golden.spec.accelerator import SPECS
-from vitric.golden.spec.arithmetic import Arithmetic, arithmetic_of
+from vitric.golden.spec.accelerator import SPECS, arithmetic_of
+from vitric.golden.spec.arithmetic import Arithmetic
 from vitric.golden.spec.vit import VitConfig
 from vitric.golden.train import accuracy
 from vitric.golden.vit import VisionTransformer

@@ -1,0 +1,54 @@
+"""What the tests of commands that talk to a board share: a board in software at the other end of the line."""
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+from vitric.boards import host
+from vitric.compiler.compile import compile_model
+from vitric.flow.cli import app
+from vitric.flow.inputs import models
+from vitric.flow.inputs.configs import configuration
+from vitric.golden.data.sets import digits
+from vitric.golden.integer.random import random_integer_vit
+from vitric.golden.spec.accelerator import SPECS
+
+from tests.boards.software_board import SoftwareBoard
+
+SPEC = SPECS["tiny"]
+
+
+def compiled(seed, config="tiny"):
+    """Return a random model of a configuration, compiled."""
+    entry = configuration(config)
+    return compile_model(random_integer_vit(entry.vit, seed=seed, spec=entry.spec), entry.spec)
+
+
+@pytest.fixture
+def board(monkeypatch, tmp_path):
+    """Return the board that the commands will open."""
+    monkeypatch.chdir(tmp_path)
+    one = SoftwareBoard(SPEC, model=compiled(1).stream.data, max_payload=256)
+
+    def open_port(port, baud):
+        if port != "port":
+            raise host.LinkFailure(f"cannot open the serial port {port}: there is none")
+        one.baud = baud
+        return one
+
+    monkeypatch.setattr(host, "SerialTransport", open_port)
+    monkeypatch.setattr(models, "quantized_model", lambda config: random_integer_vit(
+        configuration(config).vit, seed=1, spec=configuration(config).spec))
+    return one
+
+
+def run(*arguments):
+    """Run the command line; return its exit status and what it printed, in one line."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, " ".join(result.output.split())
+
+
+def picture(path, index=0):
+    """Write a test image to ``path`` and return it."""
+    Image.fromarray(digits("test")[index][0].numpy()).save(path)
+    return path

@@ -1,0 +1,4 @@
+from tests.flow.commands.board import board
+from tests.flow.commands.stream_files import model_file, stream_file
+
+__all__ = ["board", "model_file", "stream_file"]

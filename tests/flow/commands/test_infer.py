@@ -1,0 +1,65 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from vitric.flow.inputs import models
+from vitric.golden.data.sets import digits
+
+from tests.flow.commands.board import SPEC, compiled, picture, run
+
+
+def test_infer(board, tmp_path):
+    model = models.quantized_model("tiny")
+    image = digits("test")[:1]
+    expected = tuple(model(image)[0].tolist())
+    sent = []
+
+    def answer(columns):
+        sent.append(columns)
+        return expected
+
+    board.infer = answer
+    status, output = run("infer", picture(tmp_path / "0.png"), "--port", "port", "--config", "tiny", "--json", "r.json")
+    assert status == 0 and "equal" in output
+    assert sent == [compiled(1).input_words(image)[0].tobytes()]
+    result = json.loads((tmp_path / "r.json").read_text())
+    assert (result["class"], tuple(result["logits"]), result["equal"]) == (
+        expected.index(max(expected)), expected, True)
+    assert (result["cycles"], result["microseconds"]) == (2345, 46.9)
+
+    board.infer = lambda columns: (*expected[:-1], expected[-1] + 1)
+    status, output = run("infer", tmp_path / "0.png", "--port", "port", "--config", "tiny")
+    assert status == 1 and "differ" in output
+
+    board.model = compiled(2).stream.data  # golden does not know that model
+    status, output = run("infer", tmp_path / "0.png", "--port", "port", "--config", "tiny")
+    assert status == 0 and "not compared" in output
+
+
+def test_infer_needs_the_board_of_the_config(board, tmp_path):
+    status, output = run("infer", picture(tmp_path / "0.png"), "--port", "port", "--config", "digits")
+    assert status == 2 and f"the board has the spec {SPEC.hash:#010x}, --config digits is for digits" in output
+
+
+def test_infer_reports_an_error_of_the_accelerator(board, tmp_path):
+    board.infer = lambda columns: None
+    status, output = run("infer", picture(tmp_path / "0.png"), "--port", "port", "--config", "tiny")
+    assert status == 2 and "accelerator error 5 at command 17" in output
+
+
+@pytest.mark.parametrize(("pixels", "message"), [
+    (np.zeros((8, 9), np.uint8), "images must have shape [count, 1, 8, 8]"),
+    (np.zeros((8, 8, 3), np.uint8), "must have pixels of mode L (8 bits), not RGB"),
+    (np.zeros((8, 8), bool), "must have pixels of mode L (8 bits), not 1"),
+    (None, "cannot read the image"),
+])
+def test_infer_rejects_other_images(board, tmp_path, pixels, message):
+    path = tmp_path / "image.png"
+    if pixels is None:
+        path.write_text("no image")
+    else:
+        Image.fromarray(pixels).save(path)
+    status, output = run("infer", path, "--port", "port", "--config", "tiny")
+    assert status == 2 and message in output
+    assert board.requests == []

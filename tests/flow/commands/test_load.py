@@ -1,0 +1,37 @@
+import pytest
+
+from tests.flow.commands.board import compiled, run
+
+
+def test_load(board, tmp_path):
+    other = compiled(2).stream
+    other.save(tmp_path / "other.vitric")
+    status, output = run("load", tmp_path / "other.vitric", "--port", "port", "--baud", 500_000)
+    assert status == 0 and f"{len(other)} words are in use" in output
+    assert board.model == other.data and board.baud == 500_000 and board.closed
+
+
+@pytest.mark.parametrize("case", ["missing", "damaged", "spec", "capacity", "port", "silent", "refused"])
+def test_load_that_cannot_be(board, tmp_path, case):
+    before, path, port = board.model, tmp_path / "model.vitric", "port"
+    stream = compiled(2, "digits" if case == "spec" else "tiny").stream
+    if case != "missing":
+        stream.save(path)
+    messages = {
+        "missing": "cannot read", "damaged": "model.vitric", "spec": "is for the spec digits",
+        "capacity": "room for 1000", "port": "cannot open the serial port other",
+        "silent": "INFO failed 3 times: no answer", "refused": "bad model",
+    }
+    if case == "damaged":
+        path.write_bytes(stream.data[:-8] + bytes(8))
+    elif case == "capacity":
+        board.capacity = 1000
+    elif case == "port":
+        port = "other"
+    elif case == "silent":
+        board.damage = ["drop"] * 3
+    elif case == "refused":
+        board.stuck = ~stream.data[0] & 0xFF
+    status, output = run("load", path, "--port", port)
+    assert status == 2 and messages[case] in output
+    assert board.model == before

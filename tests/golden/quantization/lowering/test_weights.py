@@ -1,0 +1,52 @@
+
+import pytest
+import torch
+from vitric.golden.arith import split_signed
+from vitric.golden.quantization.codes.maps import (
+    NarrowCodes,
+)
+from vitric.golden.quantization.codes.observers import minmax, mse
+from vitric.golden.quantization.lowering.weights import compensated, nearest, weight_scales
+
+from tests.golden.quantization.quantize_kit import normal, tensor
+
+
+def test_weight_scales():
+    weight, ones = normal(4, 30) * tensor(1, 10, 0, 1e-9)[:, None], torch.ones(30, dtype=torch.float64)
+    codes = NarrowCodes(4, 4)
+    channel = weight_scales(weight, codes, minmax, "channel", ones)
+    assert channel[0] == pytest.approx(weight[0].abs().max().item() / 7)
+    assert channel[2] == channel[1]  # no weights: any scale will do
+    assert channel[3] == pytest.approx(channel[1].item() / 4096)  # small ones are kept within reach of the multiplier
+    layer = weight_scales(weight, codes, minmax, "layer", ones)
+    assert layer.tolist() == [channel[1].item()] * 4
+    assert weight_scales(weight * 0, codes, mse, "channel", ones).tolist() == [1.0] * 4
+    with pytest.raises(ValueError, match="granularity must be one of 'layer', 'group', 'channel', not 'row'"):
+        weight_scales(weight, codes, mse, "row", ones)
+
+
+def test_groups_of_output_channels_share_a_scale():
+    weight, ones = normal(19, 30) * torch.arange(1, 20)[:, None], torch.ones(30, dtype=torch.float64)
+    scale = weight_scales(weight, NarrowCodes(4, 4), minmax, "group", ones)
+    largest = weight.abs().amax(1)
+    wanted = [largest[start:start + 8].max().item() / 7 for start in (0, 8, 16) for _ in range(min(8, 19 - start))]
+    assert scale.tolist() == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("codes", [NarrowCodes(4, 4), NarrowCodes(2, 4), NarrowCodes(8, 4)], ids=str)
+def test_compensated_rounding_lowers_the_output_error(codes):
+    x = normal(400, 24) @ normal(24, 24, seed=1)  # correlated inputs
+    weight = normal(8, 24, seed=2)
+    moments = x.T @ x / len(x)
+    scale = weight_scales(weight, codes, mse, "channel", moments.diagonal())
+
+    def error(rounding):
+        integers = rounding(weight, scale, codes, moments)
+        split_signed(integers, codes.plane_bits, codes.planes)  # legal
+        return ((integers * scale[:, None] - weight) @ x.T).square().sum()
+
+    assert error(compensated) < 0.6 * error(nearest)
+    constant = compensated(weight, scale, codes, moments * 0)
+    assert torch.equal(constant, nearest(weight, scale, codes, moments))
+    diagonal = compensated(weight, scale, codes, torch.eye(24, dtype=torch.float64))
+    assert torch.equal(diagonal, nearest(weight, scale, codes, moments))  # nothing to compensate with
