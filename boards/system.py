@@ -49,7 +49,7 @@ class System(wiring.Component):
         Longest payload of a request, 32 to 65535 bytes; an image must fit.
     gap : int, optional
         Cycles of silence that end a frame; default: :data:`GAP_BITS` times ``divisor``.
-    fabric : {None, "ecp5"}
+    fabric : {None, "generic", "ecp5", "ice40", "gowin"}
         What primitives are built from: None for simulation, else those of the part.
 
     Members

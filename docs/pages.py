@@ -9,20 +9,23 @@ import re
 import subprocess
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from vitric.flow.cli import COMMANDS
 from vitric.flow.studies import STUDIES, study_named
 from vitric.flow.studies.methods import published_order
 from vitric.flow.studies.pages import load
+from vitric.formal.catalogue import PROOFS, Proof
+from vitric.formal.stream_rules import CHECKS
 from vitric.golden.spec.accelerator import SPECS, AcceleratorSpec
 from vitric.hdl.units import UNITS
 from vitric.toolchain.parts import PARTS as FPGAS
 
-__all__ = ["PARTS", "RESULTS", "ROOT", "commands", "fill", "literature", "main", "make_help", "part", "parts",
-           "study_results", "units", "widths"]
+from docs import imports
 
-ROOT = Path(__file__).resolve().parents[1]
+__all__ = ["PARTS", "RESULTS", "ROOT", "commands", "fill", "literature", "main", "make_help", "part", "parts",
+           "stream_proofs", "study_results", "units", "value_proofs", "widths"]
+
+ROOT = imports.ROOT
 
 
 def _marked(name: str) -> re.Pattern:
@@ -79,6 +82,26 @@ def parts() -> str:
         rows.append(f"| `{key}` | {fpga.title} | `{family.synthesis}` | {family.nextpnr} | {size} |")
     return "\n".join(["| device | part | synthesis | place and route | LUT4 | FF | block RAMs | multipliers |",
                       "|---|---|---|---|---:|---:|---:|---:|", *rows]) + "\n"
+
+
+def _method(proof: Proof | None) -> str:
+    return "" if proof is None else str(proof.method).removesuffix(" (PDR)")
+
+
+def stream_proofs() -> str:
+    """Return the table of the proofs of stream rules, one row for each unit."""
+    units = dict.fromkeys(name.rpartition(".")[0] for name in PROOFS if name.rpartition(".")[2] in CHECKS)
+    rows = [f"| `{unit}` | {' | '.join(_method(PROOFS.get(f'{unit}.{check}')) for check in CHECKS)} |"
+            for unit in units]
+    head = f"| proofs of | {' | '.join(f'`{check}`' for check in CHECKS)} |"
+    return "\n".join([head, "|---|" + "---|" * len(CHECKS), *rows]) + "\n"
+
+
+def value_proofs() -> str:
+    """Return the table of all other proofs."""
+    rows = [f"| `{name}` | {proof.says} | {_method(proof)} |" for name, proof in PROOFS.items()
+            if name.rpartition(".")[2] not in CHECKS]
+    return "\n".join(["| proof | says | method |", "|---|---|---|", *rows]) + "\n"
 
 
 _WIDTHS: tuple[tuple[str, str, Callable[[AcceleratorSpec], object]], ...] = (
@@ -157,6 +180,9 @@ PARTS: dict[tuple[str, str], Callable[[], str]] = {
     ("docs/number-formats.md", "widths"): widths,
     ("docs/units/README.md", "units"): units,
     ("docs/synth.md", "parts"): parts,
+    ("docs/verification.md", "stream proofs"): stream_proofs,
+    ("docs/verification.md", "value proofs"): value_proofs,
+    ("docs/architecture.md", "packages"): imports.diagram,
     ("docs/accuracy.md", "literature"): literature,
     **{("docs/roofline.md" if name == "roofline" else "docs/accuracy.md", f"study {name}"): partial(study_results, name)
        for name in STUDIES},

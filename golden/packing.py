@@ -1,7 +1,7 @@
 """Lanes in one word: the only place that knows how several numbers lie in a payload.
 
 Lane 0 is in the least significant bits, as in Amaranth's ``data.ArrayLayout``; signed lanes are two's complement.
-Testbenches, host and golden model all use these functions, because signedness is lost at the border to Verilog.
+Testbenches use these functions, because signedness is lost at the border to Verilog.
 """
 
 import operator

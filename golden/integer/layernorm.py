@@ -80,9 +80,9 @@ def layernorm(x: torch.Tensor, gamma: torch.Tensor, beta: torch.Tensor, spec: La
     x : int tensor [..., n]
         Residual values, signed ``spec.in_bits``; n from 1 to ``spec.max_length``.
     gamma : int tensor [n]
-        Signed 16 bits, ``spec.gamma_fraction`` fraction bits, in output codes per unit of y.
+        Signed ``spec.gamma_bits`` (16), ``spec.gamma_fraction`` fraction bits, in output codes per unit of y.
     beta : int tensor [n]
-        Signed 22 bits, ``spec.beta_fraction`` fraction bits, in output codes; includes the zero point.
+        Signed ``spec.beta_bits`` (21), ``spec.beta_fraction`` fraction bits, in output codes; includes the zero point.
     spec : LayerNormSpec
 
     Returns

@@ -31,8 +31,9 @@ class Accelerator(wiring.Component):
     Parameters
     ----------
     spec : AcceleratorSpec
-    fabric : {None, "ecp5"}
-        What primitives are built from: None for simulation, else those of the part.
+    fabric : {None, "generic", "ecp5", "ice40", "gowin"}
+        What it is built of: None for simulation, else cells of the family where it has some, see
+        :data:`vitric.hdl.fabric.FABRICS`.
 
     Members
     -------

@@ -24,7 +24,7 @@ class LutDot(wiring.Component):
     ----------
     spec : MacArraySpec
         Shape and widths.
-    fabric : {"generic", "ecp5"}
+    fabric : {"generic", "ecp5", "ice40", "gowin"}
         See :class:`~vitric.hdl.fabric.carry.CarryChain`.
     """
 
@@ -61,7 +61,7 @@ class LutAccumulator(wiring.Component):
     ----------
     spec : MacArraySpec
         Shape and widths.
-    fabric : {"generic", "ecp5"}
+    fabric : {"generic", "ecp5", "ice40", "gowin"}
         See :class:`~vitric.hdl.fabric.carry.CarryChain`.
     """
 

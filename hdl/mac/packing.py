@@ -9,7 +9,7 @@ from ..fabric import FABRICS
 __all__ = ["OPERAND_BITS", "Packing", "best_packing", "product_bits"]
 
 OPERAND_BITS = {fabric: 16 if fabric == "ice40" else 18 for fabric in FABRICS}
-"""Width of an operand of one multiplier, for each fabric whose multipliers can be used."""
+"""Width of an operand of one multiplier, by fabric."""
 
 
 def product_bits(spec: MacArraySpec) -> int:

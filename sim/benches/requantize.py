@@ -17,7 +17,7 @@ from ..clock import start_clock
 from ..parameters import component_parameters, read_spec
 from ..stream_kit import PATTERNS, Driver, Monitor, Scoreboard, check_stream_rules
 
-__all__ = ["corners", "random_beats", "single_bits"]
+__all__ = ["corners", "edges", "random_beats", "single_bits"]
 
 BEATS = 100
 SPEC = read_spec(RequantizeSpec)
@@ -100,6 +100,23 @@ def _single_bit_beats() -> list[dict]:
     ]
 
 
+def _edge_beats(random: Random) -> list[dict]:
+    """Accumulators whose code before the clamp is a limit, or next to one: what the comparisons must tell apart."""
+    beats = []
+    least, largest = _ends(SPEC.acc_bits)
+    for _ in range(4 * BEATS):
+        beat = _random_beat(random)
+        beat["low"], beat["high"] = sorted(random.randint(*_ends(SPEC.code_bits)) for _ in range(2))
+        multiplier = beat["multiplier"] = max(1, beat["multiplier"] >> random.randrange(max(1, SPEC.multiplier_bits)))
+        pre, post = SPEC.scalings[beat["shift"]]
+        for lane in range(SPEC.lanes):
+            code = random.choice((beat["low"], beat["high"])) + random.randint(-2, 2)
+            total = ((code - beat["zero_point"]) << post) // multiplier - beat["bias"]
+            beat["acc"][lane] = min(max(total << pre, least), largest)
+        beats.append(beat)
+    return beats
+
+
 async def _check(dut, beats: list[dict], source: str, sink: str) -> None:
     scoreboard = Scoreboard([_output(beat) for beat in beats])
     driver = Driver(dut, "i", pattern=source)
@@ -122,6 +139,12 @@ async def random_beats(dut, source, sink):
 async def corners(dut):
     """Both ends of every field, in all combinations."""
     await _check(dut, _corner_beats(), "always", "always")
+
+
+@cocotb.test(timeout_time=200, timeout_unit="us")
+async def edges(dut):
+    """Codes at and next to the limits, wherever those are."""
+    await _check(dut, _edge_beats(Random(cocotb.RANDOM_SEED)), "always", "always")
 
 
 @cocotb.test(timeout_time=200, timeout_unit="us")

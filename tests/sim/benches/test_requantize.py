@@ -32,7 +32,7 @@ def folder(tmp_path_factory):
 
 
 def test_default(folder):
-    assert len(bench(RequantizeSpec(lanes=4, acc_bits=24), folder).tests) == 27
+    assert len(bench(RequantizeSpec(lanes=4, acc_bits=24), folder).tests) == 28
 
 
 def test_bench_can_fail(folder):
@@ -44,19 +44,19 @@ def test_bench_can_fail(folder):
 
 def test_ecp5_cells(tmp_path):
     spec = RequantizeSpec(lanes=2, acc_bits=40, bias_bits=20, shifts=(9, 30), out_bits=8)
-    assert len(bench(spec, tmp_path, fabric="ecp5").tests) == 27
+    assert len(bench(spec, tmp_path, fabric="ecp5").tests) == 28
 
 
 def test_gowin_multipliers(tmp_path):
     spec = RequantizeSpec(lanes=2, acc_bits=24, bias_bits=20, shifts=(9, 30), out_bits=8)
-    assert len(bench(spec, tmp_path, fabric="gowin").tests) == 27
+    assert len(bench(spec, tmp_path, fabric="gowin").tests) == 28
 
 
 def test_ice40_multipliers(tmp_path):
     spec = RequantizeSpec(lanes=1, acc_bits=24, bias_bits=20, shifts=(9, 30), out_bits=8)  # 18 x 16 and 7 x 16 bits
-    assert len(bench(spec, tmp_path, fabric="ice40").tests) == 27
+    assert len(bench(spec, tmp_path, fabric="ice40").tests) == 28
 
 
 def test_power_of_two(tmp_path):
     spec = RequantizeSpec(lanes=3, acc_bits=20, bias_bits=18, multiplier_bits=0, shifts=(0, 2, 5, 11), out_bits=6)
-    assert len(bench(spec, tmp_path, tag_bits=0).tests) == 27
+    assert len(bench(spec, tmp_path, tag_bits=0).tests) == 28
