@@ -1,7 +1,7 @@
 """The catalogue of units: for each of them what it is called, what it is made of, what proves it, at which sizes.
 
 Everything that goes through all units reads it: ``vitric synth``, ``generate`` and ``mutate``, the tests on netlists
-(``tests/sim/test_netlists.py``), the proofs (:mod:`vitric.formal.catalogue`), the figures (``bench/units.py``) and the
+(``tests/sim/test_netlist.py``), the proofs (:mod:`vitric.formal.catalogue`), the figures (``bench/units.py``) and the
 pages. Modules are named, not imported, so that the catalogue costs nothing and needs none of them.
 """
 

@@ -70,8 +70,9 @@ def quantized_model(config: str, *, build: Path | str = "build", **options: str 
     Raises
     ------
     UserError
-        There is no such configuration, the message lists the names; its float model or its data set is not there; or an
-        option is illegal, or there to no effect.
+        There is no such configuration, the message lists the names; its float model or its data set is not there; an
+        option is illegal, or there to no effect; or the accelerator has no room for such a model, which is known before
+        anything is quantized.
     """
     entry = configuration(config)
     if entry.data is None:
@@ -87,10 +88,13 @@ def quantized_model(config: str, *, build: Path | str = "build", **options: str 
     path = Path(build) / config / f"integer{suffix}.safetensors"
     key = _key(weights)
     if (model := _kept(path, "key", key)) is None:
+        from vitric.compiler.capacity import check_capacity
         from vitric.golden import load_float, quantize
         from vitric.golden.data.sets import dataset
+        from vitric.golden.quantization.settings import Settings
 
         try:
+            check_capacity(entry.vit, entry.spec, Settings(spec=entry.spec, **options))
             images = dataset(entry.data, "train")[:CALIBRATION_IMAGES]
             model = quantize(load_float(float_file(entry)), calibration=images, spec=entry.spec, **options)
         except (TypeError, ValueError) as error:
