@@ -1,4 +1,4 @@
-"""Bench of ``test_generate_own_design.py``: send the rows in ``VITRIC_ROWS``, compare sums of codes with ``VITRIC_TOTALS``."""
+"""Bench of ``test_generate_own_design.py``: send ``VITRIC_ROWS``, compare sums of codes with ``VITRIC_TOTALS``."""
 
 import json
 import os

@@ -61,7 +61,7 @@ def test_wide_products(a_shape, b_shape):
 
 
 def test_bad_arguments():
-    with pytest.raises(ValueError, match="fabric must be one of generic, ecp5, ice40, gowin, not 'tpu'"):
+    with pytest.raises(ValueError, match="fabric must be one of 'generic', 'ecp5', 'ice40', 'gowin', not 'tpu'"):
         FabricProduct(signed(4), signed(4), latency=8, fabric="tpu")
     with pytest.raises(ValueError, match="latency must be enough for the levels of the sum, not 4"):
         FabricProduct(signed(18), signed(18), latency=4).elaborate(None)
