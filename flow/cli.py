@@ -1,12 +1,13 @@
 """The command line ``vitric``: a table of commands, each imported only when it is used."""
 
 import sys
+import warnings
 from importlib import import_module
 from typing import Annotated
 
 import typer
 from typer.core import TyperCommand, TyperGroup
-from vitric.golden.errors import UserError
+from vitric.golden.errors import ModelWarning, UserError
 
 from .reports.console import console
 
@@ -39,7 +40,7 @@ COMMANDS = {
 
 
 class _LazyGroup(TyperGroup):
-    """Commands from :data:`COMMANDS`; a :exc:`UserError` ends the program with one line and status 2."""
+    """Commands from :data:`COMMANDS`; a warning is one line, a :exc:`UserError` ends with one line and status 2."""
 
     _listing = False
 
@@ -65,10 +66,21 @@ class _LazyGroup(TyperGroup):
 
     def invoke(self, ctx):
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning
+                warnings.simplefilter("always", ModelWarning)
+                return super().invoke(ctx)
         except UserError as error:
             console(stderr=True).print(f"vitric: {error}", markup=False, style="red")
             raise typer.Exit(2) from error
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None):
+    """Print a warning of ours as one line, any other one as Python does."""
+    if issubclass(category, ModelWarning):
+        console(stderr=True).print(f"vitric: warning: {message}", markup=False, style="yellow")
+    else:
+        sys.stderr.write(warnings.formatwarning(message, category, filename, lineno, line))
 
 
 app = typer.Typer(cls=_LazyGroup, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)

@@ -106,7 +106,9 @@ def integer_matmul(a: torch.Tensor, b: torch.Tensor, *, bound: int) -> torch.Ten
 
     ``bound`` is the largest magnitude that a dot product, or any partial sum of it, can take; it comes from
     the operand ranges and the length of the reduction. The product runs on float32 or float64 BLAS, which is
-    exact because every partial sum is an integer below 2^24 or 2^53: the only floats after lowering.
+    exact because every partial sum is an integer below 2^24 or 2^53: the only floats after lowering. Autocast is off
+    inside, and where torch was told to round the factors of float32 products (TF32, bfloat16), float64 is used, which
+    no such setting touches.
 
     Raises
     ------
@@ -116,8 +118,19 @@ def integer_matmul(a: torch.Tensor, b: torch.Tensor, *, bound: int) -> torch.Ten
     assert_integer(a=a, b=b)
     if bound >= 1 << 53:
         raise OverflowError(f"bound of a matrix product must be below 2**53, not {bound}")
-    dtype = torch.float32 if bound < 1 << 24 else torch.float64
-    return (a.to(dtype) @ b.to(dtype)).to(torch.int64)
+    dtype = torch.float32 if bound < 1 << 24 and _float32_is_exact() else torch.float64
+    with torch.autocast(a.device.type, enabled=False):
+        return (a.to(dtype) @ b.to(dtype)).to(torch.int64)
+
+
+def _float32_is_exact() -> bool:
+    """Whether float32 matrix products keep all bits of their factors, on every backend.
+
+    ``torch.get_float32_matmul_precision`` is no answer: it raises once both kinds of setting were used.
+    """
+    backends = torch.backends
+    settings = (backends, backends.mkldnn, backends.mkldnn.matmul, backends.cuda.matmul)
+    return all(one.fp32_precision in ("none", "ieee") for one in settings)
 
 
 def split_unsigned(code: torch.Tensor, plane_bits: int, planes: int) -> list[torch.Tensor]:

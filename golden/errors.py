@@ -1,6 +1,6 @@
-"""The one kind of error that is the user's to put right."""
+"""The one kind of error that is the user's to put right, and the one kind of warning."""
 
-__all__ = ["UserError"]
+__all__ = ["ModelWarning", "UserError"]
 
 
 class UserError(Exception):
@@ -9,3 +9,7 @@ class UserError(Exception):
     The command line prints the message as one line and exits with status 2. The message names the thing, the
     offending value and the legal ones.
     """
+
+
+class ModelWarning(UserWarning):
+    """Something in a model that was worked around and that its owner should know; the command line prints one line."""

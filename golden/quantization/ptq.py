@@ -50,7 +50,7 @@ def quantize_with_scales(
     check_names(settings.layer_bits, model.config)
     check_products(model.config, settings)
     info = settings.options | {"calibration_images": str(len(calibration))}
-    with torch_threads(1):
+    with torch_threads(1), torch.autocast("cpu", enabled=False):
         return lower(model, calibration, settings, info, progress)
 
 

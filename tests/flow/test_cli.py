@@ -1,10 +1,13 @@
 import subprocess
 import sys
+import warnings
 from importlib import metadata
 
 import pytest
 from typer.testing import CliRunner
 from vitric.flow.cli import COMMANDS, app
+from vitric.flow.commands import doctor
+from vitric.golden.errors import ModelWarning
 
 
 def test_user_error_is_one_line_and_status_2(tmp_path):
@@ -32,3 +35,16 @@ def test_help_and_version_load_nothing_heavy():
 def test_every_command_has_help(command):
     done = CliRunner().invoke(app, [command, "--help"])
     assert done.exit_code == 0 and "Usage" in done.output, done.output
+
+
+def test_a_warning_of_ours_is_one_line(monkeypatch):
+    def warn():
+        warnings.simplefilter("always", UserWarning)
+        warnings.warn("head: clamped", ModelWarning, stacklevel=1)
+        warnings.warn("of a library", UserWarning, stacklevel=1)
+
+    monkeypatch.setattr(doctor, "doctor_command", warn)
+    done = CliRunner().invoke(app, ["doctor"])
+    first, *others = done.stderr.splitlines()
+    assert done.exit_code == 0 and first == "vitric: warning: head: clamped"
+    assert ".py:" in others[0] and "UserWarning: of a library" in others[0]

@@ -1,3 +1,4 @@
+from contextlib import contextmanager
 from fractions import Fraction
 from math import floor
 
@@ -5,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 from vitric.golden import arith
 
 seeded = settings(deadline=None, derandomize=True, max_examples=100)
@@ -127,6 +129,62 @@ def test_integer_matmul_is_exact_at_its_bounds(bound, inside):
     a = torch.tensor([[inside, -1]])
     b = torch.tensor([[1], [1]])
     assert arith.integer_matmul(a, b, bound=bound).item() == inside - 1
+
+
+class _Products(TorchDispatchMode):
+    """Keeps the types that matrix products ran in."""
+
+    def __init__(self):
+        super().__init__()
+        self.types = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if function.overloadpacket in (torch.ops.aten.mm, torch.ops.aten.bmm):
+            self.types.append(args[0].dtype)
+        return function(*args, **kwargs or {})
+
+
+@contextmanager
+def _setting(owner, value):
+    before = owner.fp32_precision
+    owner.fp32_precision = value
+    try:
+        yield
+    finally:
+        owner.fp32_precision = before
+
+
+COARSE = {
+    "all backends": lambda: _setting(torch.backends, "bf16"),
+    "CPU": lambda: _setting(torch.backends.mkldnn, "bf16"),
+    "products on the CPU": lambda: _setting(torch.backends.mkldnn.matmul, "tf32"),  # also "medium" and "high" precision
+    "products on a GPU": lambda: _setting(torch.backends.cuda.matmul, "tf32"),  # also allow_tf32
+}
+
+
+@pytest.mark.parametrize("coarse", COARSE.values(), ids=COARSE.keys())
+def test_integer_matmul_does_not_use_coarse_float32(coarse):
+    """Which products a setting reaches is up to the processor, so the test looks at the type, not only at the sum."""
+    a, ones = torch.tensor([[1000, 1001, 1002, 1003]]), torch.ones(4, 1, dtype=torch.int64)
+    with coarse(), _Products() as products:
+        assert arith.integer_matmul(a, ones, bound=1 << 13).item() == 4006
+    with _Products() as usual:
+        assert arith.integer_matmul(a, ones, bound=1 << 13).item() == 4006
+    assert (products.types, usual.types) == ([torch.float64], [torch.float32])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_integer_matmul_under_autocast(dtype):
+    a, ones = torch.tensor([[1000, 1001, 1002, 1003]]), torch.ones(4, 1, dtype=torch.int64)
+    with torch.autocast("cpu", dtype=dtype):
+        assert arith.integer_matmul(a, ones, bound=1 << 13).item() == 4006
+
+
+def test_integer_matmul_after_both_kinds_of_setting():
+    """torch refuses to name the precision then; the product does not ask for the name."""
+    a = torch.tensor([[3]])
+    with _setting(torch.backends.mkldnn.matmul, "ieee"), _setting(torch.backends, "tf32"):
+        assert arith.integer_matmul(a, a, bound=9).item() == 9
 
 
 def test_integer_matmul_rejects():

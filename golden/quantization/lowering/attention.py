@@ -8,7 +8,8 @@
 
 With few bits the step of that product can be more than the softmax unit's scores can be requantized from (one octave of
 probability). Both scales of such a head are then made smaller by the same factor, and its largest queries and keys
-saturate. Scores of that size make probabilities of about 1 and 0, so little is lost.
+saturate. Scores of that size make probabilities of about 1 and 0, so little is lost. Scores beyond the unit's range are
+:mod:`~vitric.golden.quantization.lowering.score_range`'s.
 """
 
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from ..codes.quantity import CONSTANT, ENOUGH_SAMPLES, Quantity, check_scale, ob
 from ..codes.scales import Scaling, largest_factor
 from ..settings import Settings
 from .build import build_context, build_scores, score_factors
+from .score_range import score_steps
 
 __all__ = ["Probabilities", "Scores", "context", "lower_scores", "probabilities"]
 
@@ -125,9 +127,10 @@ def lower_scores(
     q = quantity("q", real["q"] / balance, CentredCodes(bits.a), heads, 0.0, balance)
     k = quantity("k", keys * balance, settings.narrow(bits.w), heads, means["k"], 1 / balance)
     v = quantity("v", values, settings.narrow(settings.bits(f"{name}.context").w), embed, means["v"], 1.0)
-    shrink = _shrinkage(score_factors(q, k, heads, spec), settings).repeat_interleave(embed // heads)
+    steps = score_steps(f"{name}.scores", real["q"], keys, heads, spec)
+    shrink = _shrinkage(score_factors(q, k, heads, spec) / steps, settings).repeat_interleave(embed // heads)
     q, k = replace(q, scale=q.scale / shrink), replace(k, scale=k.scale / shrink)
-    scaling = build_scores(f"{name}.scores", q, k, heads, spec, settings)
+    scaling = build_scores(f"{name}.scores", q, k, heads, spec, settings, steps=steps)
     return Scores(quantities={"q": q, "k": k, "v": v}, scaling=scaling)
 
 

@@ -89,12 +89,14 @@ def score_factors(q: Quantity, k: Quantity, heads: int, spec: SoftmaxSpec) -> to
 
 def build_scores(
     name: str, q: Quantity, k: Quantity, heads: int, spec: SoftmaxSpec, settings: Settings,
+    steps: torch.Tensor | float = 1.0,
 ) -> Scaling:
     """Return what brings the products of queries and keys to the softmax unit, (heads,).
 
-    Within each head the scales of ``q`` and ``k``, (E,), have one product.
+    Within each head the scales of ``q`` and ``k``, (E,), have one product. ``steps`` (heads,) are those of
+    :func:`~vitric.golden.quantization.lowering.score_range.score_steps`: how much coarser than the unit's own.
     """
-    factor = score_factors(q, k, heads, spec)
+    factor = score_factors(q, k, heads, spec) / steps
     bound = q.scale.shape[0] // heads * q.codes.high * k.codes.high
     check_accumulator(name, -bound, bound, settings)
     zero, half = torch.zeros(heads, dtype=torch.int64), 1 << spec.score_bits - 1

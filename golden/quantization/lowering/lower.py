@@ -27,6 +27,7 @@ from .attention import context, lower_scores, probabilities
 from .build import INDEX_BITS, build_gelu, build_norm, build_pos_embed, head_layer, pixel_quantity, side_by_side
 from .calibration import Calibration, Progress
 from .linear import LinearDraft, draft_linear
+from .logit_range import clamp_logits
 from .output_search import Layer, search_input
 from .rotate import balance_heads
 from .sensitivity import ELEMENTS, ROWS, Sensitivities
@@ -235,8 +236,9 @@ class _Lowering:
         tokens = self.x[:, :prefix]
         norm = self.norm("norm", self.float.norm, tokens, self.settings.bits("head").a)
         a = norm(tokens).flatten(1)[:, None]
-        logits = self.calibration.head[:, None]
-        layer = self.layer("head", *head_layer(self.float), logits)
+        weight, bias = head_layer(self.float)
+        bias, logits = clamp_logits(bias, self.calibration.head[:, None])
+        layer = self.layer("head", weight, bias, logits)
         draft = self.draft(layer, a, side_by_side(self.quantities["norm"], prefix))
         largest = torch.maximum(logits.abs().max().to(torch.float64), draft(a).abs().max())
         coarse = draft.unit.max() * self.residual.codes.high / _LARGEST_FACTOR  # few bits: large steps

@@ -8,6 +8,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from vitric.golden import digits, load_float
 from vitric.golden.integer import layers
+from vitric.golden.integer.storage import model_digest
 from vitric.golden.quantization import METHODS, quantize, quantize_with_scales, reference, simulate
 from vitric.golden.quantization.settings import Settings
 from vitric.golden.spec.accelerator import SPECS, arithmetic_of
@@ -53,6 +54,16 @@ for name in vitric.golden.__all__:
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_callers_autocast_changes_nothing(tiny):
+    images = TEST[:8]
+    wanted = quantize(tiny, CALIBRATION)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = quantize(tiny, CALIBRATION)
+        logits = found(images)
+    assert model_digest(found) == model_digest(wanted)
+    assert torch.equal(logits, wanted(images))
 
 
 def test_accuracy_of_digits(lowered):
