@@ -2,9 +2,10 @@
 
 Writes ``docs/units/figures.json``, and from it the page ``docs/units/figures.md`` and the plot
 ``docs/units/lut_per_mac.svg``. Every row is one run of ``vitric synth``. A row that is measured is kept in
-``build/bench-units`` and taken from there while neither the hardware nor the tools change, so a run that was
-interrupted goes on where it was. ``--area`` places and routes nothing: rows whose clock is not in
-``build/bench-units`` get none. ``--stored`` makes page and plot from the stored figures alone.
+``build/bench-units`` and, with the key that says of which hardware and tools it is, in ``figures.json``; it is taken
+from there while neither changes. So a run that was interrupted goes on where it was, and a new row costs one
+measurement on a fresh clone, too. ``--area`` places and routes nothing: rows whose clock is nowhere get none.
+``--stored`` makes page and plot from the stored figures alone.
 """
 
 import argparse
@@ -131,40 +132,53 @@ def _key(row: Row, seeds: int) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
-def run_row(row: Row, *, seeds: int = 1, cache: Path = CACHE, pnr: bool = True) -> dict:
-    """Return the figures of a row, from the cache or measured; ``error`` instead of them if it cannot be built.
+def _known(row: Row, seeds: int, cache: Path, stored: Mapping[str, dict]) -> tuple[str, dict | None]:
+    """Return the key of a row and its figures, if they are in the cache or among the stored ones by key."""
+    key = _key(row, seeds)
+    path = cache / f"{key}.json"
+    return key, json.loads(path.read_text(encoding="utf-8")) if path.exists() else stored.get(key)
+
+
+def run_row(row: Row, *, seeds: int = 1, cache: Path = CACHE, stored: Mapping[str, dict] | None = None,
+            pnr: bool = True) -> dict:
+    """Return the figures of a row, known or measured; ``error`` instead of them if it cannot be built.
 
     Without ``pnr`` a row that has to be measured is not placed and routed.
     """
-    unit = UNITS[row.unit]
+    unit, stored = UNITS[row.unit], stored or {}
     entry = {"unit": row.unit, "device": row.device, "settings": dict(row.settings), "aim": dict(row.aim)}
     try:
-        path = cache / f"{row.unit}-{row.device}-{_key(row, seeds)}.json"
-        if not path.exists() and not pnr:
+        key, figures = _known(row, seeds, cache, stored)
+        if figures is None and row.pnr and not pnr:
             row = replace(row, pnr=False)
-            path = cache / f"{row.unit}-{row.device}-{_key(row, seeds)}.json"
-        if not path.exists():
+            key, figures = _known(row, seeds, cache, stored)
+        if figures is None:
             report = measure(unit, row.settings, PARTS[row.device], pnr=row.pnr, seeds=seeds,
                              freq=row.freq if row.pnr else None, build=ROOT / "build")
-            write_json(path, {name: report[name] for name in _STORED if name in report})
+            figures = {name: report[name] for name in _STORED if name in report}
+            write_json(cache / f"{key}.json", figures)
     except (UserError, ValueError, ToolFailure) as error:
         console(stderr=True).print(str(error), style="red", markup=False)
         return {**entry, "error": str(error).partition("\n")[0]}
-    figures = json.loads(path.read_text(encoding="utf-8"))
+    entry["key"], figures = key, {name: figures[name] for name in _STORED if name in figures}
     fabric = PARTS[row.device].family.name
     return {**entry, **figures, "bound": bound(row.unit, unit.make_spec(row.settings), fabric, figures["dsp"])}
 
 
-def collect(*, seeds: int = 1, pnr: bool = True) -> dict:
-    """Measure everything, showing how far it is; return what ``figures.json`` holds."""
+def collect(before: Mapping[str, list[dict]], *, seeds: int = 1, pnr: bool = True) -> dict:
+    """Measure what is not known, showing how far it is; return what ``figures.json`` holds.
+
+    ``before`` is what it held so far.
+    """
     say = console()
+    stored = {entry["key"]: entry for rows in before.values() for entry in rows if "key" in entry}
     figures: dict[str, list] = {"rows": [], "plot": []}
     total = len(ROWS) + len(PLOT_ROWS)
     for kind, rows in (("rows", ROWS), ("plot", PLOT_ROWS)):
         for row in rows:
             done = len(figures["rows"]) + len(figures["plot"])
             say.print(f"[bold]{done + 1} of {total}[/]: {row.unit} on {row.device}")
-            figures[kind].append(run_row(row, seeds=seeds, pnr=pnr))
+            figures[kind].append(run_row(row, seeds=seeds, stored=stored, pnr=pnr))
     return figures
 
 
@@ -175,9 +189,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--area", action="store_true", help="place and route nothing")
     parser.add_argument("--seeds", type=int, default=1, help="seeds of place and route; the best one counts")
     options = parser.parse_args(arguments)
-    if not options.stored:
-        write_json(FOLDER / "figures.json", json.loads(json.dumps(collect(seeds=options.seeds, pnr=not options.area))))
     figures = json.loads((FOLDER / "figures.json").read_text(encoding="utf-8"))
+    if not options.stored:
+        figures = json.loads(json.dumps(collect(figures, seeds=options.seeds, pnr=not options.area)))
+        write_json(FOLDER / "figures.json", figures)
     write_text(FOLDER / "figures.md", page(figures))
     write_text(FOLDER / "lut_per_mac.svg", plot(figures["plot"]))
     console().print(f"{len(figures['rows'])} rows in docs/units/figures.md")

@@ -1,9 +1,17 @@
-"""The boards that a bitstream can be made for."""
+"""The boards that a bitstream can be made for: data on top of the platforms of amaranth-boards."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from vitric.toolchain.parts import PARTS, Part
+
+if TYPE_CHECKING:
+    from vitric.hdl.fabric.pll import PllSettings
+
+    from .system import System
+    from .top import Top
 
 __all__ = ["BOARDS", "Board", "find_board"]
 
@@ -18,35 +26,43 @@ class Board:
     title : str
         For people.
     part : Part
+        With the package and speed grade of the board.
+    platform : str
+        Module and name of the platform's class, ``"amaranth_boards.ulx3s:ULX3S_85F_Platform"``: pins and resources.
+    clock : str
+        Resource of the oscillator.
+    input_mhz : float
+        Its frequency.
+    leds : int
+        LEDs, at most 8.
     loader : str
         Name of the board for openFPGALoader.
     clock_mhz : float
         Clock of the system unless chosen otherwise.
     baud : int
         Of the serial line.
-    module, platform : str
-        Module with the platform's class and with ``Top``; name of that class.
     """
 
     name: str
     title: str
     part: Part
+    platform: str
+    clock: str
+    input_mhz: float
+    leds: int
     loader: str
     clock_mhz: float = 50.0
     baud: int = 1_000_000
-    module: str
-    platform: str
-
-    def _member(self, name: str) -> Callable:
-        from importlib import import_module
-
-        return getattr(import_module(self.module), name)
 
     def make_platform(self):
-        """Return a new platform of Amaranth."""
-        return self._member(self.platform)()
+        """Return a new platform of Amaranth; a build with it does not ask for the tool that loads boards."""
+        module, _, name = self.platform.partition(":")
+        kind = getattr(import_module(module), name)
+        needed = property(lambda platform: [tool for tool in kind.required_tools.fget(platform)
+                                            if tool != "openFPGALoader"])
+        return type(name, (kind,), {"required_tools": needed})()
 
-    def make_top(self, system, clock_mhz: float):
+    def make_top(self, system: "Callable[[int], System]", clock_mhz: float) -> "tuple[Top, PllSettings]":
         """Return the design with its pins, and the settings of the clock nearest to ``clock_mhz``.
 
         ``system`` is called with the clock's frequency in Hz and must return the
@@ -54,14 +70,16 @@ class Board:
         """
         from vitric.hdl.fabric.pll import pll_settings
 
-        pll = pll_settings(self._member("INPUT_MHZ"), clock_mhz)
-        return self._member("Top")(system(pll.output_hz), pll), pll
+        from .top import Top
+
+        pll = pll_settings(self.input_mhz, clock_mhz)
+        return Top(system(pll.output_hz), pll, clock=self.clock, leds=self.leds), pll
 
 
 def _ulx3s(name: str, size: str) -> Board:
     part = PARTS[f"ecp5-{size.lower().replace('f', 'k')}"]
-    return Board(name=name, title=f"ULX3S with {part.name}", part=part, loader="ulx3s", module="vitric.boards.ulx3s",
-                 platform=f"Ulx3s{size}")
+    return Board(name=name, title=f"ULX3S with {part.name}", part=part, loader="ulx3s", clock="clk25", input_mhz=25.0,
+                 leds=8, platform=f"amaranth_boards.ulx3s:ULX3S_{size}_Platform")
 
 
 BOARDS = {board.name: board for board in (

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable
 from functools import partial
 
+from vitric.boards.registry import BOARDS
 from vitric.flow.cli import COMMANDS
 from vitric.flow.studies import STUDIES, study_named
 from vitric.flow.studies.methods import published_order
@@ -22,7 +23,7 @@ from vitric.toolchain.parts import PARTS as FPGAS
 
 from docs import imports
 
-__all__ = ["PARTS", "RESULTS", "ROOT", "commands", "fill", "literature", "main", "make_help", "part", "parts",
+__all__ = ["PARTS", "RESULTS", "ROOT", "boards", "commands", "fill", "literature", "main", "make_help", "part", "parts",
            "stream_proofs", "study_results", "units", "value_proofs", "widths"]
 
 ROOT = imports.ROOT
@@ -71,6 +72,18 @@ def units() -> str:
             for name, unit in UNITS.items()]
     return "\n".join(["| unit | in one line | spec | golden function | component | hardware of its own for |",
                       "|---|---|---|---|---|---|", *rows]) + "\n"
+
+
+def boards() -> str:
+    """Return the table of the boards, by part."""
+    rows = {}
+    for name, board in BOARDS.items():
+        rows.setdefault(board.part.key, []).append(name)
+    lines = [f"| {', '.join(f'`{name}`' for name in names)} | {FPGAS[key].title} | {FPGAS[key].lut4} | "
+             f"{FPGAS[key].bram} | {FPGAS[key].dsp} | {BOARDS[names[0]].clock_mhz:g} MHz |"
+             for key, names in rows.items()]
+    return "\n".join(["| board | part | LUT4 | block RAMs | multipliers | clock by default |",
+                      "|---|---|---:|---:|---:|---:|", *lines]) + "\n"
 
 
 def parts() -> str:
@@ -180,6 +193,7 @@ PARTS: dict[tuple[str, str], Callable[[], str]] = {
     ("docs/number-formats.md", "widths"): widths,
     ("docs/units/README.md", "units"): units,
     ("docs/synth.md", "parts"): parts,
+    ("docs/board.md", "boards"): boards,
     ("docs/verification.md", "stream proofs"): stream_proofs,
     ("docs/verification.md", "value proofs"): value_proofs,
     ("docs/architecture.md", "packages"): imports.diagram,

@@ -15,6 +15,9 @@ __all__ = ["ecp5_netlist"]
 
 _SCRIPT = """read_verilog rtl.v
 read_verilog -lib model.v
+proc
+flatten
+opt_clean -purge
 synth_ecp5 -top top -nobram -nodsp
 write_verilog cells.v
 design -reset
@@ -55,7 +58,8 @@ def ecp5_netlist(unit: Unit, settings: Mapping[str, object], folder: Path) -> tu
     done = subprocess.run(
         [tools.require("yosys").path, "-q", "-s", "netlist.ys"], cwd=folder, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"yosys netlist.ys failed in {folder}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        said = f"{done.stdout[-2000:]}{done.stderr[-2000:]}"
+        raise RuntimeError(f"yosys netlist.ys failed in {folder} with status {done.returncode}:\n{said}")
     cells: dict[str, int] = {}
     for kind in re.findall(r"^  ([A-Z]\w+) (?:#\(|\S+ \()", (folder / "cells.v").read_text(), re.M):
         cells[kind] = cells.get(kind, 0) + 1

@@ -75,6 +75,17 @@ def test_a_measured_row_is_not_measured_again(tmp_path, monkeypatch):
                      ("gelu", "gw1nr-9", True, 1, None), ("gelu", "up5k", True, 1, 33)]
 
 
+def test_a_stored_row_is_not_measured_again(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(units, "measure", lambda *arguments, **options: calls.append(arguments) or figures_of())
+    row = units.Row(unit="gelu", device="up5k", settings={"lanes": 4})
+    first = units.run_row(row, cache=tmp_path / "a")
+    stored = {first["key"]: first | {"aim": {"fmax_mhz": 1}}}
+    assert units.run_row(row, cache=tmp_path / "b", stored=stored) == first and len(calls) == 1
+    units.run_row(units.Row(unit="gelu", device="up5k", settings={"lanes": 3}), cache=tmp_path / "b", stored=stored)
+    assert len(calls) == 2
+
+
 def test_a_row_that_cannot_be_built_says_why(tmp_path, monkeypatch):
     def measure(*arguments, **options):
         raise UserError("too large")

@@ -28,7 +28,7 @@ TRAINED = [name for name, entry in CONFIGS.items() if entry.data == "digits"]  #
 def test_models_and_streams_are_what_they_were(name, tmp_path):
     model = quantized_model(name, build=tmp_path)
     stream = compile_model(model, CONFIGS[name].spec).stream.data
-    assert (model_digest(model)[:32], hashlib.sha256(stream).hexdigest()[:32]) == DIGESTS[name]
+    assert (model_digest(model)[:32], hashlib.sha256(stream).hexdigest()[:32]) == DIGESTS.get(name)
 
 
 @pytest.mark.parametrize("name", [name for name, entry in CONFIGS.items() if entry.data])

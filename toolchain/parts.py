@@ -44,6 +44,7 @@ class Part:
 
 
 def _ecp5(size: int, letters: str, lut4: int, bram: int, dsp: int) -> Part:
+    """Return an LFE5U in the package and speed grade of the ULX3S; a board with others has a part of its own."""
     return Part(
         key=f"ecp5-{size}k", name=f"LFE5U-{letters}", title=f"LFE5U-{letters}, speed 6", family=ECP5, lut4=lut4,
         ff=lut4, bram=bram, dsp=dsp, arguments=(f"--{size}k", "--package", "CABGA381", "--speed", "6"))

@@ -24,8 +24,8 @@ _BAUD_ERROR = 0.02  # largest share by which the serial line may be off
 
 
 def bitstream_command(
-    config: Annotated[str, typer.Option(help="tiny, digits or fashion.")] = "digits",
-    board: Annotated[str, typer.Option(help="ulx3s (85F), ulx3s_12f, ulx3s_25f or ulx3s_45f.")] = "ulx3s",
+    config: Annotated[str, typer.Option(help="Configuration; a wrong name lists them.")] = "digits",
+    board: Annotated[str, typer.Option(help="Board; a wrong name lists them.")] = "ulx3s",
     seed: Annotated[int, typer.Option(help="Seed of place and route.")] = 1,
     clock_mhz: Annotated[
         float | None, typer.Option("--clock-mhz", help="Clock of the system; by default the board's.")] = None,

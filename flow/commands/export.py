@@ -34,7 +34,7 @@ def export_command(
                                     "quantization. Without it the float model CONFIG is quantized.")] = None,
     qonnx: Annotated[bool, typer.Option("--qonnx", help="Write QONNX: ONNX with Quant nodes.")] = False,
     config: Annotated[
-        str | None, typer.Option(help="Committed float model: tiny, digits or fashion; by default digits.")] = None,
+        str | None, typer.Option(help="Configuration with a committed float model; by default digits.")] = None,
     method: Annotated[str | None, typer.Option(help="As of `vitric quantize`, and so the next seven.")] = None,
     w_bits: Annotated[int | None, typer.Option(help="Width of the weights.")] = None,
     a_bits: Annotated[int | None, typer.Option(help="Width of the activations.")] = None,

@@ -25,7 +25,7 @@ def generate_command(
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Parameter of the unit (repeatable).")
     ] = None,
     config: Annotated[
-        str | None, typer.Option(help="Of the accelerator: tiny, digits (the default), fashion or deit_tiny_block."),
+        str | None, typer.Option(help="Configuration whose accelerator is generated; by default digits."),
     ] = None,
     fabric: Annotated[
         str, typer.Option(help="generic (any tool), or ecp5, ice40 or gowin (with cells of that family).")] = "generic",

@@ -16,7 +16,7 @@ __all__ = ["program_command"]
 
 def program_command(
     config: Annotated[str, typer.Option(help="Configuration whose bitstream to load.")] = "digits",
-    board: Annotated[str, typer.Option(help="ulx3s (85F), ulx3s_12f, ulx3s_25f or ulx3s_45f.")] = "ulx3s",
+    board: Annotated[str, typer.Option(help="Board; a wrong name lists them.")] = "ulx3s",
     flash: Annotated[bool, typer.Option("--flash", help="Write it to the flash: it survives power-off.")] = False,
 ) -> None:
     """Load build/CONFIG/BOARD/top.bit into a board that is connected over USB."""

@@ -20,7 +20,7 @@ __all__ = ["qat_command"]
 
 
 def qat_command(
-    config: Annotated[str, typer.Option(help="Committed float model: tiny, digits or fashion.")] = "digits",
+    config: Annotated[str, typer.Option(help="Configuration with a committed float model.")] = "digits",
     w_bits: Annotated[int, typer.Option(help="Width of the weights, 1 to 8; 1 is the sign alone.")] = 4,
     a_bits: Annotated[int, typer.Option(help="Width of the activations, 2 to 8.")] = 4,
     edge_bits: Annotated[int, typer.Option(help="Width of the patch embedding's and the head's operands.")] = 8,

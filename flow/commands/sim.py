@@ -31,7 +31,7 @@ class Options:
 
 
 def sim_command(
-    config: Annotated[str, typer.Option(help="tiny, digits, fashion, or deit_tiny_block (random weights).")] = "digits",
+    config: Annotated[str, typer.Option(help="Configuration; a wrong name lists them.")] = "digits",
     method: Annotated[
         str | None, typer.Option(help="Quantization method, as of `vitric quantize`; by default its default.")] = None,
     w_bits: Annotated[int | None, typer.Option(help="Width of the weights, 2 to 8; by default 4.")] = None,

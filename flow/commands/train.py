@@ -30,7 +30,7 @@ _DATA = {
 
 def train_command(
     config: Annotated[
-        str, typer.Option(help="Named ViT config: tiny or digits (8x8 digits), fashion (Fashion-MNIST).")
+        str, typer.Option(help="Named network that has a recipe, for example digits; a wrong name lists them.")
     ] = "digits",
     epochs: Annotated[
         int | None, typer.Option(help="Passes over the training split; by default as in the config's recipe.")

@@ -146,7 +146,7 @@ def test_recipes_of_tuning():
     recipe = recipe_for("tiny", TUNING_RECIPES, epochs=2)
     assert recipe.epochs == 2 and recipe.weight_decay == 0 and recipe.shift == RECIPES["tiny"].shift
     assert TUNING_RECIPES.keys() == RECIPES.keys()
-    with pytest.raises(ValueError, match="config to train must be one of 'tiny', 'digits', 'fashion', not 'huge'"):
+    with pytest.raises(ValueError, match=f"config to train must be one of {', '.join(map(repr, RECIPES))}, not 'huge'"):
         recipe_for("huge", TUNING_RECIPES)
 
 

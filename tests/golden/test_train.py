@@ -110,7 +110,8 @@ def test_recipes():
     assert recipe_for("tiny") == RECIPES["tiny"]
     changed = recipe_for("digits", epochs=3, seed=9)
     assert (changed.epochs, changed.seed, changed.learning_rate) == (3, 9, RECIPES["digits"].learning_rate)
-    with pytest.raises(ValueError, match="config to train must be one of 'tiny', 'digits', 'fashion', not 'large'"):
+    names = ", ".join(map(repr, RECIPES))
+    with pytest.raises(ValueError, match=f"config to train must be one of {names}, not 'large'"):
         recipe_for("large")
     with pytest.raises(ValueError, match="image_size 8, in_chans 1 and num_classes 10, not image_size 28"):
         train(VIT_CONFIGS["fashion"], STILL)
@@ -139,7 +140,7 @@ def test_json_on_stdout_is_only_json(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"config": "deit_tiny"}, "config to train must be one of 'tiny', 'digits', 'fashion', not 'deit_tiny'"),
+        ({"config": "deit_tiny"}, f"config to train must be one of {', '.join(map(repr, RECIPES))}, not 'deit_tiny'"),
         ({"epochs": 0}, "epochs must be between"),
         ({"seed": -1}, "seed must be between"),
         ({"out": "model.pt"}, r"must be named \*\.safetensors, not model\.pt"),

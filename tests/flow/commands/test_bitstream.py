@@ -7,14 +7,14 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 from vitric.boards.link import crc32c
-from vitric.boards.registry import Board, find_board
+from vitric.boards.registry import BOARDS, Board, find_board
 from vitric.compiler.compile import compile_model
 from vitric.compiler.cycles import predict
 from vitric.flow.cli import app
 from vitric.flow.commands import bitstream
 from vitric.flow.commands.bitstream import BANK_STEP, build_bitstream
 from vitric.flow.inputs import models
-from vitric.flow.inputs.configs import configuration
+from vitric.flow.inputs.configs import CONFIGS, configuration
 from vitric.flow.reports import bitstream as bitstream_report
 from vitric.golden.errors import UserError
 from vitric.golden.integer.random import random_integer_vit
@@ -147,8 +147,8 @@ def test_cycles_come_from_a_simulation_of_the_same_thing(tmp_path):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["--board", "ulx4s"], "board must be one of ulx3s, ulx3s_12f, ulx3s_25f, ulx3s_45f, not 'ulx4s'"),
-    (["--config", "huge"], "config must be one of tiny, digits"),
+    (["--board", "ulx4s"], f"board must be one of {', '.join(BOARDS)}, not 'ulx4s'"),
+    (["--config", "huge"], f"config must be one of {', '.join(CONFIGS)}, not 'huge'"),
     (["--seed", "-1"], "--seed must be between 0 and 2147483647, not -1"),
     (["--clock-mhz", "5"], "output clock must be between 10 and 400 MHz, not 5"),
     (["--clock-mhz", "10.37"], "of 1000000 baud"),

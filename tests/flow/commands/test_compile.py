@@ -22,7 +22,7 @@ def test_figures(model_file, tmp_path):
 
 
 @pytest.mark.parametrize(("model", "spec", "out", "message"), [
-    ("{model}", "huge", "x", "--spec must be one of tiny, digits, fashion, deit_tiny, not 'huge'"),
+    ("{model}", "huge", "x", f"--spec must be one of {', '.join(SPECS)}, not 'huge'"),
     ("no.safetensors", "tiny", "x", "does not exist"), ("{model}", "tiny", "{model}/x", "cannot write"),
 ])
 def test_errors_are_one_line_and_status_2(model, spec, out, message, model_file, tmp_path, monkeypatch):

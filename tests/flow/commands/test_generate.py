@@ -7,7 +7,9 @@ from amaranth.hdl import Shape
 from amaranth.lib import data
 from typer.testing import CliRunner
 from vitric.flow.cli import app
+from vitric.flow.inputs.configs import CONFIGS
 from vitric.golden.spec.accelerator import SPECS
+from vitric.hdl.fabric import FABRICS
 from vitric.hdl.units import UNITS
 
 
@@ -84,11 +86,11 @@ def test_without_a_name_it_goes_to_build(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["--config", "nano"], "config must be one of tiny, digits, fashion, deit_tiny_block, not 'nano'"),
-    (["--config", "tiny", "--fabric", "asic"], "--fabric must be one of generic, ecp5, ice40, gowin, not 'asic'"),
+    (["--config", "no-such-config"], f"config must be one of {', '.join(CONFIGS)}, not 'no-such-config'"),
+    (["--config", "tiny", "--fabric", "asic"], f"--fabric must be one of {', '.join(FABRICS)}, not 'asic'"),
     (["--config", "tiny", "--out", "x.vhd"], "--out must be named *.v, not x.vhd"),
-    (["tanh"], "unit must be one of mac, softmax, layernorm, requantize, gelu, not 'tanh'"),
-    (["gelu", "--fabric", "asic"], "--fabric must be one of generic, ecp5, ice40, gowin, not 'asic'"),
+    (["tanh"], f"unit must be one of {', '.join(UNITS)}, not 'tanh'"),
+    (["gelu", "--fabric", "asic"], f"--fabric must be one of {', '.join(FABRICS)}, not 'asic'"),
     (["gelu", "--set", "lanes=0"], "gelu: lanes must be between 1 and 64, not 0"),
     (["gelu", "--config", "tiny"], "--config belongs to the accelerator"),
     (["--set", "lanes=3"], "--set needs a unit"),

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from vitric.golden.spec.accelerator import SPECS
 
 from tests.flow.commands.stream_files import call
 
@@ -23,7 +24,7 @@ def test_commands(stream_file):
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["nowhere.vtrc"], "cannot read"), (["{model}"], "not a model stream"),
-    (["{model}", "--spec", "nothing"], "--spec must be one of tiny, digits, fashion, deit_tiny, not 'nothing'"),
+    (["{model}", "--spec", "nothing"], f"--spec must be one of {', '.join(SPECS)}, not 'nothing'"),
 ])
 def test_errors_are_one_line_and_status_2(arguments, message, model_file):
     done = call("inspect", *(argument.format(model=model_file) for argument in arguments))

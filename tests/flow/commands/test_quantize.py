@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 from vitric.compiler.compile import compile_model
 from vitric.flow.cli import app
 from vitric.flow.inputs import models
+from vitric.flow.inputs.configs import CONFIGS
 from vitric.flow.inputs.models import RANDOM_SEED, quantized_model
 from vitric.golden import digits
 from vitric.golden.errors import UserError
@@ -51,7 +52,7 @@ def test_command_names_the_file_and_prints_json(tmp_path, monkeypatch):
     (["--granularity", "row"], "granularity must be one of"),
     (["--calibration", 0], "--calibration must be between 1 and 1337, not 0"),
     (["--calibration", 1338], "--calibration must be between 1 and 1337, not 1338"),
-    (["--config", "deit"], "config must be one of tiny, digits, fashion, deit_tiny_block, not 'deit'"),
+    (["--config", "deit"], f"config must be one of {', '.join(CONFIGS)}, not 'deit'"),
     (["--config", "deit_tiny_block"], "deit_tiny_block has random weights, so nothing is quantized"),
     (["--test", 361], "--test must be between 0 and 360, not 361"),
     (["--weights", "a.pth"], "--config and --weights exclude each other"),
@@ -103,5 +104,5 @@ def test_model_without_training_is_random(tmp_path):
     model = quantized_model("deit_tiny_block", build=tmp_path)
     assert model.info == {"method": "random", "seed": str(RANDOM_SEED)} and len(model.blocks) == 1
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(UserError, match="config must be one of tiny, digits, fashion, deit_tiny_block, not 'x'"):
+    with pytest.raises(UserError, match=f"config must be one of {', '.join(CONFIGS)}, not 'x'"):
         quantized_model("x", build=tmp_path)

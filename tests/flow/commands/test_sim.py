@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 from vitric.flow.cli import app
 from vitric.flow.inputs import models
+from vitric.flow.inputs.configs import CONFIGS
 from vitric.golden import digits, load_float, quantize
 from vitric.golden.integer.storage import save_integer
 
@@ -14,7 +15,7 @@ RUNNER = CliRunner()
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["--config", "nano"], "config must be one of tiny, digits, fashion, deit_tiny_block, not 'nano'"),
+    (["--config", "no-such-config"], f"config must be one of {', '.join(CONFIGS)}, not 'no-such-config'"),
     (["--config", "tiny", "--images", "0"], "images must be at least 1, not 0"),
     (["--config", "tiny", "--images", "361"], "images must be at most 360, the size of the test split, not 361"),
     (["--config", "tiny", "--stall", "100"], "--stall must be between 0 and 90 percent, not 100"),

@@ -3,6 +3,7 @@ import pytest
 from vitric.flow.inputs.units import find_unit, parse_settings
 from vitric.golden.errors import UserError
 from vitric.golden.spec.softmax import KINDS
+from vitric.hdl.units import UNITS
 
 
 def test_settings_have_the_types_of_the_parameters():
@@ -37,5 +38,5 @@ def test_wrong_settings(unit, text, message):
 
 
 def test_unknown_unit():
-    with pytest.raises(UserError, match="unit must be one of mac, softmax, layernorm, requantize, gelu, not 'tanh'"):
+    with pytest.raises(UserError, match=f"unit must be one of {', '.join(UNITS)}, not 'tanh'"):
         find_unit("tanh")

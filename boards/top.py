@@ -1,62 +1,42 @@
-"""The ULX3S boards: a :class:`~vitric.boards.system.System` behind USB-UART and LEDs, clocked by a PLL."""
+"""The top level of a bitstream: a :class:`~vitric.boards.system.System` behind the board's pins, clocked by a PLL."""
 
 from amaranth.build import Platform
 from amaranth.hdl import ClockDomain, Elaboratable, Module, Signal
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
-from amaranth_boards import ulx3s
 from vitric.hdl.fabric.pll import PllSettings, ehxplll
 
 from .system import System
 
-__all__ = ["INPUT_MHZ", "Top", "Ulx3s12F", "Ulx3s25F", "Ulx3s45F", "Ulx3s85F"]
-
-INPUT_MHZ = 25.0
-"""The oscillator of the board."""
-
-
-class _BuildOptions:
-    """What the project changes in the platforms of amaranth-boards."""
-
-    @property
-    def required_tools(self):
-        return [tool for tool in super().required_tools if tool != "openFPGALoader"]  # a build does not load
-
-
-class Ulx3s12F(_BuildOptions, ulx3s.ULX3S_12F_Platform):
-    """ULX3S with an LFE5U-12F."""
-
-
-class Ulx3s25F(_BuildOptions, ulx3s.ULX3S_25F_Platform):
-    """ULX3S with an LFE5U-25F."""
-
-
-class Ulx3s45F(_BuildOptions, ulx3s.ULX3S_45F_Platform):
-    """ULX3S with an LFE5U-45F."""
-
-
-class Ulx3s85F(_BuildOptions, ulx3s.ULX3S_85F_Platform):
-    """ULX3S with an LFE5U-85F."""
+__all__ = ["Top"]
 
 
 class Top(Elaboratable):
-    """The pins of the board, the PLL, reset until it has locked, and the system.
+    """The pins of a board, the PLL, reset until it has locked, and the system.
+
+    The PLL is the ECP5's.
 
     Parameters
     ----------
     system : System
     pll : PllSettings
-        From :data:`INPUT_MHZ` to the clock of the system.
+        From the board's oscillator to the clock of the system.
+    clock : str
+        Resource of the oscillator on the platform.
+    leds : int
+        LEDs of the board, at most 8; the lower ones of the system's.
     """
 
-    def __init__(self, system: System, pll: PllSettings):
+    def __init__(self, system: System, pll: PllSettings, *, clock: str, leds: int):
         self.system = system
         self.pll = pll
+        self.clock = clock
+        self.leds = leds
 
     def elaborate(self, platform: Platform):
         """Return the module."""
         m = Module()
-        m.submodules.clock_buffer = clock = io.Buffer("i", platform.request("clk25", dir="-"))
+        m.submodules.clock_buffer = clock = io.Buffer("i", platform.request(self.clock, dir="-"))
         locked = Signal()
         m.domains.sync = sync = ClockDomain()
         m.submodules.pll = ehxplll(self.pll, clock_in=clock.i, clock_out=sync.clk, locked=locked)
@@ -67,7 +47,7 @@ class Top(Elaboratable):
         m.submodules.rx_buffer = rx = io.Buffer("i", uart.rx)
         m.submodules.tx_buffer = tx = io.Buffer("o", uart.tx)
         m.d.comb += [system.rx.eq(rx.i), tx.o.eq(system.tx)]
-        for number in range(8):
+        for number in range(self.leds):
             m.submodules[f"led_buffer_{number}"] = led = io.Buffer("o", platform.request("led", number, dir="-"))
             m.d.comb += led.o.eq(system.leds[number])
         return m
