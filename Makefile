@@ -24,7 +24,7 @@ sim: setup  ## run test images through the generated hardware in Verilator and c
 	@$(VITRIC) sim --config $(CONFIG) $(if $(SEED),--seed $(SEED)) $(if $(IMAGES),--images $(IMAGES)) $(if $(WAVES),--waves)
 
 test: setup  ## run the whole test suite; TESTS=path runs a part of it
-	@.venv/bin/python -m pytest $(TESTS)
+	@.venv/bin/python -m pytest -n auto --dist worksteal $(TESTS)
 
 formal: setup  ## prove properties of the hardware for every input
 	@$(VITRIC) formal

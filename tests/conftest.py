@@ -24,6 +24,8 @@ _BANNED = ("skipped", "xfailed", "xpassed")
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session, exitstatus):
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:  # a worker of pytest-xdist; the process that started it reports
+        return
     if exitstatus == 0 and any(reporter.stats.get(outcome) for outcome in _BANNED):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
