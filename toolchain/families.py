@@ -23,6 +23,7 @@ delete w:$verilog_initial_trigger
 {collisions}
 proc
 flatten
+tee -q -o {name}.scopes select -list t:$scopeinfo
 opt_clean -purge
 {synthesis} -top top -json {name}.json
 """
@@ -100,7 +101,10 @@ class Family:
     words: Mapping[str, str] = field(default_factory=dict)
 
     def script(self, name: str, *, bare: bool = False) -> str:
-        """Return what Yosys runs: ``name.il`` becomes the netlist ``name.json``."""
+        """Return what Yosys runs: ``name.il`` becomes the netlist ``name.json``.
+
+        ``name.scopes`` lists the submodules, a line ``top/path.with.dots`` each, before they are dissolved.
+        """
         synthesis = f"{self.synthesis} {self.bare}".rstrip() if bare else self.synthesis
         return _SCRIPT.format(name=name, collisions=COLLISIONS, synthesis=synthesis)
 

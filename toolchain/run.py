@@ -117,7 +117,7 @@ def synthesize(family: Family, folder: Path, name: str, tell: Tell, *, bare: boo
 
 
 def breakdown(family: Family, folder: Path, levels: int = 4) -> list[dict]:
-    """Return the cells of ``top.json`` by submodule, ``levels`` deep, largest first.
+    """Return the cells of ``top.json`` by submodule of ``top.scopes``, ``levels`` deep, largest first.
 
     A look-up table is counted where the signal it drives is declared, so that logic at the border of two submodules
     may be counted in either.
@@ -128,7 +128,7 @@ def breakdown(family: Family, folder: Path, levels: int = 4) -> list[dict]:
         ``module`` (path with dots), the names of ``family.cells`` and ``lut_eq``.
     """
     cells = json.loads((folder / "top.json").read_text())["modules"]["top"]["cells"]
-    scopes = {name for name, cell in cells.items() if cell["type"] == "$scopeinfo"}
+    scopes = {line.removeprefix("top/") for line in (folder / "top.scopes").read_text().splitlines()}
     known = {kind for kinds in family.cells.values() for kind in kinds}
     modules: dict[str, dict[str, dict]] = {}
     for name, cell in cells.items():

@@ -2,10 +2,12 @@ import json
 import sys
 
 import pytest
+from amaranth.back import rtlil
+from amaranth.hdl import Elaboratable, Module, Signal
 from vitric.flow.reports.console import console
 from vitric.golden.errors import UserError
 from vitric.toolchain import tools
-from vitric.toolchain.families import ECP5, ICE40
+from vitric.toolchain.families import ECP5, FAMILIES, ICE40
 from vitric.toolchain.run import Steps, ToolFailure, breakdown, pack, place_and_route, run_tool, synthesize
 
 PACKING = ["Info: Packing constants..", "Info: Packing carries..."]
@@ -46,7 +48,6 @@ def netlist(**cells):
 
 
 NETLIST = netlist(**{
-    "system": "$scopeinfo", "system.core": "$scopeinfo", "system.core.unit": "$scopeinfo",
     "system.core.unit.x_LUT4_Z": "LUT4", "system.core.unit.field.y_LUT4_Z_1": "LUT4", "loose_LUT4_Z": "LUT4",
     "system.core.z_TRELLIS_FF_Q": "TRELLIS_FF", "system.core.unit.c_CCU2C_S0": "CCU2C", "led_OB": "OB",
     "system.core.unit.memory.0.0": "DP16KD",
@@ -66,11 +67,40 @@ def test_synthesize_counts_cells_and_tells_passes(tool, tmp_path):
 
 def test_breakdown_by_submodule(tmp_path):
     (tmp_path / "top.json").write_text(json.dumps(NETLIST))
+    (tmp_path / "top.scopes").write_text("top/system\ntop/system.core\ntop/system.core.unit\n")
     rows = {row.pop("module"): row for row in breakdown(ECP5, tmp_path)}
     assert {path: {k: v for k, v in row.items() if v} for path, row in rows.items()} == {
         "system.core.unit": {"lut4": 2, "ccu2c": 1, "carry": 2, "bram": 1, "lut_eq": 4},
         "system.core": {"ff": 1}, "top": {"lut4": 1, "lut_eq": 1}}
     assert [row["module"] for row in breakdown(ECP5, tmp_path, levels=2)] == ["system.core", "top"]
+
+
+class Nested(Elaboratable):
+    """A register in a module in a module."""
+
+    def __init__(self, depth):
+        self.depth, self.i, self.o = depth, Signal(4), Signal(4)
+
+    def elaborate(self, platform):
+        m = Module()
+        if self.depth:
+            m.submodules.inner = inner = Nested(self.depth - 1)
+            m.d.comb += [inner.i.eq(self.i), self.o.eq(inner.o)]
+        else:
+            total = Signal(4)
+            m.d.sync += total.eq(self.i + total)
+            m.d.comb += self.o.eq(total ^ total.rotate_left(1))
+        return m
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+def test_breakdown_of_a_real_netlist(family, tmp_path):
+    """Submodules are dissolved before synthesis; their names must not be lost."""
+    top = Nested(2)
+    (tmp_path / "top.il").write_text(rtlil.convert(top, ports=[top.i, top.o], name="top", emit_src=False))
+    cells = synthesize(family, tmp_path, "top", lambda *what: None)
+    rows = {row["module"]: row for row in breakdown(family, tmp_path)}
+    assert rows["inner.inner"]["ff"] == cells["ff"] == 4
 
 
 def test_place_and_route_tells_how_far_it_is(tool, tmp_path):
