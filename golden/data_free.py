@@ -25,7 +25,7 @@ from math import cos, pi, sqrt
 import torch
 from torch.nn import functional
 
-from .quantization.ptq import check_model
+from .quantization.ptq import checked_model
 from .spec.check import check_int
 from .spec.vit import PIXEL_MAX, VitConfig
 from .tensors import short_name
@@ -135,6 +135,7 @@ def gaussian_images(config: VitConfig, count: int, *, seed: int = 0) -> torch.Te
     return _pixels(_noise(config, count, torch.Generator().manual_seed(seed)), config)
 
 
+@torch.inference_mode(False)
 def synthesize(
     model: VisionTransformer, count: int, *, seed: int = 0, steps: int = STEPS, variation: float | None = None,
     on_step: Callable[[int, int], None] | None = None,
@@ -170,7 +171,7 @@ def synthesize(
     TypeError, ValueError
         An argument is illegal, or the model holds NaN or infinity.
     """
-    check_model(model)
+    model = checked_model(model)
     check_int("count", count, 1, 100_000)
     check_int("seed", seed, 0, 2**31 - 1)
     check_int("steps", steps, 1, 100_000)

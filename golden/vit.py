@@ -39,10 +39,7 @@ from torch.nn import functional
 from .data.images import check_images
 from .spec.vit import PIXEL_MAX, VitConfig
 
-__all__ = ["LAYER_NORM_EPS", "Tap", "VisionTransformer", "collect"]
-
-LAYER_NORM_EPS = 1e-6
-"""Epsilon of every LayerNorm (timm's value for ViT and DeiT)."""
+__all__ = ["Tap", "VisionTransformer", "collect", "in_float32"]
 
 Tap = Callable[[str, torch.Tensor], torch.Tensor]
 
@@ -108,9 +105,9 @@ class Block(nn.Module):
 
     def __init__(self, config: VitConfig):
         super().__init__()
-        self.norm1 = nn.LayerNorm(config.embed_dim, eps=LAYER_NORM_EPS)
+        self.norm1 = nn.LayerNorm(config.embed_dim, eps=config.layer_norm_eps)
         self.attn = Attention(config)
-        self.norm2 = nn.LayerNorm(config.embed_dim, eps=LAYER_NORM_EPS)
+        self.norm2 = nn.LayerNorm(config.embed_dim, eps=config.layer_norm_eps)
         self.mlp = Mlp(config)
 
     def forward(self, x: torch.Tensor, tap: Tap = _pass) -> torch.Tensor:
@@ -135,7 +132,7 @@ class VisionTransformer(nn.Module):
         self.pos_embed = nn.Parameter(torch.zeros(1, config.num_tokens, config.embed_dim))
         self.patch_embed = PatchEmbed(config)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
-        self.norm = nn.LayerNorm(config.embed_dim, eps=LAYER_NORM_EPS)
+        self.norm = nn.LayerNorm(config.embed_dim, eps=config.layer_norm_eps)
         self.head = nn.Linear(config.embed_dim, config.num_classes)
         if config.distilled:
             self.head_dist = nn.Linear(config.embed_dim, config.num_classes)
@@ -168,7 +165,7 @@ class VisionTransformer(nn.Module):
 
     def embed(self, x: torch.Tensor, tap: Tap = _pass) -> torch.Tensor:
         """Map normalised images [B, C, S, S] to tokens [B, T, E]."""
-        x = tap("patch_embed", self.patch_embed(x))  # [B, N, E]
+        x = tap("patch_embed", self.patch_embed(x.to(self.pos_embed.dtype)))  # [B, N, E]
         prefix = self.prefix.expand(len(x), -1, -1)  # [B, 1 or 2, E]
         return tap("tokens", torch.cat([prefix, x], dim=1) + self.pos_embed)  # [B, T, E]
 
@@ -211,3 +208,15 @@ def collect(model: VisionTransformer, images: torch.Tensor) -> dict[str, torch.T
 
     model(images, record)
     return tensors
+
+
+def in_float32(model: VisionTransformer) -> VisionTransformer:
+    """Return ``model``, or a float32 copy if a weight has another type or was made in inference mode.
+
+    Autograd computes with the result, outside of inference mode: ``torch.inference_mode(False)``.
+    """
+    if all(tensor.dtype == torch.float32 and not tensor.is_inference() for tensor in model.state_dict().values()):
+        return model
+    copied = VisionTransformer(model.config)
+    copied.load_state_dict(model.state_dict())
+    return copied.train(model.training)

@@ -33,6 +33,7 @@ TYPES = {
 
 _KEY = "vitric_integer"
 _FORMAT = 2
+_LATER = {"layer_norm_eps": VitConfig.layer_norm_eps}  # fields that format 2 got later, left out at their default
 _DTYPES = (torch.int8, torch.int16, torch.int32, torch.int64)
 
 
@@ -50,6 +51,7 @@ def _flatten(node: object, path: str, tensors: dict[str, torch.Tensor]) -> objec
         return {"tensor": path}
     if is_dataclass(node):
         parts = {field.name: getattr(node, field.name) for field in fields(node)}
+        parts = {name: value for name, value in parts.items() if name not in _LATER or value != _LATER[name]}
         flat = {name: _flatten(value, f"{path}.{name}" if path else name, tensors) for name, value in parts.items()}
         return {"type": type(node).__name__, "fields": flat}
     if isinstance(node, tuple):
@@ -92,7 +94,9 @@ def _canonical(node: object) -> object:
         return tuple(_canonical(value) for value in node)
     if isinstance(node, dict):
         return {}
-    if is_dataclass(node) and not isinstance(node, VitConfig):
+    if isinstance(node, VitConfig):
+        return replace(node, layer_norm_eps=VitConfig.layer_norm_eps)  # of the float model alone
+    if is_dataclass(node):
         return replace(node, **{one.name: _canonical(getattr(node, one.name)) for one in fields(node)})
     return node
 

@@ -9,7 +9,7 @@ import torch
 from ..data.images import ImageData
 from ..threads import torch_threads
 from ..train import Recipe, fit, recipe_for
-from ..vit import VisionTransformer
+from ..vit import VisionTransformer, in_float32
 from .masks import Masks, apply_masks, combine, head_importance, head_masks, heads_to_prune, n_m_masks
 
 __all__ = ["Pruning", "prune", "recover", "recovery_recipe"]
@@ -60,6 +60,7 @@ def recovery_recipe(config: str, epochs: int | None = None, seed: int = 0) -> Re
     return recipe_for(config, seed=seed, epochs=short, learning_rate=full.learning_rate / _RECOVERY_RATE)
 
 
+@torch.inference_mode(False)
 def prune(
     model: VisionTransformer, pruning: Pruning, train: ImageData, recipe: Recipe, *,
     on_pruned: Callable[[VisionTransformer], None] | None = None,
@@ -81,7 +82,7 @@ def prune(
     ValueError
         The pruning is illegal for this model.
     """
-    model = copy.deepcopy(model)
+    model = copy.deepcopy(in_float32(model))
     masks: Masks = {}
     if pruning.heads:
         masks = head_masks(model, heads_to_prune(head_importance(model, train), pruning.heads))

@@ -12,7 +12,7 @@ from ..quantization.lowering.lower import Lowered
 from ..spec.vit import PIXEL_MAX
 from ..threads import torch_threads
 from ..train import RECIPES, Recipe, fit
-from ..vit import VisionTransformer
+from ..vit import VisionTransformer, in_float32
 from .model import QuantizedTraining
 from .oscillation import Freezer
 
@@ -64,6 +64,7 @@ class Tuning:
         return self.freeze_threshold * (1 + 3 * (1 + torch.cos(torch.tensor(torch.pi * rest)).item()) / 2)
 
 
+@torch.inference_mode(False)
 def fine_tune(
     lowered: Lowered, teacher: VisionTransformer, data: ImageData, recipe: Recipe, tuning: Tuning = Tuning(),
     *, on_step: Callable[[int, int], None] | None = None, on_epoch: Callable[[int, float, float], None] | None = None,
@@ -91,7 +92,7 @@ def fine_tune(
     """
     freezer = Freezer()
     model = QuantizedTraining(lowered, freezer)
-    teacher = teacher.eval()
+    teacher = in_float32(teacher).eval()
 
     def loss(pixels: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         images = pixels.round().clamp(0, PIXEL_MAX).to(torch.int64)

@@ -17,7 +17,6 @@ from ..quantization.codes.maps import CentredCodes, UnsignedCodes
 from ..quantization.codes.quantity import Quantity
 from ..quantization.lowering.linear import LinearDraft
 from ..spec.check import check_int
-from ..vit import LAYER_NORM_EPS
 from .graph import Graph, Traced
 
 __all__ = ["TIE", "QonnxModel", "export"]
@@ -118,7 +117,7 @@ class _Network:
         affine = [self.graph.constant(f"{name}.gamma", (gamma * units.factor).expand(gamma.shape)),
                   self.graph.constant(f"{name}.beta", (beta * units.factor + units.term).expand(gamma.shape))]
         y = self.graph.add("LayerNormalization", [x, *affine], f"{name}.unrounded", trace=name, axis=-1,
-                           epsilon=LAYER_NORM_EPS)
+                           epsilon=norm.eps)
         return self.rounded(y, name)
 
     def embedding(self) -> str:

@@ -10,28 +10,30 @@ from ..integer.heads import without_dead_heads
 from ..spec.accelerator import AcceleratorSpec
 from ..spec.arithmetic import Arithmetic
 from ..threads import torch_threads
-from ..vit import VisionTransformer
+from ..vit import VisionTransformer, in_float32
 from .bits import check_names
 from .lowering.calibration import Progress
 from .lowering.lower import Lowered, lower
 from .products import check_products
 from .settings import Settings
 
-__all__ = ["Option", "check_model", "quantize", "quantize_with_scales"]
+__all__ = ["Option", "checked_model", "quantize", "quantize_with_scales"]
 
 Option = str | int | Mapping | AcceleratorSpec | Arithmetic | None
 """Value of an option of :func:`quantize`."""
 
 
-def check_model(model: VisionTransformer) -> None:
-    """Raise :exc:`TypeError` or :exc:`ValueError` unless ``model`` is a ViT of finite weights."""
+def checked_model(model: VisionTransformer) -> VisionTransformer:
+    """Return ``model`` in float32; :exc:`TypeError` or :exc:`ValueError` unless it is a ViT of finite weights."""
     if not isinstance(model, VisionTransformer):
         raise TypeError(f"model must be a VisionTransformer, not {type(model).__name__}")
     for name, tensor in model.state_dict().items():
         if not bool(tensor.isfinite().all()):
             raise ValueError(f"{name} of the model holds values that are not finite numbers")
+    return in_float32(model)
 
 
+@torch.inference_mode(False)
 def quantize_with_scales(
     model: VisionTransformer, calibration: torch.Tensor, *, progress: Progress | None = None,
     **options: Option,
@@ -42,7 +44,7 @@ def quantize_with_scales(
     a coarser residual stream), the steps that are done and the steps there are.
     """
     settings = Settings(**options)
-    check_model(model)
+    model = checked_model(model)
     try:
         check_images(calibration, model.config)
     except (TypeError, ValueError) as error:
@@ -64,7 +66,8 @@ def quantize(
     Parameters
     ----------
     model : VisionTransformer
-        Trained; unchanged afterwards.
+        Trained; unchanged afterwards. Weights of other floating types (half, bfloat16, double) are converted to
+        float32.
     calibration : integer tensor (count, C, H, W)
         Pixels 0..255 of at least one image; a few dozen are enough. Never images that accuracy is measured on.
     method : str
@@ -93,7 +96,8 @@ def quantize(
     -------
     IntegerViT
         Equal arguments give an equal model on one machine and torch version. Runs on one thread. Weights that are 0
-        stay 0, and heads that are 0 throughout are left out.
+        stay 0, and heads that are 0 throughout are left out. It is the same under ``torch.no_grad`` and
+        ``torch.inference_mode``.
 
     Raises
     ------

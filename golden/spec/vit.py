@@ -68,6 +68,8 @@ class VitConfig:
         both heads' (Touvron et al. 2021, section 4).
     mean, std
         Pixel normalisation ``(pixel / 255 - mean) / std``: one number for all channels, or one per channel.
+    layer_norm_eps
+        Epsilon of every LayerNorm of the float model, above 0, up to 1; the integer one has none.
 
     Raises
     ------
@@ -87,6 +89,7 @@ class VitConfig:
     distilled: bool = False
     mean: tuple[float, ...] = (0.5,)
     std: tuple[float, ...] = (0.5,)
+    layer_norm_eps: float = 1e-6
 
     def __post_init__(self):
         check_int("image_size", self.image_size, 1, 1024)
@@ -109,6 +112,10 @@ class VitConfig:
         self._check_mlp_ratio()
         for name in ("mean", "std"):
             self._check_statistics(name)
+        if not isinstance(self.layer_norm_eps, int | float):
+            raise TypeError(f"layer_norm_eps must be a number, not {self.layer_norm_eps!r}")
+        if not 0 < self.layer_norm_eps <= 1:
+            raise ValueError(f"layer_norm_eps must be above 0 and at most 1, not {self.layer_norm_eps!r}")
 
     def _check_mlp_ratio(self):
         if not isinstance(self.mlp_ratio, int | float):

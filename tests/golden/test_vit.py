@@ -1,5 +1,6 @@
 """The float ViT: config, timm's names and shapes, agreement with torch's own transformer layer, taps."""
 
+import copy
 import math
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ import torch
 from torch import nn
 from vitric.golden.checkpoint import load_state_dict
 from vitric.golden.spec.vit import VIT_CONFIGS, VitConfig, vit_config
-from vitric.golden.vit import VisionTransformer, collect
+from vitric.golden.vit import VisionTransformer, collect, in_float32
 
 TINY = VIT_CONFIGS["tiny"]
 
@@ -132,11 +133,27 @@ def test_gelu_is_the_exact_one():
     torch.testing.assert_close(tensors["blocks.0.mlp.gelu"].double(), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_epsilon_of_every_norm():
-    model = VisionTransformer(TINY)
-    x = torch.tensor([1e-3, -1e-3]).repeat(8)  # variance 1e-6: the output is 1 / sqrt(2)
+@pytest.mark.parametrize("eps", [1e-6, 4e-4])
+def test_epsilon_of_every_norm(eps):
+    assert TINY.layer_norm_eps == 1e-6
+    model = VisionTransformer(replace(TINY, layer_norm_eps=eps))
+    x = torch.tensor([1.0, -1.0]).repeat(8) * math.sqrt(eps)  # variance eps: the output is 1 / sqrt(2)
     for norm in (model.blocks[0].norm1, model.blocks[0].norm2, model.norm):
-        torch.testing.assert_close(norm(x), x * 1e3 / math.sqrt(2))
+        torch.testing.assert_close(norm(x), x.sign() / math.sqrt(2))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_other_types(dtype):
+    """The model computes in the type of its weights; in_float32 makes a copy that computes in float32."""
+    model, images = randomised(TINY), torch.randint(0, 256, (4, 1, 8, 8), dtype=torch.uint8)
+    wanted = model(images)
+    assert in_float32(model) is model
+    other = copy.deepcopy(model).to(dtype)
+    assert other(images).dtype == dtype
+    torch.testing.assert_close(other(images).float(), wanted, rtol=0.1, atol=0.1)
+    converted = in_float32(other)
+    assert converted(images).dtype == torch.float32 and other.head.weight.dtype == dtype and not converted.training
+    assert converted.head.weight.equal(model.head.weight.to(dtype).float())
 
 
 def test_qkv_bias_can_be_left_out():

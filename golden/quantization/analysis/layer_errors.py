@@ -151,6 +151,7 @@ class _Measurement:
         return self.lowered.source.config.num_heads if tensor.kind in ("queries", "keys") else 1
 
 
+@torch.inference_mode(False)
 @torch.no_grad()
 def measure_layer_errors(
     model: VisionTransformer, calibration: torch.Tensor, images: torch.Tensor, *, widths: Sequence[int] = WIDTHS,

@@ -15,7 +15,7 @@ from ...integer import IntegerAttention, IntegerBlock, IntegerLayerNorm, Integer
 from ...integer.layers import add_residual
 from ...spec.vit import PIXEL_MAX
 from ...tensors import linear, tensor
-from ...vit import LAYER_NORM_EPS, VisionTransformer
+from ...vit import VisionTransformer
 from ..codes.books import HIDDEN, fit_book
 from ..codes.channels import CHANNELS
 from ..codes.maps import CodeMap, SignedCodes, UnsignedCodes
@@ -26,6 +26,7 @@ from ..settings import Settings
 from .attention import context, lower_scores, probabilities
 from .build import INDEX_BITS, build_gelu, build_norm, build_pos_embed, head_layer, pixel_quantity, side_by_side
 from .calibration import Calibration, Progress
+from .epsilon import check_epsilon
 from .linear import LinearDraft, draft_linear
 from .logit_range import clamp_logits
 from .output_search import Layer, search_input
@@ -141,10 +142,11 @@ class _Lowering:
              readers: Sequence[Layer] = ()) -> IntegerLayerNorm:
         """Return the LayerNorm of residual values ``x``, which ``readers`` read."""
         gamma, beta = norm.weight.detach().to(torch.float64), norm.bias.detach().to(torch.float64)
-        y = functional.layer_norm(self.residual.decode(x), gamma.shape, gamma, beta, LAYER_NORM_EPS)
+        y = functional.layer_norm(self.residual.decode(x), gamma.shape, gamma, beta, norm.eps)
         spec = self.settings.layernorm(self.config)
         out = self.observe(name, y, UnsignedCodes(bits), channels=CHANNELS[self.settings.recipe.channels],
                            readers=readers, least=gamma.abs() / (1 << spec.gamma_bits - spec.gamma_fraction - 2))
+        check_epsilon(name, norm.eps, self.residual.decode(x), (y - beta) / out.scale)
         return build_norm(norm, out, self.settings, self.config)
 
     def attention_layers(self, name: str, attn: torch.nn.Module, taps: dict[str, torch.Tensor],

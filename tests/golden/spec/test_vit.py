@@ -25,6 +25,9 @@ LEGAL = {"image_size": 8, "patch_size": 4, "in_chans": 1, "num_classes": 10, "em
         ({"mean": (0.5, 0.5)}, ValueError, "mean must hold 1 or in_chans = 1 numbers"),
         ({"mean": 0.5}, TypeError, "mean must be a tuple"),
         ({"std": (0.0,)}, ValueError, "std must hold numbers between"),
+        ({"layer_norm_eps": "1e-6"}, TypeError, "layer_norm_eps must be a number"),
+        ({"layer_norm_eps": 0.0}, ValueError, "layer_norm_eps must be above 0 and at most 1, not 0.0"),
+        ({"layer_norm_eps": float("nan")}, ValueError, "layer_norm_eps must be above 0 and at most 1, not nan"),
     ],
 )
 def test_illegal_config(change, error, message):
