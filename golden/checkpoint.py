@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from .files import write_bytes
+from .files import parse_json, write_bytes
 from .spec.vit import VitConfig
+from .tensor_files import read_metadata, read_safetensors
 from .vit import VisionTransformer
 
 __all__ = ["MODELS", "is_ours", "load_float", "load_state_dict", "model_names", "read_about", "save_float"]
@@ -44,27 +44,18 @@ def _find(name_or_path: str | Path) -> Path:
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict | None]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = (file.metadata() or {}).get(_KEY)
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    except SafetensorError as error:
-        raise ValueError(f"checkpoint {path} is not a complete safetensors file: {error}") from error
+    state, metadata = read_safetensors(path), read_metadata(path).get(_KEY)
     if metadata is None:
         return state, None
     try:
-        return state, dict(json.loads(metadata))
+        return state, dict(parse_json(metadata))
     except (ValueError, TypeError) as error:
         raise ValueError(f"metadata of checkpoint {path} is not a JSON object: {error}") from error
 
 
 def is_ours(path: str | Path) -> bool:
     """Return whether a safetensors file says that :func:`save_float` wrote it; ValueError if it is damaged."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            return _KEY in (file.metadata() or {})
-    except SafetensorError as error:
-        raise ValueError(f"checkpoint {path} is not a complete safetensors file: {error}") from error
+    return _KEY in read_metadata(Path(path))
 
 
 def load_state_dict(model: VisionTransformer, state: Mapping[str, torch.Tensor]) -> None:

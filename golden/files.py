@@ -1,4 +1,4 @@
-"""Files that are whole or absent: a reader sees the old content or all of the new one."""
+"""Files that are whole or absent: a reader sees the old content or all of the new one. JSON, both ways."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from typing import Any
 
 from .errors import UserError
 
-__all__ = ["write_bytes", "write_json", "write_text"]
+__all__ = ["parse_json", "write_bytes", "write_json", "write_text"]
 
 
 def write_bytes(path: str | os.PathLike, data: bytes) -> Path:
@@ -53,6 +53,14 @@ def _replace(place: Path, data: bytes) -> None:
 def write_text(path: str | os.PathLike, text: str) -> Path:
     """Write ``text`` in UTF-8 as :func:`write_bytes` writes bytes."""
     return write_bytes(path, text.encode())
+
+
+def parse_json(text: str) -> Any:
+    """Return the value of a JSON text; :exc:`ValueError` if it is none, or is nested too deeply to be read."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("its values are nested too deeply") from None
 
 
 def write_json(path: str | os.PathLike, obj: Any) -> None:

@@ -1,9 +1,9 @@
 """Files of widths per layer: what `vitric allocate` writes and other commands read."""
 
-import json
 from pathlib import Path
 
 from vitric.golden.errors import UserError
+from vitric.golden.files import parse_json
 
 __all__ = ["read_layer_bits"]
 
@@ -19,7 +19,7 @@ def read_layer_bits(path: Path) -> dict[str, tuple[int, int]]:
     from vitric.golden.quantization.bits import check_layer_bits
 
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:

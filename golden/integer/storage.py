@@ -11,13 +11,13 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from ..files import write_bytes
+from ..files import parse_json, write_bytes
 from ..spec.layernorm import LayerNormSpec
 from ..spec.softmax import SoftmaxSpec
 from ..spec.vit import VitConfig
+from ..tensor_files import read_metadata, read_safetensors
 from .layers import IntegerAttention, IntegerBlock, IntegerLayerNorm, IntegerLinear, IntegerMlp
 from .requantizer import Requantizer
 from .vit import IntegerViT
@@ -132,16 +132,11 @@ def load_integer(path: str | Path) -> IntegerViT:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"integer model {path} does not exist")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = (file.metadata() or {}).get(_KEY)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    except SafetensorError as error:
-        raise ValueError(f"{path} is not a complete safetensors file: {error}") from error
+    tensors, metadata = read_safetensors(path), read_metadata(path).get(_KEY)
     if metadata is None:
         raise ValueError(f"{path} is not an integer model: it has no metadata {_KEY!r}")
     try:
-        tree = json.loads(metadata)
+        tree = parse_json(metadata)
         if tree["format"] != _FORMAT:
             raise ValueError(f"format {tree['format']}, this software reads format {_FORMAT}")
         model = _build(tree["model"], tensors)

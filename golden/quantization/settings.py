@@ -7,6 +7,7 @@ from functools import cache, cached_property
 
 import torch
 
+from ..files import parse_json
 from ..integer.layers import accumulator_range
 from ..spec.accelerator import AcceleratorSpec, arithmetic_of
 from ..spec.arithmetic import Arithmetic
@@ -85,7 +86,7 @@ class Settings:
             raise ValueError(f"the model does not say with which {', '.join(missing)} it was quantized")
         values = {name: int(value) if (value := info[name]).isdecimal() else value for name in plain | ports}
         arithmetic = Arithmetic(**{name.removeprefix("port_"): values.pop(name) for name in ports})
-        return cls(**values, layer_bits=json.loads(info.get("layer_bits", "{}")), spec=arithmetic)
+        return cls(**values, layer_bits=parse_json(info.get("layer_bits", "{}")), spec=arithmetic)
 
     @property
     def recipe(self) -> Method:

@@ -98,6 +98,7 @@ def test_config_argument_must_agree(model, tmp_path):
     [
         ("{", "is not a JSON object"),
         ("3", "is not a JSON object"),
+        ("[" * 100_000, "is not a JSON object: its values are nested too deeply"),
         (json.dumps({"about": {}}), "must be a mapping"),
         (json.dumps({"config": TINY.to_dict() | {"depth": 0}}), "depth must be between 1 and 64, not 0"),
         (json.dumps({"config": TINY.to_dict() | {"depth": 2}}), r"missing blocks\.1\.attn\.proj\.bias \[16\]"),

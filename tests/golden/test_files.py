@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from vitric.golden.errors import UserError
-from vitric.golden.files import write_bytes, write_json
+from vitric.golden.files import parse_json, write_bytes, write_json
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
@@ -75,3 +75,11 @@ def test_json_is_whole_or_absent(tmp_path):
     assert [entry.name for entry in path.parent.iterdir()] == ["a.json"]
     with pytest.raises(UserError, match="cannot write"):
         write_json(path / "below_a_file.json", {})
+
+
+def test_json_texts():
+    assert parse_json('{"x": [1, null]}') == {"x": [1, None]}
+    with pytest.raises(ValueError, match="Expecting value"):
+        parse_json("[")
+    with pytest.raises(ValueError, match="its values are nested too deeply"):
+        parse_json('{"x": ' * 100_000)

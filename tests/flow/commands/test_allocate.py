@@ -102,7 +102,8 @@ def test_command_rejects(arguments, message):
 
 
 @pytest.mark.parametrize("text,message", [
-    ("{", "is not JSON"), ("[]", "must be a JSON object with the entry layer_bits"), ("{}", "must be a JSON object"),
+    ("{", "is not JSON"), ("[" * 100_000, "is not JSON: its values are nested too deeply"),
+    ("[]", "must be a JSON object with the entry layer_bits"), ("{}", "must be a JSON object"),
     ('{"layer_bits": {"x": [4, 4]}}', "layer_bits must name"),
     ('{"layer_bits": {"head": [4]}}', "layer_bits of head must be a pair"),
 ])

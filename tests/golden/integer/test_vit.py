@@ -9,7 +9,7 @@ from vitric.golden.integer import IntegerLinear, patchify
 from vitric.golden.integer.layers import add_residual
 from vitric.golden.integer.random import random_integer_vit
 from vitric.golden.integer.softmax import softmax
-from vitric.golden.integer.storage import load_integer, save_integer
+from vitric.golden.integer.storage import load_integer, model_digest, save_integer
 from vitric.golden.spec.accelerator import SPECS
 from vitric.golden.spec.vit import VIT_CONFIGS, VitConfig
 
@@ -198,6 +198,17 @@ def test_storage_round_trip(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
 
 
+def test_the_float_models_epsilon_is_kept_but_changes_no_digest(tmp_path):
+    """It is in files only where it is not the usual one: files and digests from before it was there are still right."""
+    path = tmp_path / "model.safetensors"
+    other = replace(MODEL, config=replace(MODEL.config, layer_norm_eps=1e-3))
+    assert model_digest(other) == model_digest(MODEL)
+    for model, there in ((MODEL, False), (other, True)):
+        save_integer(model, path)
+        assert load_integer(path).config == model.config
+        assert (b"layer_norm_eps" in path.read_bytes()) == there
+
+
 def test_storage_rejects(tmp_path):
     path = tmp_path / "model.safetensors"
     with pytest.raises(FileNotFoundError):
@@ -212,6 +223,7 @@ def test_storage_rejects(tmp_path):
     tensors = {"x": torch.zeros(1)}
     for metadata, message in [
         (None, "is not an integer model"), ({"vitric_integer": "["}, "not a valid"),
+        ({"vitric_integer": "[" * 100_000}, "nested too deeply"),
         ({"vitric_integer": json.dumps({"format": 3})}, "format 3"),
         ({"vitric_integer": json.dumps({"format": 2, "model": {"type": "Popen", "fields": {}}})}, "Popen"),
         ({"vitric_integer": json.dumps({"format": 2, "model": {"tensor": "y"}})}, "not a valid"),
