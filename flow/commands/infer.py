@@ -74,25 +74,21 @@ def read_image(path: Path, vit: "VitConfig") -> "torch.Tensor":
     """
     import numpy as np
     import torch
-    from PIL import Image
-    from vitric.golden.data.images import check_images
+    from vitric.golden.data.pictures import MODES, open_picture
 
-    modes = {1: "L", 3: "RGB"}
-    if vit.in_chans not in modes:
+    if vit.in_chans not in MODES:
         raise UserError(f"images of {vit.in_chans} channels cannot be read from a file; legal are 1 and 3")
+    side = vit.image_size
     try:
-        with Image.open(path) as picture:
-            if picture.mode != modes[vit.in_chans]:
-                raise UserError(f"{path} must have pixels of mode {modes[vit.in_chans]} (8 bits), not {picture.mode}")
+        with open_picture(path) as picture:
+            if picture.mode != MODES[vit.in_chans]:
+                raise UserError(f"{path} must have pixels of mode {MODES[vit.in_chans]} (8 bits), not {picture.mode}")
+            if picture.size != (side, side):
+                raise UserError(f"{path} must have {side}x{side} pixels, not {picture.width}x{picture.height}")
             values = torch.from_numpy(np.array(picture))
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read the image {path}: {error}") from error
-    pixels = values.reshape(1, *values.shape[:2], vit.in_chans).permute(0, 3, 1, 2)
-    try:
-        check_images(pixels, vit)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{path}: {error}") from error
-    return pixels
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    return values.reshape(1, side, side, vit.in_chans).permute(0, 3, 1, 2)
 
 
 def _show(result: dict, *, stderr: bool) -> None:

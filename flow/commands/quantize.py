@@ -64,6 +64,9 @@ def quantize_command(
     statistics: Annotated[
         str | None, typer.Option(help="Mean and deviation of the checkpoint's pixels: imagenet or half; by default as "
                                  "the JSON files beside it say, or imagenet.")] = None,
+    class_order: Annotated[
+        str | None, typer.Option(help="How class folders are numbered: checkpoint (by its labels), natural (0, 1, 2, "
+                                 "10, as timm does) or lexical (0, 1, 10, 2, as torchvision does).")] = None,
     spec: Annotated[
         str | None, typer.Option(help="Named accelerator to quantize for; by default that of CONFIG.")] = None,
     out: Annotated[
@@ -86,7 +89,10 @@ def quantize_command(
     if out is not None and out.suffix != ".safetensors":
         raise UserError(f"--out must be named *.safetensors, not {out}")
     to_stdout = json_file is not None and str(json_file) == "-"
-    work = open_workload(config, weights, data, heads=heads, statistics=statistics, skip_bad=skip_bad, spec=spec)
+    work = open_workload(config, weights, data, heads=heads, statistics=statistics, skip_bad=skip_bad, spec=spec,
+                         class_order=class_order)
+    for warning in work.warnings:
+        console(stderr=True).print(f"warning: {warning}", markup=False, style="yellow")
     count = work.test_count(test)
     images = work.calibration(calibration, draw, count)
     if calibration_source != "train":
@@ -123,6 +129,7 @@ def _quantize(work: Workload, images, others, options: dict, test: int):
         "config": work.name, "data": work.data, **options, "softmax_bits": int(lowered.model.info["softmax_bits"]),
         "calibration_images": len(images), "test_images": test, "accuracy": accuracy,
         "accuracy_top5": top5, "logit_snr_db": snr, "skipped_files": work.skipped, "assumed": list(work.assumed),
+        "warnings": list(work.warnings), "class_order": getattr(work.test, "order", None),
         "cpu_seconds": round(seconds, 2),
     }
 

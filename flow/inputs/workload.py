@@ -20,6 +20,7 @@ __all__ = ["Workload", "open_workload"]
 
 _FOLDER_TEST = 500  # images of a folder that accuracy is measured on, unless told otherwise
 _OTHERS = 1500  # training images beyond the calibration that logits are compared on, at most
+_SHOWN = 4  # class folders that a warning names
 _LEAST_OTHERS = 100  # of those that have to be left of a data set in memory
 
 
@@ -42,6 +43,8 @@ class Workload:
         What the model is quantized for; None for the arithmetic of the named accelerators.
     assumed : tuple of str
         What nobody said about the checkpoint, and what was taken instead.
+    warnings : tuple of str
+        What makes accuracies wrong if it is not what the user thinks.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Workload:
     file: Path
     spec: "AcceleratorSpec | None" = None
     assumed: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def calibration(self, count: int, seed: int | None, others: int) -> "tuple[torch.Tensor, torch.Tensor]":
         """Return images to calibrate on, and others of the same split.
@@ -109,7 +113,7 @@ class Workload:
 
 def open_workload(
     config: str | None, weights: Path | None, data: str | None, *, heads: int | None = None,
-    statistics: str | None = None, skip_bad: bool = False, spec: str | None = None,
+    statistics: str | None = None, skip_bad: bool = False, spec: str | None = None, class_order: str | None = None,
 ) -> Workload:
     """Return what `vitric quantize` works on.
 
@@ -127,6 +131,10 @@ def open_workload(
         Leave out image files that cannot be read.
     spec
         Name of the accelerator to quantize for; by default the configuration's.
+    class_order
+        What class folders are numbered by: a name of :data:`vitric.golden.data.classes.ORDERS`. By default by the
+        checkpoint's labels if they name every folder, else in the order of the software that the checkpoint comes from:
+        natural for timm, lexical for all others.
 
     Raises
     ------
@@ -134,6 +142,7 @@ def open_workload(
         Options that exclude each other, or whatever is wrong with the files; the message names it.
     """
     from vitric.golden.checkpoint import load_float
+    from vitric.golden.data.classes import ORDERS, ClassOrder
     from vitric.golden.data.sets import open_data
     from vitric.golden.pretrained import load_pretrained
 
@@ -143,12 +152,14 @@ def open_workload(
         raise UserError("--heads and --statistics belong to --weights")
     if weights is not None and data is None:
         raise UserError("--weights needs --data: digits, fashion, a folder of IDX files or an image folder")
+    if class_order is not None and class_order not in ORDERS:
+        raise UserError(f"--class-order must be one of {', '.join(ORDERS)}, not {class_order!r}")
     chosen = None if spec is None else named_spec(spec)
     try:
         if weights is not None:
             found = load_pretrained(weights, heads=heads, statistics=statistics)
             name, model, transform, assumed = weights.stem, found.model, found.transform, found.assumed
-            file = weights
+            file, labels, usual = weights, found.labels, "natural" if found.kind == "timm" else "lexical"
         else:
             entry = configuration(config or "digits")
             if entry.data is None:
@@ -156,14 +167,32 @@ def open_workload(
             file = float_file(entry)
             name, model, assumed = entry.name, load_float(file), ()
             chosen = chosen or entry.spec
-            transform, data = _transform(entry.vit), data or entry.data
-        splits = {split: open_data(data, split, transform, skip_bad=skip_bad) for split in ("train", "test")}
+            transform, data, labels, usual = _transform(entry.vit), data or entry.data, None, "lexical"
+        order = ClassOrder(order=class_order, usual=usual, labels=labels)
+        splits = {split: open_data(data, split, transform, skip_bad=skip_bad, order=order)
+                  for split in ("train", "test")}
     except (TypeError, ValueError, OSError) as error:
         raise UserError(str(error)) from error
-    return Workload(name=name, model=model, data=str(data), file=file, spec=chosen, assumed=assumed, **splits)
+    return Workload(name=name, model=model, data=str(data), file=file, spec=chosen, assumed=assumed,
+                    warnings=() if class_order else _doubts(splits["test"], labels), **splits)
+
+
+def _doubts(test: "Images", labels: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Return a warning if other software numbers the class folders of ``test`` otherwise, and no labels decide."""
+    from vitric.golden.data.classes import natural_order
+    from vitric.golden.data.folder import ImageFolder
+
+    if not isinstance(test, ImageFolder) or test.order == "checkpoint":
+        return ()
+    orders = {"natural": natural_order(test.classes), "lexical": list(test.classes)}
+    if orders["natural"] == orders["lexical"]:
+        return ()
+    unnamed = "" if labels is None else "; the checkpoint's labels do not name all of them"
+    return (f"class folders are numbered in {test.order} order, {', '.join(orders[test.order][:_SHOWN])}, …{unnamed}; "
+            "--class-order natural (timm), lexical (torchvision) or checkpoint (its labels) says which is right",)
 
 
 def _transform(vit):
-    from vitric.golden.data.folder import EvalTransform
+    from vitric.golden.data.transform import EvalTransform
 
     return EvalTransform(image_size=vit.image_size, in_chans=vit.in_chans)

@@ -1,86 +1,26 @@
-"""Image folders: one folder of image files per class, read a batch at a time with timm's evaluation transform."""
+"""Image folders: one folder of image files per class, read a batch at a time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import floor
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from ..spec.check import check_choice, check_int
+from ..spec.check import check_choice
+from .classes import ClassOrder
 from .images import SPLITS
+from .transform import EvalTransform
 
-__all__ = ["CROP_PCT", "EvalTransform", "ImageFolder", "SUFFIXES", "image_folder"]
+__all__ = ["ImageFolder", "SUFFIXES", "image_folder"]
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".webp")
 """Endings of file names, upper or lower case, that count as images."""
 
-CROP_PCT = 0.9
-"""Side of the crop relative to the resized image's shorter side, for timm's DeiT and ViT models of 224 pixels."""
-
-_MODES = {1: "L", 3: "RGB"}
 _FOLDERS = {"train": ("train",), "test": ("val", "validation", "test")}
 _ORDER_SEED = 0
 _SET_ASIDE = 10  # one image in so many is for calibration if there is no folder train/
 _LISTED = 20  # files that a message names
 _READ_TOGETHER = 50  # images that are read before bad ones are reported
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvalTransform:
-    """timm's transform for evaluation, up to the pixels: resize, then cut out the centre.
-
-    The shorter side becomes ``floor(image_size / crop_pct)`` pixels, then the central square of ``image_size`` pixels
-    is taken. Pixels stay integers 0 to 255: the model takes those and normalises them itself.
-
-    Parameters
-    ----------
-    image_size
-        Side of the result in pixels, 1 to 1024.
-    in_chans
-        1 (grey) or 3 (RGB).
-    crop_pct
-        Above 0, up to 1.
-    interpolation
-        ``"bicubic"`` or ``"bilinear"``, both with antialiasing as Pillow does it.
-    """
-
-    image_size: int
-    in_chans: int = 3
-    crop_pct: float = CROP_PCT
-    interpolation: str = "bicubic"
-
-    def __post_init__(self):
-        check_int("image_size", self.image_size, 1, 1024)
-        check_choice("in_chans of an image file", self.in_chans, tuple(_MODES))
-        check_choice("interpolation", self.interpolation, ("bicubic", "bilinear"))
-        if not 0 < self.crop_pct <= 1:
-            raise ValueError(f"crop_pct must be above 0 and at most 1, not {self.crop_pct!r}")
-
-    def __call__(self, path: str | Path) -> torch.Tensor:
-        """Return the pixels of an image file, uint8 [in_chans, image_size, image_size].
-
-        Raises
-        ------
-        ValueError
-            The file cannot be read as an image.
-        """
-        from PIL import Image
-
-        try:
-            with Image.open(path) as picture:
-                picture = picture.convert(_MODES[self.in_chans])
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise ValueError(f"{path} cannot be read as an image: {error}") from error
-        short = floor(self.image_size / self.crop_pct)
-        width, height = picture.size
-        size = (short, int(short * height / width)) if width <= height else (int(short * width / height), short)
-        picture = picture.resize(size, Image.Resampling[self.interpolation.upper()])
-        left, top = (round((side - self.image_size) / 2) for side in size)
-        picture = picture.crop((left, top, left + self.image_size, top + self.image_size))
-        pixels = np.array(picture).reshape(self.image_size, self.image_size, self.in_chans)
-        return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +32,9 @@ class ImageFolder:
     folder
         With one folder per class.
     classes
-        Names of the class folders, sorted; the label of a class is its position.
+        Names of the class folders, sorted.
+    order
+        How they are numbered: one of :data:`~vitric.golden.data.classes.ORDERS`.
     files
         Of the images, relative to ``folder``, in the order of the split.
     labels
@@ -107,6 +49,7 @@ class ImageFolder:
 
     folder: Path
     classes: tuple[str, ...]
+    order: str
     files: tuple[str, ...]
     labels: torch.Tensor
     transform: EvalTransform
@@ -123,17 +66,18 @@ class ImageFolder:
 
     def _read(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return images and labels at ``positions``, without the bad ones if those are skipped."""
-        images, kept, bad = [], [], []
+        images, kept, bad, reasons = [], [], [], []
         for position in positions.tolist():
             try:
                 images.append(self.transform(self.folder / self.files[position]))
                 kept.append(position)
-            except ValueError:
+            except ValueError as error:
                 bad.append(self.files[position])
+                reasons.append(error)
         if bad and not self.skip_bad:
             names = ", ".join(bad[:_LISTED]) + (f" and {len(bad) - _LISTED} more" if len(bad) > _LISTED else "")
             raise ValueError(f"these files of {self.folder} cannot be read as images: {names}; skip_bad (--skip-bad) "
-                             "leaves such files out")
+                             f"leaves such files out. The first one: {reasons[0]}")
         self.bad.extend(name for name in bad if name not in self.bad)
         size = (self.transform.in_chans, self.transform.image_size, self.transform.image_size)
         return torch.stack(images) if images else torch.zeros(0, *size, dtype=torch.uint8), self.labels[kept]
@@ -177,12 +121,12 @@ def _classes(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def image_folder(folder: str | Path, split: str, transform: EvalTransform, *, skip_bad: bool = False) -> ImageFolder:
+def image_folder(folder: str | Path, split: str, transform: EvalTransform, *, skip_bad: bool = False,
+                 order: ClassOrder | None = None) -> ImageFolder:
     """Return one split of a folder of images.
 
-    ``folder`` holds ``train`` and ``val`` (or ``validation``, or ``test``), and each of those one folder per class; the
-    sorted names of the class folders are classes 0, 1, and so on, which for ImageNet is the usual order. Without
-    ``train``, one image in ten of the other folder is set aside as ``"train"``, to calibrate on, and is not in
+    ``folder`` holds ``train`` and ``val`` (or ``validation``, or ``test``), and each of those one folder per class.
+    Without ``train``, one image in ten of the other folder is set aside as ``"train"``, to calibrate on, and is not in
     ``"test"``; that folder may also be ``folder`` itself. Images are in a mixed order that depends on their names only.
 
     Parameters
@@ -195,11 +139,13 @@ def image_folder(folder: str | Path, split: str, transform: EvalTransform, *, sk
         What makes pixels of a file.
     skip_bad
         Leave out files that cannot be read, instead of raising when they are read.
+    order
+        What the class folders are numbered by; by default the lexical order of their names.
 
     Raises
     ------
     ValueError
-        Unknown split, or there are no images where they are looked for.
+        Unknown split, class folders that ``order`` cannot number, or there are no images where they are looked for.
     """
     check_choice("split", split, SPLITS)
     folder = Path(folder)
@@ -212,7 +158,8 @@ def image_folder(folder: str | Path, split: str, transform: EvalTransform, *, sk
     if root is None:
         raise ValueError(f"folder {folder} has train but none of {', '.join(_FOLDERS['test'])}")
     classes = _classes(root)
-    listed = [(f"{name}/{path.name}", label) for label, name in enumerate(classes)
+    order, numbers = (order or ClassOrder()).number(classes)
+    listed = [(f"{name}/{path.name}", label) for label, name in zip(numbers, classes, strict=True)
               for path in sorted((root / name).iterdir()) if path.suffix.lower() in SUFFIXES]
     mixed = torch.randperm(len(listed), generator=torch.Generator().manual_seed(_ORDER_SEED))
     if divided:
@@ -223,4 +170,4 @@ def image_folder(folder: str | Path, split: str, transform: EvalTransform, *, sk
                          f"({', '.join(SUFFIXES)}), found {len(classes)} folders and {len(listed)} images")
     labels = torch.tensor([label for _, label in listed])
     files = tuple(listed[position][0] for position in mixed.tolist())
-    return ImageFolder(root, tuple(classes), files, labels[mixed], transform, skip_bad)
+    return ImageFolder(root, tuple(classes), order, files, labels[mixed], transform, skip_bad)

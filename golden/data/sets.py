@@ -11,7 +11,8 @@ from ..spec.vit import PIXEL_MAX
 from .images import SPLITS, ImageData, Images
 
 if TYPE_CHECKING:
-    from .folder import EvalTransform
+    from .classes import ClassOrder
+    from .transform import EvalTransform
 
 __all__ = ["DATASETS", "dataset", "digits", "open_data"]
 
@@ -68,7 +69,8 @@ def dataset(name: str, split: str) -> ImageData:
     return fashion(split)
 
 
-def open_data(source: str | Path, split: str, transform: "EvalTransform", *, skip_bad: bool = False) -> Images:
+def open_data(source: str | Path, split: str, transform: "EvalTransform", *, skip_bad: bool = False,
+              order: "ClassOrder | None" = None) -> Images:
     """Return one split of a data set by its name or its folder.
 
     Parameters
@@ -83,15 +85,24 @@ def open_data(source: str | Path, split: str, transform: "EvalTransform", *, ski
         What makes pixels of an image file.
     skip_bad
         Leave out image files that cannot be read, instead of raising.
+    order
+        What the class folders of an image folder are numbered by.
 
     Raises
     ------
     ValueError
-        There is no such data set, folder or split; the message says how to get the data.
+        There is no such data set, folder or split, the message says how to get the data; or ``order`` cannot number the
+        class folders, or there are none and it is asked for.
     """
-    if str(source) in DATASETS:
-        return dataset(str(source), split)
     folder = Path(source)
+    if str(source) in DATASETS or any(folder.glob("*-idx3-ubyte*")):
+        if order is not None and order.order is not None:
+            raise ValueError(f"class order belongs to a folder of images; the classes of {source} have numbers")
+        if str(source) in DATASETS:
+            return dataset(str(source), split)
+        from .idx import idx_folder
+
+        return idx_folder(folder, split)
     if not folder.is_dir():
         names = ", ".join(DATASETS)
         raise ValueError(
@@ -99,8 +110,5 @@ def open_data(source: str | Path, split: str, transform: "EvalTransform", *, ski
             "one folder per class below train/ and val/ (ImageNet: its terms have to be accepted on image-net.org, "
             "then ILSVRC2012_img_val.tar is enough, sorted into its 1000 class folders)")
     from .folder import image_folder
-    from .idx import idx_folder
 
-    if any(folder.glob("*-idx3-ubyte*")):
-        return idx_folder(folder, split)
-    return image_folder(folder, split, transform, skip_bad=skip_bad)
+    return image_folder(folder, split, transform, skip_bad=skip_bad, order=order)

@@ -1,6 +1,5 @@
 """From a file of timm's or Hugging Face's to the float model, its config read off the tensors' shapes."""
 
-import pickle
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,22 +7,24 @@ from math import isqrt
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from ..checkpoint import is_ours, load_float, load_state_dict
-from ..data.folder import EvalTransform
-from ..spec.check import check_choice
+from ..data.transform import EvalTransform
+from ..spec.check import check_choice, check_int
 from ..spec.vit import VitConfig
+from ..tensor_files import read_safetensors, read_torch
 from ..vit import VisionTransformer
-from .names import kind_of, timm_names
+from .names import bare_names, kind_of, timm_names
 from .settings import STATISTICS, Beside, read_beside
 
-__all__ = ["Pretrained", "load_pretrained"]
+__all__ = ["LAYER_NORM_EPS", "Pretrained", "load_pretrained"]
 
 _HEAD_DIM = 64  # of every ViT and DeiT of timm and Hugging Face up to the large ones
 _TORCH = (".bin", ".pt", ".pth")
 _WRAPPERS = ("model", "state_dict", "model_state_dict")  # under which training scripts keep the weights
+LAYER_NORM_EPS = {"timm": 1e-6, "hugging face": 1e-12}
+"""Epsilon of every LayerNorm by kind of checkpoint, where no file says it: the default of their ViT and DeiT."""
+
 _LISTED = 8  # tensors of a foreign architecture that a message names
 _NEEDED = {"cls_token": 3, "pos_embed": 3, "patch_embed.proj.weight": 4, "blocks.0.mlp.fc1.weight": 2, "head.weight": 2}
 
@@ -41,31 +42,29 @@ class Pretrained:
     transform : EvalTransform
         Of image files.
     assumed : tuple of str
-        What neither the file nor its neighbours say, with the value that was taken: ``"6 heads"``.
+        What neither the file nor its neighbours say, with the value that was taken: ``"6 heads"``; and what of them
+        was changed.
+    labels : tuple of str or None
+        Names of the classes, by number, where a file beside the checkpoint has them.
     """
 
     model: VisionTransformer
     kind: str
     transform: EvalTransform
     assumed: tuple[str, ...]
+    labels: tuple[str, ...] | None = None
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:
-    """Return the tensors of a file by name."""
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"checkpoint {path} cannot be read as tensors alone (weights_only): {first}") from error
+    """Return the tensors of a file by name, without what training puts around them or before their names."""
+    found = read_safetensors(path) if path.suffix == ".safetensors" else read_torch(path)
     for wrapper in _WRAPPERS:
         if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
             found = found[wrapper]
     if not isinstance(found, Mapping) or not all(isinstance(x, torch.Tensor) for x in found.values()):
         raise ValueError(f"checkpoint {path} must hold a state dict, tensors by name, or one under "
                          f"{', '.join(_WRAPPERS)}")
-    return {name.removeprefix("module."): tensor for name, tensor in found.items()}
+    return bare_names(found)
 
 
 def _check_architecture(path: Path, state: Mapping[str, torch.Tensor]) -> None:
@@ -79,14 +78,16 @@ def _check_architecture(path: Path, state: Mapping[str, torch.Tensor]) -> None:
 
 
 def _heads(path: Path, embed: int, heads: int | None, beside: Beside) -> int:
-    if heads is None and beside.num_heads is None and embed % _HEAD_DIM:
+    if heads is not None:
+        check_int("heads", heads, 1, embed)
+    elif beside.num_heads is None and embed % _HEAD_DIM:
         raise ValueError(f"checkpoint {path} does not say how many attention heads it has: give them (--heads), a "
                          f"divisor of {embed}")
     return heads or beside.num_heads or embed // _HEAD_DIM
 
 
 def _infer(path: Path, state: Mapping[str, torch.Tensor], heads: int | None, statistics: str | None,
-           beside: Beside) -> VitConfig:
+           beside: Beside, kind: str) -> VitConfig:
     """Return the config that the shapes of ``state`` (timm's names) imply."""
     _check_architecture(path, state)
     embed, chans, patch, _ = state["patch_embed.proj.weight"].shape
@@ -96,27 +97,27 @@ def _infer(path: Path, state: Mapping[str, torch.Tensor], heads: int | None, sta
     if patches < 1 or isqrt(patches) ** 2 != patches:
         raise ValueError(f"checkpoint {path}: pos_embed must have a square number of patches and {1 + distilled} more "
                          f"tokens, not {patches + 1 + distilled} tokens")
-    for name, said, is_so in (("hidden_size", beside.embed_dim, embed), ("num_hidden_layers", beside.depth, depth)):
-        if said not in (None, is_so):
-            raise ValueError(f"config.json beside checkpoint {path} belongs to another model: its {name} is {said}, "
-                             f"the tensors have {is_so}")
-    mean, std = STATISTICS[statistics or "imagenet"]
-    if statistics is None and beside.mean and beside.std:
-        mean, std = beside.mean, beside.std
+    dimensions = {"image_size": isqrt(patches) * patch, "patch_size": patch, "in_chans": chans,
+                  "num_classes": len(state["head.weight"]), "embed_dim": embed, "depth": depth}
+    hidden = len(state["blocks.0.mlp.fc1.weight"])
+    beside.check(dimensions | {"hidden_dim": hidden})
+    mean, std = (values[:chans] for values in STATISTICS[statistics or "imagenet"])
+    if statistics is None and beside.pixels.mean and beside.pixels.std:
+        mean, std = beside.pixels.mean, beside.pixels.std
     return VitConfig(
-        image_size=isqrt(patches) * patch, patch_size=patch, in_chans=chans, num_classes=len(state["head.weight"]),
-        embed_dim=embed, depth=depth, num_heads=_heads(path, embed, heads, beside),
-        mlp_ratio=len(state["blocks.0.mlp.fc1.weight"]) / embed, qkv_bias="blocks.0.attn.qkv.bias" in state,
-        distilled=distilled, mean=mean[:chans], std=std[:chans])
+        **dimensions, num_heads=_heads(path, embed, heads, beside), mlp_ratio=hidden / embed,
+        qkv_bias="blocks.0.attn.qkv.bias" in state, distilled=distilled, mean=mean, std=std,
+        layer_norm_eps=LAYER_NORM_EPS[kind] if beside.layer_norm_eps is None else beside.layer_norm_eps)
 
 
 def load_pretrained(path: str | Path, *, heads: int | None = None, statistics: str | None = None) -> Pretrained:
     """Return the float model of a checkpoint.
 
     Width, depth, patch and image size, classes, biases and a distillation token follow from the shapes of the tensors.
-    Heads, statistics of the pixels and transform come from the arguments, else from ``config.json`` (timm's or Hugging
-    Face's) and ``preprocessor_config.json`` beside the file, else they are assumed: heads of 64 channels, ImageNet's
-    statistics (DeiT's), a crop of 0.9.
+    Heads, epsilon, statistics of the pixels and transform come from the arguments, else from ``config.json`` (timm's or
+    Hugging Face's) and ``preprocessor_config.json`` beside the file, else they are assumed: heads of 64 channels,
+    :data:`LAYER_NORM_EPS`, ImageNet's statistics (DeiT's), a crop of 0.9. Weights of other floating types become
+    float32.
 
     Parameters
     ----------
@@ -133,7 +134,8 @@ def load_pretrained(path: str | Path, *, heads: int | None = None, statistics: s
     FileNotFoundError
         There is no such file.
     ValueError
-        Another kind of file or architecture, missing, unknown, misshapen or non-finite tensors: all are named.
+        Another kind of file or architecture, missing, unknown, misshapen or non-finite tensors: all are named; or a
+        field of the files beside it that is not supported.
     """
     path = Path(path)
     if not path.is_file():
@@ -143,6 +145,8 @@ def load_pretrained(path: str | Path, *, heads: int | None = None, statistics: s
     if statistics is not None:
         check_choice("statistics", statistics, tuple(STATISTICS))
     if path.suffix == ".safetensors" and is_ours(path):
+        if (heads, statistics) != (None, None):
+            raise ValueError(f"heads and statistics are for checkpoints of others: {path} says its own")
         model = load_float(path)
         return Pretrained(model=model, kind="vitric", assumed=(), transform=EvalTransform(
             image_size=model.config.image_size, in_chans=model.config.in_chans))
@@ -150,14 +154,16 @@ def load_pretrained(path: str | Path, *, heads: int | None = None, statistics: s
     state = _read(path)
     kind = kind_of(state)
     state = timm_names(state) if kind == "hugging face" else state
-    config = _infer(path, state, heads, statistics, beside)
+    config = _infer(path, state, heads, statistics, beside, kind or "timm")
     model = VisionTransformer(config)
     try:
         load_state_dict(model, state)
     except ValueError as error:
         raise ValueError(f"checkpoint {path}: {error}") from error
     assumed = [f"{config.num_heads} heads"] * (heads is None and beside.num_heads is None)
-    assumed += ["the pixels' statistics of ImageNet"] * (statistics is None and not (beside.mean and beside.std))
-    transform = EvalTransform(image_size=config.image_size, in_chans=config.in_chans, crop_pct=beside.crop_pct,
-                              interpolation=beside.interpolation)
-    return Pretrained(model=model.eval(), kind=kind, transform=transform, assumed=tuple(assumed))
+    unknown = statistics is None and not (beside.pixels.mean and beside.pixels.std)
+    assumed += ["the pixels' statistics of ImageNet"] * unknown
+    dtypes = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in state.values()} - {"float32"})
+    assumed += [f"float32 for weights of {', '.join(dtypes)}"] * bool(dtypes)
+    return Pretrained(model=model.eval(), kind=kind, transform=beside.pixels.transform(config), assumed=tuple(assumed),
+                      labels=beside.labels)

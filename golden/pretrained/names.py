@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import torch
 
-__all__ = ["KINDS", "kind_of", "timm_names"]
+__all__ = ["KINDS", "bare_names", "kind_of", "timm_names"]
 
 KINDS = ("timm", "hugging face")
 """Whose names a file may use."""
@@ -28,7 +28,15 @@ _INSIDE = {
     "attention.output.dense": "attn.proj", "attention.o_proj": "attn.proj",
     "intermediate.dense": "mlp.fc1", "output.dense": "mlp.fc2", "mlp.fc1": "mlp.fc1", "mlp.fc2": "mlp.fc2",
 }
+_PREFIXES = ("module.", "_orig_mod.", "model.")  # of DistributedDataParallel, torch.compile, Lightning
 _BLOCK = re.compile(r"(?:encoder\.layer|layers)\.(\d+)\.(.+)")
+
+
+def bare_names(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return a state dict without the prefixes that wrappers of a model put before the name of every tensor."""
+    while prefix := next((p for p in _PREFIXES if state and all(name.startswith(p) for name in state)), None):
+        state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+    return dict(state)
 
 
 def kind_of(state: Mapping[str, torch.Tensor]) -> str | None:

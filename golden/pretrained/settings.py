@@ -1,12 +1,12 @@
-"""What the tensors of a checkpoint do not say: heads, pixel statistics, transform. Files beside it may."""
+"""What the tensors of a checkpoint do not say: heads, epsilon, classes' names. Files beside it may."""
 
-import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from ..data.folder import CROP_PCT
-from ..spec.check import check_choice
+from .fields import Fields, read_fields
+from .pixels import Pixels, pixels_of
 
 __all__ = ["STATISTICS", "Beside", "read_beside"]
 
@@ -16,9 +16,20 @@ STATISTICS = MappingProxyType({
 })
 """Mean and deviation of the pixels by name: ``imagenet`` for DeiT, ``half`` for timm's and Google's ViT."""
 
-_RESAMPLING = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers, in Hugging Face's preprocessor_config.json
 _ARCHITECTURES = ("vit", "deit")
+_ACTIVATIONS = ("gelu",)
 _CONFIG, _PREPROCESSOR = "config.json", "preprocessor_config.json"
+_QUICK = "quickgelu"  # in the names of timm's architectures that have another activation
+
+_SIDES = {"image_size": "image_size", "patch_size": "patch_size"}
+_SIZES = {"hidden_size": "embed_dim", "num_hidden_layers": "depth", "intermediate_size": "hidden_dim",
+          "num_channels": "in_chans", "num_classes": "num_classes", "num_features": "embed_dim"}
+_ARGUMENT_SIDES = {"img_size": "image_size", "patch_size": "patch_size"}
+_ARGUMENT_SIZES = {name: name for name in ("in_chans", "num_classes", "embed_dim", "depth")}
+_HARMLESS = ("num_heads", "mlp_ratio", "qkv_bias", "class_token", "global_pool", "act_layer", "weight_init", "fix_init",
+             "dynamic_img_size", "dynamic_img_pad", "drop_rate", "pos_drop_rate", "patch_drop_rate", "proj_drop_rate",
+             "attn_drop_rate", "drop_path_rate")  # arguments of timm's that are checked elsewhere, or only for training
+_PLACEHOLDER = "LABEL_"  # how Hugging Face calls classes that have no name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,45 +40,71 @@ class Beside:
     ----------
     num_heads
         Attention heads.
-    embed_dim, depth
-        To tell whether the files belong to the checkpoint.
-    mean, std
-        Statistics of the pixels.
-    crop_pct, interpolation
-        Of :class:`~vitric.golden.data.folder.EvalTransform`.
+    layer_norm_eps
+        Epsilon of every LayerNorm.
+    labels
+        Names of the classes, by number.
+    pixels
+        Statistics of the pixels, and how images are brought to size.
+    stated
+        What the tensors say, too: name of the field in the file, name of the dimension in
+        :class:`~vitric.golden.spec.vit.VitConfig`, value.
+    where
+        The file of ``stated``.
     """
 
     num_heads: int | None = None
-    embed_dim: int | None = None
-    depth: int | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-    crop_pct: float = CROP_PCT
-    interpolation: str = "bicubic"
+    layer_norm_eps: float | None = None
+    labels: tuple[str, ...] | None = None
+    pixels: Pixels = field(default_factory=Pixels)
+    stated: tuple[tuple[str, str, int], ...] = ()
+    where: str = _CONFIG
+
+    def check(self, tensors: Mapping[str, int]) -> None:
+        """Raise :exc:`ValueError` unless the files belong to a model of these dimensions, by their names there."""
+        for name, meant, value in self.stated:
+            if value != tensors[meant]:
+                raise ValueError(f"{self.where} belongs to another model: its {name} is {value}, the tensors have "
+                                 f"{tensors[meant]}")
+        if self.labels is not None and len(self.labels) != tensors["num_classes"]:
+            raise ValueError(f"{self.where} belongs to another model: it has names for {len(self.labels)} classes, the "
+                             f"tensors have {tensors['num_classes']}")
 
 
-def _read(path: Path) -> dict:
-    if not path.is_file():
-        return {}
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} is not a JSON file: {error}") from error
-    if not isinstance(values, dict):
-        raise ValueError(f"{path} must hold a JSON object, not {type(values).__name__}")
-    return values
+def _stated(fields: Fields, sides: Mapping[str, str], sizes: Mapping[str, str]) -> list[tuple[str, str, int]]:
+    found = [(name, meant, fields.side(name)) for name, meant in sides.items()]
+    found += [(name, meant, fields.integer(name)) for name, meant in sizes.items()]
+    return [entry for entry in found if entry[2] is not None]
 
 
-def _side(size: object) -> int | None:
-    """Return the side of a size of Hugging Face's preprocessor: a number, or an object."""
-    if isinstance(size, dict):
-        size = size.get("shortest_edge", size.get("height"))
-    return size if isinstance(size, int) else None
+def _labels(config: Fields) -> tuple[str, ...] | None:
+    """Return the names of the classes, Hugging Face's or timm's, unless they are placeholders."""
+    for name in ("id2label", "label_names"):
+        labels = config.names(name)
+        if labels is not None and not all(label.startswith(_PLACEHOLDER) for label in labels):
+            return labels
+    return None
 
 
-def _crop_pct(preprocessor: dict) -> float:
-    size, crop = _side(preprocessor.get("size")), _side(preprocessor.get("crop_size"))
-    return crop / size if preprocessor.get("do_center_crop") and size and crop else CROP_PCT
+def _check_arguments(arguments: Fields) -> None:
+    """Raise unless timm's arguments of the model make the network that the float model here computes."""
+    known = (*_HARMLESS, *_ARGUMENT_SIDES, *_ARGUMENT_SIZES)
+    for name, value in arguments.values.items():
+        if value and name not in known:
+            raise ValueError(f"{name} in {arguments.where} is not supported; supported are {', '.join(sorted(known))}")
+
+
+def _check_network(config: Fields, arguments: Fields) -> None:
+    """Raise unless the files describe a pre-norm ViT with a class token and exact GELU."""
+    config.choice("model_type", _ARCHITECTURES)
+    config.choice("hidden_act", _ACTIVATIONS)
+    if _QUICK in str(config.values.get("architecture", "")):
+        raise ValueError(f"architecture in {config.where} must be one with the exact GELU, not "
+                         f"{config.values['architecture']!r}")
+    for fields in (config, arguments):
+        fields.choice("global_pool", ("token",))
+        fields.choice("act_layer", _ACTIVATIONS)
+    _check_arguments(arguments)
 
 
 def read_beside(folder: Path) -> Beside:
@@ -76,17 +113,14 @@ def read_beside(folder: Path) -> Beside:
     Raises
     ------
     ValueError
-        A file is no JSON object, or says that the checkpoint has another architecture or activation.
+        A file is no JSON object, a field has no legal value, or says that the checkpoint has another architecture,
+        activation or pooling, or that images are prepared in a way that is not supported; the message names the field.
     """
-    config, preprocessor = _read(folder / _CONFIG), _read(folder / _PREPROCESSOR)
-    if "model_type" in config:
-        check_choice(f"model_type in {folder / _CONFIG}", config["model_type"], _ARCHITECTURES)
-        check_choice(f"hidden_act in {folder / _CONFIG}", config.get("hidden_act", "gelu"), ("gelu",))
-    timm = config.get("pretrained_cfg") or {}
-    mean, std = timm.get("mean", preprocessor.get("image_mean")), timm.get("std", preprocessor.get("image_std"))
-    interpolation = timm.get("interpolation", _RESAMPLING.get(preprocessor.get("resample"), "bicubic"))
+    config, preprocessor = read_fields(folder / _CONFIG), read_fields(folder / _PREPROCESSOR)
+    arguments = config.object("model_args")
+    _check_network(config, arguments)
+    stated = _stated(config, _SIDES, _SIZES) + _stated(arguments, _ARGUMENT_SIDES, _ARGUMENT_SIZES)
     return Beside(
-        num_heads=config.get("num_attention_heads", (config.get("model_args") or {}).get("num_heads")),
-        embed_dim=config.get("hidden_size"), depth=config.get("num_hidden_layers"),
-        mean=tuple(mean) if mean else None, std=tuple(std) if std else None,
-        crop_pct=timm.get("crop_pct", _crop_pct(preprocessor)), interpolation=interpolation)
+        num_heads=config.integer("num_attention_heads") or arguments.integer("num_heads"),
+        layer_norm_eps=config.number("layer_norm_eps"), labels=_labels(config),
+        pixels=pixels_of(config, preprocessor), stated=tuple(stated), where=config.where)

@@ -1,7 +1,6 @@
 """Checkpoints of others: the same logits as `transformers`, timm's names, and every file that is none of them."""
 
 import json
-from argparse import Namespace
 
 import pytest
 import torch
@@ -55,8 +54,7 @@ def test_logits_are_those_of_transformers(theirs, name, form, tmp_path):
         model.save_pretrained(tmp_path)
         result = load_pretrained(tmp_path / "model.safetensors")
     else:  # the names in memory
-        torch.save({"model": {f"module.{key}": value for key, value in model.state_dict().items()}, "epoch": 3},
-                   tmp_path / "model.pth")
+        torch.save({"model": model.state_dict(), "epoch": 3}, tmp_path / "model.pth")
         result = load_pretrained(tmp_path / "model.pth", heads=4)
     assert result.kind == "hugging face" and result.assumed == ("the pixels' statistics of ImageNet",)
     config = result.model.config
@@ -84,10 +82,27 @@ def test_timm_names_and_shapes(distilled, tmp_path):
     result = load_pretrained(path)
     assert result.kind == "timm" and result.model.config == DISTILLED and not result.model.training
     assert result.assumed == ("1 heads", "the pixels' statistics of ImageNet")
-    assert result.transform.image_size == 16 and result.transform.crop_pct == 0.9
+    assert result.transform.image_size == 16 and result.transform.resize is None
     images = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8)
     assert result.model(images).equal(distilled(images))
     assert load_pretrained(path, heads=2, statistics="half").model.config.mean == (0.5, 0.5, 0.5)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "module._orig_mod.model."])
+@pytest.mark.parametrize("name", ["model.safetensors", "model.pth"])
+def test_prefixes_of_wrappers(distilled, tmp_path, name, prefix):
+    """Of DistributedDataParallel, torch.compile and Lightning, in both kinds of file, with either kind of names."""
+    state = {f"{prefix}{key}": value for key, value in distilled.state_dict().items()}
+    (save_file if name.endswith("s") else torch.save)(state, tmp_path / name)
+    assert load_pretrained(tmp_path / name).model.head_dist.weight.equal(distilled.head_dist.weight)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_other_types_become_float32(distilled, tmp_path, dtype):
+    save_file({key: value.to(dtype) for key, value in distilled.state_dict().items()}, tmp_path / "model.safetensors")
+    result = load_pretrained(tmp_path / "model.safetensors")
+    assert result.assumed[-1] == f"float32 for weights of {str(dtype)[6:]}"
+    assert result.model.head.weight.equal(distilled.head.weight.to(dtype).to(torch.float32))
 
 
 def test_names_of_timms_distilled_deit():
@@ -112,14 +127,14 @@ def test_files_beside_the_checkpoint(distilled, tmp_path):
     result = load_pretrained(path)
     assert result.assumed == () and result.model.config.num_heads == 2
     assert result.model.config.mean == (0.1, 0.2, 0.3) and result.model.config.std == (0.4, 0.5, 0.6)
-    assert (result.transform.crop_pct, result.transform.interpolation) == (0.875, "bilinear")
+    assert (result.transform.resize, result.transform.interpolation) == (18, "bilinear")  # floor(16 / 0.875)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "deit", "num_attention_heads": 4}))
     (tmp_path / "preprocessor_config.json").write_text(json.dumps({
         "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "do_center_crop": True, "resample": 2,
-        "size": {"shortest_edge": 256}, "crop_size": {"height": 224, "width": 224}}))
+        "size": {"shortest_edge": 20}, "crop_size": {"height": 16, "width": 16}}))
     result = load_pretrained(path)
     assert result.model.config.num_heads == 4 and result.model.config.mean == (0.5, 0.5, 0.5)
-    assert (result.transform.crop_pct, result.transform.interpolation) == (0.875, "bilinear")
+    assert (result.transform.resize, result.transform.interpolation, result.transform.squash) == (20, "bilinear", False)
 
 
 @pytest.mark.parametrize(("content", "message"), [
@@ -140,6 +155,9 @@ def test_our_own_files_keep_their_config(tmp_path):
     result = load_pretrained(MODELS / "digits.safetensors")
     assert result.kind == "vitric" and result.model.config == load_float("digits").config
     assert result.transform.in_chans == 1 and result.assumed == ()
+    for own in ({"heads": 3}, {"statistics": "half"}):
+        with pytest.raises(ValueError, match="heads and statistics are for checkpoints of others: .*digits"):
+            load_pretrained(MODELS / "digits.safetensors", **own)
     save_float(result.model, tmp_path / "own.safetensors")
     (tmp_path / "cut.safetensors").write_bytes((tmp_path / "own.safetensors").read_bytes()[:-5])
     with pytest.raises(ValueError, match="cut.safetensors is not a complete safetensors file"):
@@ -189,6 +207,8 @@ def test_heads_that_nobody_states(tmp_path):
     with pytest.raises(ValueError, match="how many attention heads it has: give them .*a divisor of 48"):
         load_pretrained(path)
     assert load_pretrained(path, heads=3).model.config.num_heads == 3
+    with pytest.raises(ValueError, match="heads must be between 1 and 48, not 0"):
+        load_pretrained(path, heads=0)
     with pytest.raises(ValueError, match="multiple of num_heads, not 48 with 5 heads"):
         load_pretrained(path, heads=5)
     with pytest.raises(ValueError, match="statistics must be one of 'imagenet', 'half', not 'clip'"):
@@ -204,9 +224,6 @@ def test_files_that_are_no_checkpoints(tmp_path):
         load_pretrained(path)
     path = tmp_path / "model.pth"
     path.write_bytes(b"no pickle")
-    with pytest.raises(ValueError, match="cannot be read as tensors alone"):
-        load_pretrained(path)
-    torch.save({"model": {}, "args": Namespace(lr=1)}, path)  # would execute what the file says
     with pytest.raises(ValueError, match="cannot be read as tensors alone"):
         load_pretrained(path)
     torch.save({"epoch": 3}, path)

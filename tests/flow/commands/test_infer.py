@@ -7,6 +7,7 @@ from vitric.flow.inputs import models
 from vitric.golden.data.sets import digits
 
 from tests.flow.commands.board import SPEC, compiled, picture, run
+from tests.golden.data.large_png import write_large_png
 
 
 def test_infer(board, tmp_path):
@@ -49,10 +50,11 @@ def test_infer_reports_an_error_of_the_accelerator(board, tmp_path):
 
 
 @pytest.mark.parametrize(("pixels", "message"), [
-    (np.zeros((8, 9), np.uint8), "images must have shape [count, 1, 8, 8]"),
+    (np.zeros((8, 9), np.uint8), "must have 8x8 pixels, not 9x8"),
     (np.zeros((8, 8, 3), np.uint8), "must have pixels of mode L (8 bits), not RGB"),
+    (np.zeros((8, 8), np.uint16), "must have pixels of mode L (8 bits), not I;16"),
     (np.zeros((8, 8), bool), "must have pixels of mode L (8 bits), not 1"),
-    (None, "cannot read the image"),
+    (None, "cannot be read as an image: cannot identify image file"),
 ])
 def test_infer_rejects_other_images(board, tmp_path, pixels, message):
     path = tmp_path / "image.png"
@@ -61,5 +63,16 @@ def test_infer_rejects_other_images(board, tmp_path, pixels, message):
     else:
         Image.fromarray(pixels).save(path)
     status, output = run("infer", path, "--port", "port", "--config", "tiny")
+    assert status == 2 and message in output
+    assert board.requests == []
+
+
+@pytest.mark.parametrize(("side", "message"), [
+    (14_000, "cannot be read as an image: Image size (196000000 pixels) exceeds limit"),
+    (10_000, "cannot be read as an image: Image size (100000000 pixels) exceeds limit"),
+])
+def test_infer_does_not_read_large_pictures(board, tmp_path, side, message):
+    write_large_png(tmp_path / "large.png", side)
+    status, output = run("infer", tmp_path / "large.png", "--port", "port", "--config", "tiny")
     assert status == 2 and message in output
     assert board.requests == []

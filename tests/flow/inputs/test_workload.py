@@ -1,6 +1,7 @@
 """`vitric quantize` on checkpoints and image folders of the user, and configurations whose files are not there."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -116,7 +117,69 @@ def test_classes_must_be_the_models(files, tmp_path):
     assert figures["accuracy_top5"] is None and figures["logit_snr_db"] is None
 
 
+@pytest.fixture
+def numbered(tmp_path):
+    """Return a folder with a checkpoint of 12 classes, and ``images`` in the class folders 0 to 11."""
+    torch.manual_seed(3)
+    save_file(VisionTransformer(replace(CONFIG, num_classes=12)).state_dict(), tmp_path / "vit.safetensors")
+    for label in range(12):
+        (tmp_path / "images" / str(label)).mkdir(parents=True)
+        for number in range(2):
+            Image.new("RGB", (16, 16), (20 * label,) * 3).save(tmp_path / "images" / str(label) / f"{number}.png")
+    return tmp_path
+
+
+def labels_of(work):
+    """Return the class of each class folder, read off its images' colour."""
+    images, labels = next(work.test.batches(50))
+    return {int(image[0, 0, 0]) // 20: int(label) for image, label in zip(images, labels, strict=True)}
+
+
+def open_numbered(folder, order=None):
+    return open_workload(None, folder / "vit.safetensors", str(folder / "images"), class_order=order)
+
+
+def test_class_folders_of_a_timm_checkpoint_are_in_natural_order(numbered):
+    work = open_numbered(numbered)
+    assert labels_of(work) == {label: label for label in range(12)} and work.test.order == "natural"
+    warning, = work.warnings
+    assert warning.startswith("class folders are numbered in natural order, 0, 1, 2, 3, …; --class-order natural (")
+    work = open_numbered(numbered, "lexical")
+    assert labels_of(work)[10] == 2 and work.warnings == ()
+    assert open_numbered(numbered, "natural").warnings == ()
+    with pytest.raises(UserError, match="must be one of natural, lexical, not checkpoint: it has no labels"):
+        open_numbered(numbered, "checkpoint")
+
+
+def test_class_folders_are_numbered_by_the_checkpoints_labels(numbered):
+    names = {str(label): f"{11 - label}" for label in range(12)}
+    (numbered / "config.json").write_text(json.dumps({"id2label": names}))
+    work = open_numbered(numbered)
+    assert labels_of(work) == {label: 11 - label for label in range(12)}
+    assert (work.test.order, work.warnings) == ("checkpoint", ())
+    (numbered / "config.json").write_text(json.dumps({"label_names": [f"class {label}" for label in range(12)]}))
+    assert labels_of(open_numbered(numbered, "checkpoint")) == {label: label for label in range(12)}  # by number
+    (numbered / "images" / "0").rename(numbered / "images" / "zero")
+    work = open_numbered(numbered)
+    assert work.test.order == "natural" and "; the checkpoint's labels do not name all of them; --c" in work.warnings[0]
+    with pytest.raises(UserError, match="the checkpoint's labels must name every class folder, not all but zero"):
+        open_numbered(numbered, "checkpoint")
+
+
+def test_the_command_warns_of_the_order_at_once(numbered, tmp_path):
+    arguments = ["--weights", numbered / "vit.safetensors", "--data", numbered / "images", "--w-bits", 8, "--a-bits", 8,
+                 "--calibration", 2, "--out", tmp_path / "model.safetensors", "--json", tmp_path / "figures.json"]
+    done = run(*arguments)
+    assert done.exit_code == 0 and "warning: class folders are numbered in natural order" in done.stderr
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert figures["class_order"] == "natural" and figures["warnings"][0] in done.stderr
+    done = run(*arguments, "--class-order", "lexical")
+    assert "warning" not in done.stderr and json.loads((tmp_path / "figures.json").read_text())["warnings"] == []
+
+
 @pytest.mark.parametrize(("arguments", "message"), [
+    (["--class-order", "sorted"], "--class-order must be one of checkpoint, natural, lexical, not 'sorted'"),
+    (["--config", "tiny", "--class-order", "natural"], "class order belongs to a folder of images; the classes of di"),
     (["--weights", "none.safetensors", "--data", "digits"], "checkpoint none.safetensors does not exist"),
     (["--weights", "none.safetensors"], "--weights needs --data"),
     (["--weights", "none.onnx", "--data", "digits"], "checkpoint none.onnx does not exist"),

@@ -1,13 +1,12 @@
-"""Image folders: timm's transform on hand-made images, splits, order, and files that are no images."""
-
-from math import floor
+"""Image folders: splits, order, and files that are no images."""
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from vitric.golden.data.folder import EvalTransform, image_folder
+from vitric.golden.data.folder import image_folder
 from vitric.golden.data.sets import open_data
+from vitric.golden.data.transform import EvalTransform
 
 TRANSFORM = EvalTransform(image_size=4)
 
@@ -28,45 +27,6 @@ def make_tree(root, parts=("train", "val"), classes=("cat", "dog", "eel"), count
 
 def values(images):
     return images[:, 0, 0, 0].tolist()
-
-
-@pytest.mark.parametrize("size", [(300, 200), (200, 303), (64, 64), (331, 500)])
-def test_transform_is_timms(tmp_path, size):
-    """Resize(floor(224 / 0.9)) of the shorter side, bicubic, CenterCrop(224), as torchvision's code says."""
-    pixels = np.random.default_rng(1).integers(0, 256, (*size, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "a.png")
-    height, width = size
-    short = floor(224 / 0.9)
-    assert short == 248
-    new = (short, int(short * height / width)) if width <= height else (int(short * width / height), short)
-    resized = np.array(Image.fromarray(pixels).resize(new, Image.Resampling.BICUBIC))
-    top, left = (int(round((side - 224) / 2.0)) for side in resized.shape[:2])
-    wanted = resized[top:top + 224, left:left + 224].transpose(2, 0, 1)
-    got = EvalTransform(image_size=224)(tmp_path / "a.png")
-    assert got.dtype == torch.uint8 and got.shape == (3, 224, 224)
-    assert np.array_equal(got.numpy(), wanted)
-    other = EvalTransform(image_size=224, interpolation="bilinear")(tmp_path / "a.png")
-    assert not other.equal(got)
-
-
-def test_transform_of_other_kinds_of_pixels(tmp_path):
-    Image.fromarray(np.arange(16, dtype=np.uint8).reshape(4, 4) * 10).save(tmp_path / "grey.png")
-    whole = {"image_size": 4, "crop_pct": 1.0}
-    grey = EvalTransform(**whole, in_chans=1)(tmp_path / "grey.png")
-    assert grey.tolist() == [[[0, 10, 20, 30], [40, 50, 60, 70], [80, 90, 100, 110], [120, 130, 140, 150]]]
-    assert EvalTransform(**whole)(tmp_path / "grey.png").equal(grey.expand(3, -1, -1))  # grey as RGB
-    Image.fromarray(np.dstack([np.full((4, 4), v, np.uint8) for v in (9, 8, 7, 0)])).save(tmp_path / "alpha.png")
-    assert EvalTransform(**whole)(tmp_path / "alpha.png")[:, 0, 0].tolist() == [9, 8, 7]
-
-
-@pytest.mark.parametrize(("change", "message"), [
-    ({"image_size": 0}, "image_size must be between 1 and 1024"), ({"in_chans": 2}, "in_chans .* must be one of 1, 3"),
-    ({"crop_pct": 0.0}, "crop_pct must be above 0 and at most 1, not 0.0"), ({"crop_pct": 1.1}, "not 1.1"),
-    ({"interpolation": "nearest"}, "interpolation must be one of 'bicubic', 'bilinear', not 'nearest'"),
-])
-def test_illegal_transform(change, message):
-    with pytest.raises(ValueError, match=message):
-        EvalTransform(**{"image_size": 4} | change)
 
 
 def test_splits_labels_and_order(tmp_path):
