@@ -72,7 +72,7 @@ def load_state_dict(model: VisionTransformer, state: Mapping[str, torch.Tensor])
     for name in wanted.keys() & state.keys():
         if state[name].shape != wanted[name].shape:
             faults.append(f"{name} must be {list(wanted[name].shape)}, not {list(state[name].shape)}")
-        elif not state[name].is_floating_point() or not bool(state[name].isfinite().all()):
+        elif not state[name].is_floating_point() or not bool(state[name].to(torch.float32).isfinite().all()):
             faults.append(f"{name} must hold finite floating-point numbers")
     if faults:
         more = [f"and {len(faults) - _LISTED} more"] if len(faults) > _LISTED else []

@@ -83,4 +83,5 @@ def _fault(path: Path, begin: bytes, error: Exception) -> str:
     if unfinished or isinstance(error, _CUT_SHORT) or "unexpected EOF" in text:
         return "is not a complete file of torch.save's"
     lines = text.rpartition("WeightsUnpickler error: ")[2].strip().splitlines()
-    return f"cannot be read as tensors alone: {lines[0] if lines else type(error).__name__}"
+    reason = lines[0].partition(". ")[0] if lines else type(error).__name__
+    return f"cannot be read as tensors alone: {reason}"

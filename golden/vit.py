@@ -30,6 +30,7 @@ name                         shape           tensor
 ===========================  ==============  ================================================================
 """
 
+import copy
 from collections.abc import Callable
 
 import torch
@@ -213,10 +214,8 @@ def collect(model: VisionTransformer, images: torch.Tensor) -> dict[str, torch.T
 def in_float32(model: VisionTransformer) -> VisionTransformer:
     """Return ``model``, or a float32 copy if a weight has another type or was made in inference mode.
 
-    Autograd computes with the result, outside of inference mode: ``torch.inference_mode(False)``.
+    Called outside of inference mode (``torch.inference_mode(False)``), so that autograd computes with the result.
     """
     if all(tensor.dtype == torch.float32 and not tensor.is_inference() for tensor in model.state_dict().values()):
         return model
-    copied = VisionTransformer(model.config)
-    copied.load_state_dict(model.state_dict())
-    return copied.train(model.training)
+    return copy.deepcopy(model).to(torch.float32)

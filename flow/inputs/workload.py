@@ -184,7 +184,7 @@ def _doubts(test: "Images", labels: tuple[str, ...] | None) -> tuple[str, ...]:
 
     if not isinstance(test, ImageFolder) or test.order == "checkpoint":
         return ()
-    orders = {"natural": natural_order(test.classes), "lexical": list(test.classes)}
+    orders = {"natural": natural_order(test.classes), "lexical": sorted(test.classes)}
     if orders["natural"] == orders["lexical"]:
         return ()
     unnamed = "" if labels is None else "; the checkpoint's labels do not name all of them"

@@ -32,7 +32,7 @@ class ImageFolder:
     folder
         With one folder per class.
     classes
-        Names of the class folders, sorted.
+        Names of the class folders, in the order of their numbers.
     order
         How they are numbered: one of :data:`~vitric.golden.data.classes.ORDERS`.
     files
@@ -157,9 +157,9 @@ def image_folder(folder: str | Path, split: str, transform: EvalTransform, *, sk
     root = found[split]
     if root is None:
         raise ValueError(f"folder {folder} has train but none of {', '.join(_FOLDERS['test'])}")
-    classes = _classes(root)
-    order, numbers = (order or ClassOrder()).number(classes)
-    listed = [(f"{name}/{path.name}", label) for label, name in zip(numbers, classes, strict=True)
+    folders = _classes(root)
+    order, numbers = (order or ClassOrder()).number(folders)
+    listed = [(f"{name}/{path.name}", label) for label, name in zip(numbers, folders, strict=True)
               for path in sorted((root / name).iterdir()) if path.suffix.lower() in SUFFIXES]
     mixed = torch.randperm(len(listed), generator=torch.Generator().manual_seed(_ORDER_SEED))
     if divided:
@@ -167,7 +167,8 @@ def image_folder(folder: str | Path, split: str, transform: EvalTransform, *, sk
         mixed = mixed[aside if split == "train" else ~aside]
     if not len(mixed):
         raise ValueError(f"folder {root} must hold one folder per class with image files in them "
-                         f"({', '.join(SUFFIXES)}), found {len(classes)} folders and {len(listed)} images")
+                         f"({', '.join(SUFFIXES)}), found {len(folders)} folders and {len(listed)} images")
     labels = torch.tensor([label for _, label in listed])
     files = tuple(listed[position][0] for position in mixed.tolist())
-    return ImageFolder(root, tuple(classes), order, files, labels[mixed], transform, skip_bad)
+    classes = tuple(name for _, name in sorted(zip(numbers, folders, strict=True)))
+    return ImageFolder(root, classes, order, files, labels[mixed], transform, skip_bad)

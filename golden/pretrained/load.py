@@ -61,16 +61,21 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
     for wrapper in _WRAPPERS:
         if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
             found = found[wrapper]
-    if not isinstance(found, Mapping) or not all(isinstance(x, torch.Tensor) for x in found.values()):
-        raise ValueError(f"checkpoint {path} must hold a state dict, tensors by name, or one under "
+    if not isinstance(found, Mapping) or not all(isinstance(name, str) and _dense(x) for name, x in found.items()):
+        raise ValueError(f"checkpoint {path} must hold a state dict, dense tensors by name, or one under "
                          f"{', '.join(_WRAPPERS)}")
     return bare_names(found)
+
+
+def _dense(value: object) -> bool:
+    return isinstance(value, torch.Tensor) and value.layout == torch.strided and not (value.is_meta or value.is_nested)
 
 
 def _check_architecture(path: Path, state: Mapping[str, torch.Tensor]) -> None:
     """Raise :exc:`ValueError` unless the tensors that give the config are there, with their numbers of axes."""
     faults = [f"{name} is missing" if name not in state else f"{name} has shape {list(state[name].shape)}"
-              for name, axes in _NEEDED.items() if name not in state or state[name].dim() != axes]
+              for name, axes in _NEEDED.items()
+              if name not in state or state[name].dim() != axes or not state[name].numel()]
     if faults:
         there = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in list(state.items())[:_LISTED])
         raise ValueError(f"checkpoint {path} is not a ViT or DeiT with a class token and a head: {'; '.join(faults)}. "

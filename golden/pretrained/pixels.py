@@ -57,9 +57,10 @@ class Pixels:
 
 
 def pixels_of(config: Fields, preprocessor: Fields) -> Pixels:
-    """Return what timm's ``pretrained_cfg`` in ``config``, else Hugging Face's ``preprocessor``, says about images."""
-    if config.has("pretrained_cfg"):
-        return _timm(config.object("pretrained_cfg"), config.object("model_args"))
+    """Return what timm's ``config``, else Hugging Face's ``preprocessor``, says about images."""
+    if config.has("architecture"):
+        return _timm(config.object("pretrained_cfg") if config.has("pretrained_cfg") else config,
+                     config.object("model_args"))
     return _hugging_face(preprocessor) if preprocessor.values else Pixels()
 
 

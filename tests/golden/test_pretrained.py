@@ -97,7 +97,7 @@ def test_prefixes_of_wrappers(distilled, tmp_path, name, prefix):
     assert load_pretrained(tmp_path / name).model.head_dist.weight.equal(distilled.head_dist.weight)
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64, torch.float8_e4m3fn])
 def test_weights_of_other_types_become_float32(distilled, tmp_path, dtype):
     save_file({key: value.to(dtype) for key, value in distilled.state_dict().items()}, tmp_path / "model.safetensors")
     result = load_pretrained(tmp_path / "model.safetensors")
@@ -181,6 +181,7 @@ def broken(state, change):
     (lambda s: s.pop("dist_token"), "square number of patches and 1 more tokens, not 18 tokens"),
     (lambda s: s.pop("cls_token"), "cls_token is missing"),
     (lambda s: s.update({"head.weight": torch.ones(6)}), r"head\.weight has shape \[6\]"),
+    (lambda s: s.update({"patch_embed.proj.weight": torch.ones(0, 3, 4, 4)}), r"proj\.weight has shape \[0, 3, 4, 4\]"),
 ])
 def test_tensors_that_do_not_fit_are_named(distilled, tmp_path, change, message):
     save_file(broken(distilled.state_dict(), change), tmp_path / "model.safetensors")
@@ -227,6 +228,13 @@ def test_files_that_are_no_checkpoints(tmp_path):
     with pytest.raises(ValueError, match="cannot be read as tensors alone"):
         load_pretrained(path)
     torch.save({"epoch": 3}, path)
+    with pytest.raises(ValueError, match="must hold a state dict"):
+        load_pretrained(path)
+    for tensor in (torch.eye(2).to_sparse(), torch.empty(2, device="meta")):
+        torch.save({"weight": tensor}, path)
+        with pytest.raises(ValueError, match="must hold a state dict, dense tensors by name"):
+            load_pretrained(path)
+    torch.save({1: torch.zeros(2)}, path)
     with pytest.raises(ValueError, match="must hold a state dict"):
         load_pretrained(path)
     torch.save([torch.zeros(2)], path)

@@ -18,6 +18,10 @@ CONFIG = VitConfig(image_size=16, patch_size=8, in_chans=3, num_classes=3, embed
                    mlp_ratio=1.0)
 
 
+def timm(pretrained_cfg):
+    return {"architecture": "vit_tiny_patch16_224", "pretrained_cfg": pretrained_cfg}
+
+
 @pytest.fixture
 def load(tmp_path):
     """Return what loads a checkpoint of CONFIG with these contents of ``config.json`` and the preprocessor's file."""
@@ -66,11 +70,12 @@ def test_every_size_of_a_preprocessor_is_taken_as_it_is(load):
 
 
 def test_timms_pretrained_cfg(load):
-    found = load({"pretrained_cfg": {"input_size": [3, 16, 16], "crop_mode": "squash", "crop_pct": 0.95,
-                                     "interpolation": "lanczos"}})
+    found = load(timm({"input_size": [3, 16, 16], "crop_mode": "squash", "crop_pct": 0.95,
+                                     "interpolation": "lanczos"}))
     assert (found.transform.resize, found.transform.squash, found.transform.interpolation) == (16, True, "lanczos")
-    assert load({"pretrained_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3}}).transform.resize == 18  # timm's 0.875
-    found = load({"pretrained_cfg": {"input_size": [3, 224, 224]}, "model_args": {"img_size": 16, "num_heads": 2}})
+    assert load(timm({"mean": [0.5] * 3, "std": [0.5] * 3})).transform.resize == 18  # timm's 0.875
+    assert load({"architecture": "vit", "mean": [0.4], "std": [0.5]}).model.config.mean == (0.4,)  # an older file
+    found = load(timm({"input_size": [3, 224, 224]}) | {"model_args": {"img_size": 16, "num_heads": 2}})
     assert found.model.config.num_heads == 2 and found.transform.image_size == 16
 
 
@@ -124,12 +129,12 @@ def test_labels(load):
     ({"model_args": {"act_layer": "quick_gelu"}}, "act_layer in model_args of .* must be one of 'gelu'"),
     ({"model_args": {"norm_layer": "rmsnorm"}}, "norm_layer in model_args of .* is not supported; supported are "),
     ({"model_args": [1]}, r"model_args in .* must be an object, not \[1\]"),
-    ({"pretrained_cfg": {"crop_mode": "border"}}, "crop_mode in pretrained_cfg of .* 'center', 'squash', not 'border'"),
-    ({"pretrained_cfg": {"interpolation": "random"}}, "interpolation in pretrained_cfg of .* not 'random'"),
-    ({"pretrained_cfg": {"input_size": [3, 16, 64]}}, "input_size in pretrained_cfg of .* image size, 16, not 64"),
-    ({"pretrained_cfg": {"input_size": 16}}, "input_size in pretrained_cfg of .* channels, height and width, not 16"),
-    ({"pretrained_cfg": {"crop_pct": 2}}, "crop_pct must be above 0 and at most 1, not 2"),
-    ({"pretrained_cfg": {"mean": "high"}}, "mean in pretrained_cfg of .* must be a list of numbers, not 'high'"),
+    (timm({"crop_mode": "border"}), "crop_mode in pretrained_cfg of .* 'center', 'squash', not 'border'"),
+    (timm({"interpolation": "random"}), "interpolation in pretrained_cfg of .* not 'random'"),
+    (timm({"input_size": [3, 16, 64]}), "input_size in pretrained_cfg of .* image size, 16, not 64"),
+    (timm({"input_size": 16}), "input_size in pretrained_cfg of .* channels, height and width, not 16"),
+    (timm({"crop_pct": 2}), "crop_pct must be above 0 and at most 1, not 2"),
+    (timm({"mean": "high"}), "mean in pretrained_cfg of .* must be a list of numbers, not 'high'"),
 ])
 def test_refused_fields_of_the_config(load, config, message):
     with pytest.raises(ValueError, match=message):

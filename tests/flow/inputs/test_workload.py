@@ -142,6 +142,7 @@ def open_numbered(folder, order=None):
 def test_class_folders_of_a_timm_checkpoint_are_in_natural_order(numbered):
     work = open_numbered(numbered)
     assert labels_of(work) == {label: label for label in range(12)} and work.test.order == "natural"
+    assert work.test.classes == tuple(str(label) for label in range(12))
     warning, = work.warnings
     assert warning.startswith("class folders are numbered in natural order, 0, 1, 2, 3, …; --class-order natural (")
     work = open_numbered(numbered, "lexical")

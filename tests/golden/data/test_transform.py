@@ -110,6 +110,12 @@ def test_pictures_of_too_many_pixels(tmp_path, side):
         EvalTransform(image_size=8)(path)
 
 
+def test_a_picture_that_resizing_makes_large(tmp_path):
+    Image.new("L", (1, 2_000_000)).save(tmp_path / "line.png")
+    with pytest.raises(ValueError, match="line.png cannot be read as an image: resized to 248x496000000 it exceeds"):
+        EvalTransform(image_size=224)(tmp_path / "line.png")
+
+
 @pytest.mark.parametrize("form", ["BMP", "JPEG", "PNG", "PPM", "WEBP"])
 def test_damaged_pictures_are_read_or_refused(tmp_path, form):
     path, chance, transform = tmp_path / "a", random.Random(form), EvalTransform(image_size=4)
