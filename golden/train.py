@@ -170,7 +170,6 @@ def _optimizer(model: torch.nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=recipe.learning_rate)
 
 
-@torch.inference_mode(False)
 def fit(
     model: M,
     data: ImageData,

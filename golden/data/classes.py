@@ -32,12 +32,16 @@ def _unique(texts: Iterable[tuple[int, str]]) -> dict[str, int]:
 
 
 def _matches(folders: Sequence[str], labels: Sequence[str]) -> list[int | None]:
-    """Return the class that each folder names by its label, its number, or a word of its label between commas."""
+    """Return the class that each folder names by its label, its number, or a word of its label between commas.
+
+    Numbers count only where no label is a number itself.
+    """
     whole = _unique(enumerate(labels))
     words = _unique((number, word) for number, label in enumerate(labels) for word in label.split(","))
+    numbered = not any(label.isdecimal() for label in labels)
 
     def match(folder: str) -> int | None:
-        if folder not in whole and folder.isdecimal() and int(folder) < len(labels):
+        if numbered and folder.isdecimal() and int(folder) < len(labels):
             return int(folder)
         return whole.get(folder, words.get(folder))
 

@@ -58,9 +58,11 @@ class Pixels:
 
 def pixels_of(config: Fields, preprocessor: Fields) -> Pixels:
     """Return what timm's ``config``, else Hugging Face's ``preprocessor``, says about images."""
-    if config.has("architecture"):
-        return _timm(config.object("pretrained_cfg") if config.has("pretrained_cfg") else config,
-                     config.object("model_args"))
+    arguments = config.object("model_args")
+    if config.has("pretrained_cfg"):
+        return _timm(config.object("pretrained_cfg"), arguments)
+    if config.has("architecture"):  # an older file of timm's
+        return _timm(config, arguments)
     return _hugging_face(preprocessor) if preprocessor.values else Pixels()
 
 

@@ -95,6 +95,16 @@ def test_whole_digits_network_gives_the_simulated_logits():
     assert outcome.logits < 0.01
 
 
+def test_layernorms_have_the_models_epsilon():
+    model = load_float("tiny")
+    for norm in (model.blocks[0].norm1, model.blocks[0].norm2, model.norm):
+        norm.eps = 1e-5
+    nodes = export(quantize_with_scales(model, IMAGES)).proto.graph.node
+    found = [attribute.f for node in nodes if node.op_type == "LayerNormalization" for attribute in node.attribute
+             if attribute.name == "epsilon"]
+    assert found == pytest.approx([1e-5] * 3)
+
+
 def rounded(quantity, step, zero_code, values, *, signed=True):
     """Return the codes that qonnx gives values in steps from the code 0, and the traced tensor."""
     graph = Graph("test")

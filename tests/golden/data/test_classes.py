@@ -24,6 +24,7 @@ def test_labels_number_the_folders():
     assert order.number(["cat", "dog", "eel"]) == ("checkpoint", [1, 0, 2])
     assert order.number(["0", "1", "02"]) == ("checkpoint", [0, 1, 2])
     assert ClassOrder(labels=("2", "0", "1")).number(["0", "1", "2"]) == ("checkpoint", [1, 2, 0])  # the label counts
+    assert ClassOrder(labels=("10", "20", "30")).number(["0", "1", "2"])[0] == "lexical"  # numbers of something else
     assert ClassOrder(labels=IMAGENET).number(["Tinca tinca", "goldfish", "drake"]) == ("checkpoint", [0, 1, 4])
     assert ClassOrder(labels=("b", "a"), order="lexical").number(["a", "b"]) == ("lexical", [0, 1])
 
