@@ -12,4 +12,4 @@ class UserError(Exception):
 
 
 class ModelWarning(UserWarning):
-    """Something in a model that was worked around and that its owner should know; the command line prints one line."""
+    """Something in a model or its data that was decided and that its owner should know; a command prints one line."""

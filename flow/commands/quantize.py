@@ -91,8 +91,6 @@ def quantize_command(
     to_stdout = json_file is not None and str(json_file) == "-"
     work = open_workload(config, weights, data, heads=heads, statistics=statistics, skip_bad=skip_bad, spec=spec,
                          class_order=class_order)
-    for warning in work.warnings:
-        console(stderr=True).print(f"warning: {warning}", markup=False, style="yellow")
     count = work.test_count(test)
     images = work.calibration(calibration, draw, count)
     if calibration_source != "train":
@@ -129,7 +127,7 @@ def _quantize(work: Workload, images, others, options: dict, test: int):
         "config": work.name, "data": work.data, **options, "softmax_bits": int(lowered.model.info["softmax_bits"]),
         "calibration_images": len(images), "test_images": test, "accuracy": accuracy,
         "accuracy_top5": top5, "logit_snr_db": snr, "skipped_files": work.skipped, "assumed": list(work.assumed),
-        "warnings": list(work.warnings), "class_order": getattr(work.test, "order", None),
+        "class_order": getattr(work.test, "order", None),
         "cpu_seconds": round(seconds, 2),
     }
 

@@ -1,10 +1,11 @@
 """What a quantization starts from: a float model, and the images to calibrate and to measure accuracy on."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vitric.golden.errors import UserError
+from vitric.golden.errors import ModelWarning, UserError
 
 from .configs import configuration
 from .models import float_file
@@ -43,8 +44,6 @@ class Workload:
         What the model is quantized for; None for the arithmetic of the named accelerators.
     assumed : tuple of str
         What nobody said about the checkpoint, and what was taken instead.
-    warnings : tuple of str
-        What makes accuracies wrong if it is not what the user thinks.
     """
 
     name: str
@@ -55,7 +54,6 @@ class Workload:
     file: Path
     spec: "AcceleratorSpec | None" = None
     assumed: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
 
     def calibration(self, count: int, seed: int | None, others: int) -> "tuple[torch.Tensor, torch.Tensor]":
         """Return images to calibrate on, and others of the same split.
@@ -136,6 +134,11 @@ def open_workload(
         checkpoint's labels if they name every folder, else in the order of the software that the checkpoint comes from:
         natural for timm, lexical for all others.
 
+    Warns
+    -----
+    ModelWarning
+        Nobody says how class folders are numbered, and it matters.
+
     Raises
     ------
     UserError
@@ -173,23 +176,25 @@ def open_workload(
                   for split in ("train", "test")}
     except (TypeError, ValueError, OSError) as error:
         raise UserError(str(error)) from error
-    return Workload(name=name, model=model, data=str(data), file=file, spec=chosen, assumed=assumed,
-                    warnings=() if class_order else _doubts(splits["test"], labels), **splits)
+    if class_order is None:
+        _warn_of_order(splits["test"], labels)
+    return Workload(name=name, model=model, data=str(data), file=file, spec=chosen, assumed=assumed, **splits)
 
 
-def _doubts(test: "Images", labels: tuple[str, ...] | None) -> tuple[str, ...]:
-    """Return a warning if other software numbers the class folders of ``test`` otherwise, and no labels decide."""
+def _warn_of_order(test: "Images", labels: tuple[str, ...] | None) -> None:
+    """Warn if other software numbers the class folders of ``test`` otherwise, and no labels decide."""
     from vitric.golden.data.classes import natural_order
     from vitric.golden.data.folder import ImageFolder
 
     if not isinstance(test, ImageFolder) or test.order == "checkpoint":
-        return ()
+        return
     orders = {"natural": natural_order(test.classes), "lexical": sorted(test.classes)}
-    if orders["natural"] == orders["lexical"]:
-        return ()
-    unnamed = "" if labels is None else "; the checkpoint's labels do not name all of them"
-    return (f"class folders are numbered in {test.order} order, {', '.join(orders[test.order][:_SHOWN])}, …{unnamed}; "
-            "--class-order natural (timm), lexical (torchvision) or checkpoint (its labels) says which is right",)
+    if orders["natural"] != orders["lexical"]:
+        unnamed = "" if labels is None else "; the checkpoint's labels do not name all of them"
+        warnings.warn(
+            f"class folders are numbered in {test.order} order, {', '.join(orders[test.order][:_SHOWN])}, …{unnamed}; "
+            "--class-order natural (timm), lexical (torchvision) or checkpoint (its labels) says which is right",
+            ModelWarning, stacklevel=3)
 
 
 def _transform(vit):
