@@ -11,7 +11,7 @@ UNIT   ?= mac
 VITRIC := .venv/bin/vitric
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sim test formal mutate bitstream program train doctor bench-units clean
+.PHONY: help setup sim test docs-test formal mutate bitstream program train doctor bench-units clean
 
 help:  ## show this
 	@echo "make TARGET [CONFIG=$(CONFIG)] [BOARD=$(BOARD)] [SEED=n] [IMAGES=n] [WAVES=1]"
@@ -25,6 +25,9 @@ sim: setup  ## run test images through the generated hardware in Verilator and c
 
 test: setup  ## run the whole test suite; TESTS=path runs a part of it
 	@.venv/bin/python -m pytest -n auto --dist worksteal $(TESTS)
+
+docs-test: setup  ## run every example of the pages, the slow ones too: hours
+	@.venv/bin/python -m docs.snippets --slow
 
 formal: setup  ## prove properties of the hardware for every input
 	@$(VITRIC) formal

@@ -51,7 +51,7 @@ def make_help() -> str:
     """Return what ``make`` prints, as a code block."""
     printed = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True,
                              env={"PATH": os.environ["PATH"]}).stdout
-    return f"```\n{printed}```\n"
+    return f"```text\n{printed}```\n"
 
 
 def commands() -> str:

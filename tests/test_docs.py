@@ -1,7 +1,6 @@
 """The pages are true: links lead somewhere, commands exist, examples run, made parts are up to date."""
 
 import ast
-import doctest
 import re
 import subprocess
 import sys
@@ -188,15 +187,8 @@ def test_fill_replaces_one_part_only():
         pages.fill(text, "z", "")
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in PAGES if re.search("^>>> ", path.read_text(encoding="utf-8"), re.MULTILINE)], ids=name_of)
-def test_examples(path):
-    result = doctest.testfile(str(path), module_relative=False, encoding="utf-8")
-    assert result.attempted and not result.failed
-
-
 def test_python_example_of_the_readme():
-    example, = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"),
+    example, = re.findall(r"^```python slow\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"),
                           re.DOTALL | re.MULTILINE)
     quick = example.replace('load_float("digits")', 'load_float("tiny")') + "print(logits.dtype, *logits.shape)\n"
     assert quick.count("tiny") == 1 and "assert" in quick

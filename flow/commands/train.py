@@ -142,7 +142,7 @@ def _card(path, vit, figures):
 
 Made by
 
-```
+```shell slow
 vitric train --config {figures['config']} --epochs {recipe['epochs']} --seed {recipe['seed']} --out {path}
 ```
 
