@@ -17,12 +17,11 @@ from pathlib import Path
 
 from vitric.flow.commands.synth import measure
 from vitric.flow.reports.console import console
-from vitric.golden.errors import UserError
+from vitric.golden.errors import ToolFailure, UserError
 from vitric.golden.files import write_json, write_text
 from vitric.hdl.units import UNITS
 from vitric.toolchain import tools
 from vitric.toolchain.parts import PARTS
-from vitric.toolchain.run import ToolFailure
 
 from bench.bounds import bound
 from bench.units_page import page, plot

@@ -6,13 +6,13 @@ ABC's output.
 """
 
 import re
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import TimeoutExpired
 from time import perf_counter
 
 from amaranth.back import rtlil
-from vitric.toolchain import tools
+from vitric.toolchain.run import run_script
 
 __all__ = ["Method", "Outcome", "Pdr", "Unrolled", "prove", "run_abc"]
 
@@ -141,7 +141,9 @@ def prove(component, method: Method, folder: Path, *, sources: tuple[str, ...] =
     Raises
     ------
     RuntimeError
-        Yosys failed, or the component asserts nothing.
+        The component asserts nothing.
+    vitric.golden.errors.ToolFailure
+        Yosys failed.
     vitric.golden.errors.UserError
         There is no Yosys.
     """
@@ -187,7 +189,7 @@ def run_abc(folder: Path, script: str, commands: str, *, seconds: int | None = N
 
     Raises
     ------
-    RuntimeError
+    vitric.golden.errors.ToolFailure
         Yosys failed.
     """
     for stale in ("design.aig", "final.aig", "status.txt", "cex.txt"):
@@ -195,13 +197,10 @@ def run_abc(folder: Path, script: str, commands: str, *, seconds: int | None = N
     files = {"design.ys": script + _START_ABC, "prove.abc": _PROVE.format(command=commands)}
     for name, text in (_PROPS | files).items():
         (folder / name).write_text(text)
-    command = [tools.require("yosys").path, "-q", "-s", "design.ys"]
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=seconds)
-    except subprocess.TimeoutExpired:
+        run_script(folder, "design", seconds=seconds)
+    except TimeoutExpired:
         return ["snl_UNK", "-1"], False
-    if done.returncode:
-        raise RuntimeError(f"yosys design.ys failed in {folder}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return (folder / "status.txt").read_text().splitlines()[0].split(), _is_never(folder / "final.aig")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from .errors import UserError
 
-__all__ = ["parse_json", "write_bytes", "write_json", "write_text"]
+__all__ = ["is_writable", "parse_json", "write_bytes", "write_json", "write_text"]
 
 
 def write_bytes(path: str | os.PathLike, data: bytes) -> Path:
@@ -35,6 +35,17 @@ def write_bytes(path: str | os.PathLike, data: bytes) -> Path:
     except OSError as error:
         raise UserError(f"cannot write {target}: {error.strerror}") from error
     return target
+
+
+def is_writable(path: str | os.PathLike) -> bool:
+    """Tell whether ``path`` can be written as :func:`write_bytes` does: its folder is there, or can be made."""
+    place = Path(os.path.realpath(path))
+    if place.is_dir():
+        return False
+    if place.exists() and not place.is_file():
+        return os.access(place, os.W_OK)
+    folder = next(parent for parent in place.parents if parent.exists())
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
 
 
 def _replace(place: Path, data: bytes) -> None:

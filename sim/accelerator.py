@@ -13,8 +13,9 @@ from vitric.compiler.compile import Compiled, compile_model
 from vitric.golden.integer import IntegerViT
 from vitric.golden.spec.accelerator import SPECS, AcceleratorSpec
 from vitric.golden.spec.command import ErrorCode
+from vitric.toolchain.folders import locked
 
-from .runner import locked, run_bench
+from .runner import run_bench
 
 __all__ = ["EVENTS", "Run", "run", "run_stream"]
 
@@ -175,7 +176,7 @@ def run_stream(
         "RESIDUAL_ADDRESS_BITS": len(accelerator.tap.residual_address), "RESIDUAL_BITS": spec.residual_word_bits,
     }
     environment = {**(extra_env or {}), **({} if cycle_limit is None else {"VITRIC_CYCLE_LIMIT": str(cycle_limit)})}
-    with locked(folder / "run"):  # run_bench locks the folder itself, but not the files of this run
+    with locked(folder):
         for name, text in (("model", lines), ("pixels", pixels), ("settings", [f"{value:x}" for value in settings])):
             (folder / f"{name}.hex").write_text("\n".join(text) + "\n")
         with _watched(folder / "progress.txt", progress):

@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,10 +10,11 @@ from time import sleep
 
 from amaranth.back import rtlil
 from vitric.hdl.units import Unit
-from vitric.toolchain import tools
+from vitric.toolchain.run import run_script
+from vitric.toolchain.verilog import port_names
 
 from .parameters import environment
-from .runner import BenchFailure, port_names, run_bench
+from .runner import BenchFailure, run_bench
 
 __all__ = ["Fault", "hunt", "plant"]
 
@@ -75,10 +75,8 @@ _ROOT = str(Path(__file__).resolve().parents[1]) + "/"
 
 
 def _yosys(folder: Path, name: str, script: str) -> None:
-    (folder / name).write_text(script)
-    done = subprocess.run([tools.require("yosys").path, "-q", "-s", name], cwd=folder, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"yosys {name} failed in {folder}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    (folder / f"{name}.ys").write_text(script)
+    run_script(folder, name)
 
 
 def plant(design, folder: Path, *, count: int, seed: int) -> tuple[Path, list[Fault]]:
@@ -103,14 +101,14 @@ def plant(design, folder: Path, *, count: int, seed: int) -> tuple[Path, list[Fa
     else:
         (folder / "design.il").write_text(rtlil.convert(design, name="top"))
         read = "read_rtlil design.il\n"
-    _yosys(folder, "list.ys", read + _PREPARE + (
+    _yosys(folder, "list", read + _PREPARE + (
         f"write_rtlil before.il\nmutate -list {2 * count} -seed {seed} -o candidates.txt\n"))
     cells = _cells(folder / "before.il")
     changes = [line for line in (folder / "candidates.txt").read_text().splitlines() if _changes(line, cells)][:count]
     faults = [_fault(number, change, cells) for number, change in enumerate(changes, start=1)]
     width = count.bit_length()
     selected = (f"{fault.change} -ctrl fault {width} {fault.number}\n" for fault in faults)
-    _yosys(folder, "mutate.ys", f"read_rtlil before.il\n{''.join(selected)}write_verilog -noattr mutants.v\n")
+    _yosys(folder, "mutate", f"read_rtlil before.il\n{''.join(selected)}write_verilog -noattr mutants.v\n")
     return folder / "mutants.v", faults
 
 

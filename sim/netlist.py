@@ -1,15 +1,14 @@
 """A unit as Yosys synthesizes it for the ECP5, in plain Verilog: gates and registers of the part, behind its ports."""
 
 import re
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from vitric.hdl.units import Unit
-from vitric.toolchain import tools
+from vitric.toolchain.run import run_script
+from vitric.toolchain.verilog import to_verilog
 
 from .cells import cell_model
-from .runner import to_verilog
 
 __all__ = ["ecp5_netlist"]
 
@@ -48,18 +47,14 @@ def ecp5_netlist(unit: Unit, settings: Mapping[str, object], folder: Path) -> tu
 
     Raises
     ------
-    RuntimeError
+    vitric.golden.errors.ToolFailure
         Yosys failed, or a cell is left without a model.
     """
     text = to_verilog(unit.make(settings, "ecp5"), folder / "unit.v").read_text()
     (folder / "rtl.v").write_text(re.sub(r'\(\* ram_style = "block" \*\)', "", text))
     (folder / "model.v").write_text(cell_model("mult18x18d").read_text())
     (folder / "netlist.ys").write_text(_SCRIPT)
-    done = subprocess.run(
-        [tools.require("yosys").path, "-q", "-s", "netlist.ys"], cwd=folder, capture_output=True, text=True)
-    if done.returncode:
-        said = f"{done.stdout[-2000:]}{done.stderr[-2000:]}"
-        raise RuntimeError(f"yosys netlist.ys failed in {folder} with status {done.returncode}:\n{said}")
+    run_script(folder, "netlist")
     cells: dict[str, int] = {}
     for kind in re.findall(r"^  ([A-Z]\w+) (?:#\(|\S+ \()", (folder / "cells.v").read_text(), re.M):
         cells[kind] = cells.get(kind, 0) + 1

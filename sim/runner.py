@@ -3,42 +3,42 @@
 A build is kept as long as its sources, flags and tools are the same, so that a second run starts at once.
 """
 
-import fcntl
 import hashlib
 import json
 import os
-import re
+import shutil
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
+from vitric.golden.errors import ToolFailure
 from vitric.toolchain import tools
+from vitric.toolchain.folders import locked
+from vitric.toolchain.processes import last_lines, variables
+from vitric.toolchain.verilog import port_names, to_verilog
 
 from .verilator import FLAGS, Verilator
 
-__all__ = ["BenchFailure", "BenchResult", "build_model", "locked", "port_names", "run_bench", "to_verilog"]
+__all__ = ["BUILD", "BenchFailure", "BenchResult", "build_model", "run_bench"]
+
+BUILD = "model"
+"""Folder of the build, in the folder of the bench: whole, with a stamp that was written last, or built again."""
 
 
-class BenchFailure(AssertionError):
+class BenchFailure(ToolFailure):
     """A build or a cocotb test failed.
 
     Attributes
     ----------
     failed : dict of str to str
         Message of every failing test by its name; empty when the build or the simulator itself failed.
-    log : pathlib.Path
-        The whole output.
     """
 
     def __init__(self, message: str, log: Path, failed: Mapping[str, str] | None = None):
         self.failed = dict(failed or {})
-        self.log = log
-        tail = log.read_text(errors="replace").splitlines()[-40:] if log.exists() else []
-        lines = [message, *(f"  {name}: {text}" for name, text in self.failed.items()), f"log: {log}", *tail]
-        super().__init__("\n".join(lines))
+        super().__init__(message, log, [*(f"  {name}: {text}" for name, text in self.failed.items()), *last_lines(log)])
 
 
 @dataclass(frozen=True)
@@ -61,31 +61,6 @@ class BenchResult:
     test_seconds: float
 
 
-@contextmanager
-def _environment(values: Mapping[str, str], without: Iterable[str] = ()):
-    """Set variables of this process for the duration of a block."""
-    saved = {name: os.environ.get(name) for name in (*values, *without)}
-    for name in without:
-        os.environ.pop(name, None)
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in saved.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
-
-
-@contextmanager
-def locked(folder: Path):
-    """Hold ``folder``, which is created, for one process at a time."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def _digest(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, default=str, sort_keys=True).encode()).hexdigest()
 
@@ -93,44 +68,6 @@ def _digest(*parts: object) -> str:
 def _write_if_new(path: Path, text: str) -> None:
     if not path.exists() or path.read_text() != text:
         path.write_text(text)
-
-
-def to_verilog(component, path: str | os.PathLike, *, name: str = "top") -> Path:
-    """Convert an Amaranth component to a Verilog file with the packaged Yosys.
-
-    The component is elaborated to RTLIL first; if an earlier file came from the same RTLIL it is kept, which saves
-    the run of Yosys.
-
-    Parameters
-    ----------
-    component : amaranth.lib.wiring.Component
-        What to convert. Its ports keep their names (``i.payload`` becomes ``i__payload``); ``clk`` and ``rst`` are
-        added if it has synchronous logic.
-    path : path-like
-        File to write; a stamp ``<path>.sha256`` is left beside it.
-    name : str
-        Name of the Verilog module.
-    """
-    from amaranth.back import rtlil, verilog
-
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    stamp = path.with_name(path.name + ".sha256")
-    digest = _digest(rtlil.convert(component, name=name, emit_src=False))
-    if not (path.exists() and stamp.exists() and stamp.read_text() == digest):
-        stamp.unlink(missing_ok=True)
-        with _environment({"AMARANTH_USE_YOSYS": "builtin"}):
-            path.write_text(verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True))
-        stamp.write_text(digest)
-    return path
-
-
-def port_names(source: Path, module: str) -> list[str]:
-    """Return the port names of ``module`` in Verilog written by Yosys."""
-    header = re.search(rf"^module \\?{re.escape(module)} ?\((.*?)\);", source.read_text(), re.DOTALL | re.MULTILINE)
-    if header is None:
-        raise ValueError(f"{source} has no module {module}")
-    return [port.strip().lstrip("\\").strip() for port in header.group(1).split(",") if port.strip()]
 
 
 def _control_file(module: str, public: Iterable[str]) -> str:
@@ -180,21 +117,24 @@ def build_model(
         runtime_flags = [flag for flag in flags if not flag.startswith(model_only)]
         runtime_key = _digest(tool.path, tool.version, environment["MAKEFLAGS"], runtime_flags)
         runner = Verilator(environment=environment, waves=waves, runtime_key=runtime_key)
-        runner.build_dir, runner.parameters = folder, dict(parameters or {})
         digest = _digest(
             [source.read_text() for source in (control, *sources)], flags, top, dict(parameters or {}), waves,
-            tool.path, tool.version, runner.main_program().read_text(),
+            tool.path, tool.version, runner.main_program(),
         )
-        stamp, executable, log = folder / "build.sha256", folder / top, folder / "build.log"
-        if not (executable.exists() and stamp.exists() and stamp.read_text() == digest):
+        built, log = folder / BUILD, folder / "build.log"
+        stamp = built / "stamp.sha256"
+        runner.build_dir, runner.parameters = built, dict(parameters or {})
+        if not (stamp.exists() and stamp.read_text() == digest):
             stamp.unlink(missing_ok=True)
+            shutil.rmtree(built, ignore_errors=True)  # what a build that was interrupted has left would be trusted
             try:
-                runner.build(
-                    sources=[control, *sources], hdl_toplevel=top, build_dir=folder, build_args=flags,
-                    parameters=dict(parameters or {}), timescale=("1ns", "1ps"), log_file=log,
-                )
-            except RuntimeError as error:
-                raise BenchFailure(f"building {top} with Verilator failed", log) from error
+                with variables({}):
+                    runner.build(
+                        sources=[control, *sources], hdl_toplevel=top, build_dir=built, build_args=flags,
+                        parameters=dict(parameters or {}), timescale=("1ns", "1ps"), log_file=log,
+                    )
+            except ToolFailure as error:
+                raise BenchFailure(f"building {top} with Verilator failed: {error.summary}", log) from error
             stamp.write_text(digest)
     return runner
 
@@ -270,31 +210,34 @@ def run_bench(
         The build failed, a test failed or was skipped, no test was found, or the simulator stopped early.
     """
     started = perf_counter()
-    runner = build_model(
-        dut, build_dir=build_dir, name=name, toplevel=toplevel, public=public, extra_sources=extra_sources,
-        parameters=parameters, timing=timing, waves=waves, build_args=build_args,
-    )
-    built = perf_counter()
     folder, top = Path(build_dir).resolve(), toplevel or name
     with locked(folder):
+        runner = build_model(
+            dut, build_dir=folder, name=name, toplevel=toplevel, public=public, extra_sources=extra_sources,
+            parameters=parameters, timing=timing, waves=waves, build_args=build_args,
+        )
+        built = perf_counter()
         results, log = folder / "results.xml", folder / "test.log"
         log.unlink(missing_ok=True)
         stopped = None
         try:
-            runner.test(
-                test_module=test_module, hdl_toplevel=top, hdl_toplevel_lang="verilog", seed=seed,
-                build_dir=folder, test_dir=folder, results_xml=str(results), extra_env=dict(extra_env or {}),
-                log_file=None if echo else log, test_filter=test_filter,
-            )
-        except (RuntimeError, SystemExit) as error:  # the reason is in results.xml, if the simulator got that far
-            stopped = error
+            with variables({}):
+                runner.test(
+                    test_module=test_module, hdl_toplevel=top, hdl_toplevel_lang="verilog", seed=seed,
+                    build_dir=folder / BUILD, test_dir=folder, results_xml=str(results),
+                    extra_env=dict(extra_env or {}), log_file=None if echo else log, test_filter=test_filter,
+                )
+        except ToolFailure as error:  # the reason is in results.xml, if the simulator got that far
+            stopped = error.summary
+        except SystemExit as error:  # under pytest
+            stopped = f"status {error.code}"
         if not results.exists():
-            raise BenchFailure(f"the simulation of {top} stopped without results: {stopped}", log) from stopped
+            raise BenchFailure(f"the simulation of {top} stopped without results: {stopped}", log)
         names, failed = _read_results(results)
     if failed:
         raise BenchFailure(f"{len(failed)} of {len(names)} tests of {test_module} failed (seed {seed})", log, failed)
     if stopped is not None:
-        raise BenchFailure(f"the simulation of {top} failed: {stopped}", log) from stopped
+        raise BenchFailure(f"the simulation of {top} failed: {stopped}", log)
     if not names:
         raise BenchFailure(f"{test_module} has no test" + (f" that matches {test_filter}" if test_filter else ""), log)
     return BenchResult(tuple(names), log, built - started, perf_counter() - built)

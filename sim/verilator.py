@@ -1,14 +1,16 @@
 """cocotb's Verilator runner, without what makes it slow: a public model and a runtime library compiled each time."""
 
 import os
+import shlex
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import cocotb_tools.config
 from cocotb_tools import runner as cocotb_runner
-from vitric.toolchain import tools
+from vitric.toolchain import processes, tools
 
 __all__ = ["FLAGS", "RUNTIME_CACHE", "Verilator"]
 
@@ -39,7 +41,10 @@ class Verilator(cocotb_runner.Verilator):
       (about four times faster simulation and three times faster build on a 256-MAC array);
     * the objects of Verilator's runtime library, which are the same for every model built with the same flags, are
       compiled once and then copied into each build folder (they are 85 % of the build of a small design);
-    * a trace covers a window of simulated time, and is FST where the lz4 headers are installed.
+    * a trace covers a window of simulated time, and is FST where the lz4 headers are installed;
+    * folders may have spaces in their names, which make cannot have: it works inside the build folder and sees Verilator
+      through a link there;
+    * Verilator, make and the simulation end with this process (:mod:`vitric.toolchain.processes`).
 
     Parameters
     ----------
@@ -59,18 +64,15 @@ class Verilator(cocotb_runner.Verilator):
         trace = ("fst" if self._fst else "vcd") if waves else "plain"
         self._runtime = RUNTIME_CACHE.resolve() / f"{runtime_key[:16]}-{trace}"
 
-    def main_program(self) -> Path:
+    def main_program(self) -> str:
         """Return the C++ main program: cocotb's own, with the trace window added when tracing."""
         original = Path(cocotb_tools.config.share_dir, "lib", "verilator", "verilator.cpp")
-        if not self._traced:
-            return original
         text = original.read_text()
+        if not self._traced:
+            return text
         if text.count(_DUMP) != 1:
             raise RuntimeError(f"{original} has changed: expected {_DUMP!r} once")
-        self.build_dir.mkdir(parents=True, exist_ok=True)
-        patched = self.build_dir / "main.cpp"
-        patched.write_text("#include <cstdlib>\n" + text.replace(_DUMP, _DUMP_IN_WINDOW))
-        return patched
+        return "#include <cstdlib>\n" + text.replace(_DUMP, _DUMP_IN_WINDOW)
 
     def _waves_file(self) -> str:
         return "dump.fst" if self._fst else "dump.vcd"
@@ -86,10 +88,18 @@ class Verilator(cocotb_runner.Verilator):
         self.waves = self._traced
         verilate, make = super()._build_command()
         verilate.remove("--public-flat-rw")
+        (self.build_dir / "main.cpp").write_text(self.main_program())
         original = str(Path(cocotb_tools.config.share_dir, "lib", "verilator", "verilator.cpp"))
-        verilate[verilate.index(original)] = str(self.main_program())
+        verilate[verilate.index(original)] = "main.cpp"
+        libraries = shlex.quote(str(cocotb_tools.config.libs_dir)).replace("$", "$$")
+        changed = {"-Mdir": ".", "-LDFLAGS": f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"}
+        for option, value in changed.items():
+            verilate[verilate.index(option) + 1] = value
         if self._traced:
             verilate[verilate.index("--trace")] = "--trace-fst" if self._fst else "--trace-vcd"
+        if root := self._environment.get("VERILATOR_ROOT"):
+            (self.build_dir / "root").symlink_to(root)
+            make.append("VERILATOR_ROOT=root")
         return [verilate, make]
 
     def _test_command(self) -> list[list[str]]:
@@ -97,11 +107,15 @@ class Verilator(cocotb_runner.Verilator):
         return super()._test_command()
 
     def _execute_cmds(self, cmds, cwd, stdout=None) -> None:
+        errors = None if stdout is None else subprocess.STDOUT
         for command in cmds:
             making = command[0] == "make"
             if making:
                 self._seed_runtime()
-            super()._execute_cmds([command], cwd, stdout)
+            with processes.started(command, cwd, environment=self.env, stdout=stdout, stderr=errors) as process:
+                status = process.wait()
+            if status:
+                raise processes.failure(Path(command[0]).name, status, Path(self.log_file or cwd))
             if making:
                 self._keep_runtime()
 

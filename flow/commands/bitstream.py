@@ -63,7 +63,7 @@ def build_bitstream(config: str, board: str, *, seed: int = 1, clock_mhz: float 
     ------
     UserError
         An unknown configuration or board, an option out of range, or a design that does not fit the part.
-    vitric.toolchain.run.ToolFailure
+    vitric.golden.errors.ToolFailure
         A tool failed.
     """
     from vitric.boards.registry import find_board

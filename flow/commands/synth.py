@@ -57,7 +57,7 @@ def measure(unit: Unit, settings: Mapping[str, object], part: Part, *, pnr: bool
     UserError
         A parameter that is not legal, ``seeds`` or ``freq`` (MHz) out of range or without ``pnr``, or a unit that does
         not fit the part and cannot be placed.
-    vitric.toolchain.run.ToolFailure
+    vitric.golden.errors.ToolFailure
         A tool failed.
     """
     if not 1 <= seeds <= 1000:

@@ -5,10 +5,10 @@ import pytest
 from amaranth.back import rtlil
 from amaranth.hdl import Elaboratable, Module, Signal
 from vitric.flow.reports.console import console
-from vitric.golden.errors import UserError
+from vitric.golden.errors import ToolFailure, UserError
 from vitric.toolchain import tools
 from vitric.toolchain.families import ECP5, FAMILIES, ICE40
-from vitric.toolchain.run import Steps, ToolFailure, breakdown, pack, place_and_route, run_tool, synthesize
+from vitric.toolchain.run import Steps, breakdown, pack, place_and_route, run_script, run_tool, synthesize
 
 PACKING = ["Info: Packing constants..", "Info: Packing carries..."]
 PLACING = ["Info:     at initial placer iter 3, wirelen = 4", "Info:     at iteration #7, type ALL: wirelen solved = 5"]
@@ -33,14 +33,21 @@ def tool(monkeypatch, tmp_path):
 def test_run_tool(tool, tmp_path):
     tool("import os; print(os.getcwd(), os.environ['GREETING'], *sys.argv[1:]); print('end', file=sys.stderr)")
     lines = []
-    run_tool("yosys", ["a", "b"], tmp_path, lines.append)
+    run_tool("yosys", ["a", "b"], tmp_path, "tool.log", lines.append)
     assert sorted(lines) == sorted([f"{tmp_path} hello a b", "end"])
+    assert (tmp_path / "tool.log").read_text().splitlines() == lines
 
 
 def test_a_failing_tool_says_why(tool, tmp_path):
-    tool("print('ERROR: no such cell'); sys.exit(3)")
-    with pytest.raises(ToolFailure, match="(?s)nextpnr-ecp5 ended with status 3.*ERROR: no such cell"):
-        run_tool("nextpnr-ecp5", [], tmp_path, lambda line: None)
+    tool("print('Info: 1\\nERROR: no such cell\\n0 warnings'); sys.exit(3)")
+    with pytest.raises(ToolFailure, match="(?s)Info: 1.*0 warnings") as caught:
+        run_tool("nextpnr-ecp5", [], tmp_path, "pnr.log", lambda line: None)
+    assert caught.value.summary == "nextpnr-ecp5 ended with status 3: ERROR: no such cell"
+    assert caught.value.log == tmp_path / "pnr.log"
+    tool("import os; os.kill(os.getpid(), 9)")
+    with pytest.raises(ToolFailure, match="yosys a.ys was ended by signal 9"):
+        run_script(tmp_path, "a")
+    assert (tmp_path / "a.log").read_bytes() == b""
 
 
 def netlist(**cells):
@@ -55,7 +62,7 @@ NETLIST = netlist(**{
 
 
 def test_synthesize_counts_cells_and_tells_passes(tool, tmp_path):
-    tool("assert sys.argv[1:] == ['-l', 'top.rpt', 'top.ys']\n"
+    tool("assert sys.argv[1:] == ['top.ys']\n"
          f"open('top.json', 'w').write({json.dumps(NETLIST)!r})\n"
          "print('2.1. Executing HIERARCHY pass (x).')\nprint('2.42.3. Executing ABC9 pass.')")
     told = []
