@@ -87,7 +87,7 @@ class Verilator(cocotb_runner.Verilator):
     def _build_command(self) -> list[list[str]]:
         self.waves = self._traced
         verilate, make = super()._build_command()
-        verilate.remove("--public-flat-rw")
+        verilate[verilate.index("--public-flat-rw")] = "--no-MMD"  # make would read the names of sources
         (self.build_dir / "main.cpp").write_text(self.main_program())
         original = str(Path(cocotb_tools.config.share_dir, "lib", "verilator", "verilator.cpp"))
         verilate[verilate.index(original)] = "main.cpp"
@@ -100,6 +100,7 @@ class Verilator(cocotb_runner.Verilator):
         if root := self._environment.get("VERILATOR_ROOT"):
             (self.build_dir / "root").symlink_to(root)
             make.append("VERILATOR_ROOT=root")
+        make.append("CURDIR=.")  # verilated.mk looks for spaces in it
         return [verilate, make]
 
     def _test_command(self) -> list[list[str]]:

@@ -23,7 +23,7 @@ _STEERING = re.compile(
     r"(COCOTB|GPI|PYGPI|VERILATOR|VITRIC)_\w+|PYTHON\w*|(GNU)?MAKE(FLAGS|FILES|LEVEL|OVERRIDES)|MFLAGS|YOWASP_MOUNT"
     r"|LIBPYTHON_LOC|SIM|SIM_CMD_(PREFIX|SUFFIX)|WAVES|GUI|TOPLEVEL|MODULE|TESTCASE|RANDOM_SEED|AMARANTH_\w+")
 
-_ERROR = re.compile(r".*\berror\b.*", re.IGNORECASE)
+_ERRORS = re.compile(r".*\berror\b.*", re.IGNORECASE), re.compile(r".*\*\*\*.*"), re.compile(r".*\S.*")
 
 
 def own_environment() -> dict[str, str]:
@@ -110,8 +110,8 @@ def last_lines(log: Path, count: int = 40) -> list[str]:
 
 
 def failure(what: str, status: int, log: Path) -> ToolFailure:
-    """Return the error that says that ``what`` ended with ``status``, and the last error in its log."""
+    """Return the error that says that ``what`` ended with ``status``, and what looks most like the reason in its log."""
     tail = last_lines(log)
     how = f"was ended by signal {status - 128}" if status > 128 else f"ended with status {status}"
-    said = next((line.strip() for line in reversed(tail) if _ERROR.fullmatch(line)), tail[-1].strip() if tail else "")
+    said = next((line.strip() for kind in _ERRORS for line in tail if kind.fullmatch(line)), "")
     return ToolFailure(f"{what} {how}" + (f": {said}" if said else ""), log, tail)

@@ -2,7 +2,9 @@ import pytest
 from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
-from vitric.sim.runner import BenchFailure, run_bench
+from vitric.golden.errors import UserError
+from vitric.sim.runner import BUILD, BenchFailure, build_model, run_bench
+from vitric.toolchain import bootstrap
 
 MODULE = "tests.sim.bench_runner"
 
@@ -46,7 +48,7 @@ class AddOne(wiring.Component):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("add_one")
+    return tmp_path_factory.mktemp("add one")  # make has no spaces in names
 
 
 def run(bug, folder, **options):
@@ -55,11 +57,13 @@ def run(bug, folder, **options):
     )
 
 
-def test_passes_and_keeps_the_build(folder):
+def test_passes_and_keeps_the_build(folder, monkeypatch):
+    for name in ("COCOTB_TEST_FILTER", "COCOTB_RANDOM_SEED", "SIM_CMD_PREFIX", "MAKEFLAGS", "VERILATOR_ROOT", "WAVES"):
+        monkeypatch.setenv(name, "1")
     first = run(None, folder)
     assert len(first.tests) == 25 + 2
     assert not list(folder.glob("dump.*"))
-    executable = folder / "top"
+    executable = folder / BUILD / "top"
     built = executable.stat().st_mtime_ns
     again = run(None, folder, test_filter="environment_arrives")
     assert again.tests == (f"{MODULE}.environment_arrives",)
@@ -83,7 +87,7 @@ def test_catches_planted_bug(bug, reason, tmp_path):
         run(bug, tmp_path, test_filter="source=random/sink=random|environment_arrives")
     assert [name for name in caught.value.failed if "adds_one" not in name] == []
     assert reason in " ".join(caught.value.failed.values())
-    assert str(tmp_path) in str(caught.value)
+    assert str(tmp_path) in str(caught.value) and "\n" not in caught.value.summary
 
 
 def test_no_test_is_a_failure(folder):
@@ -102,3 +106,25 @@ def test_broken_verilog_is_a_failure(tmp_path):
     with pytest.raises(BenchFailure, match="building top with Verilator failed") as caught:
         run_bench(source, test_module=MODULE, build_dir=tmp_path / "build")
     assert "syntax error" in str(caught.value)
+    assert "syntax error" in caught.value.summary and "\n" not in caught.value.summary
+
+
+def test_an_interrupted_build_starts_again(tmp_path):
+    source, folder = tmp_path / "empty.v", tmp_path / "build"
+    source.write_text("module top(input clk); endmodule\n")
+    build_model(source, build_dir=folder)
+    built = folder / BUILD
+    compiled = sorted(built.glob("Vtop*.o"))
+    for path in compiled:
+        path.write_bytes(path.read_bytes()[:100])  # as a compiler leaves it that was killed
+    (built / "top").unlink()
+    (built / "stamp.sha256").unlink()
+    build_model(source, build_dir=folder)
+    assert (built / "top").exists() and all(path.stat().st_size > 100 for path in compiled)
+
+
+def test_a_missing_compiler_is_named_first(tmp_path, monkeypatch):
+    which = bootstrap.shutil.which
+    monkeypatch.setattr(bootstrap.shutil, "which", lambda name: None if name == "make" else which(name))
+    with pytest.raises(UserError, match="simulation needs make, which is missing; on Debian: apt install make"):
+        build_model(AddOne(), build_dir=tmp_path)
