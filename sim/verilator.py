@@ -99,6 +99,7 @@ class Verilator(cocotb_runner.Verilator):
             verilate[verilate.index("--trace")] = "--trace-fst" if self._fst else "--trace-vcd"
         if root := self._environment.get("VERILATOR_ROOT"):
             (self.build_dir / "root").symlink_to(root)
+            self.env["VERILATOR_BIN"] = "root/bin/verilator_bin"
             make.append("VERILATOR_ROOT=root")
         make.append("CURDIR=.")  # verilated.mk looks for spaces in it
         return [verilate, make]
