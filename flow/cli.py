@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 from typer.core import TyperCommand, TyperGroup
-from vitric.golden.errors import ModelWarning, UserError
+from vitric.golden.errors import ModelWarning
 
 from .reports.console import console
+from .reports.errors import told
 
 __all__ = ["COMMANDS", "app"]
 
@@ -40,7 +41,7 @@ COMMANDS = {
 
 
 class _LazyGroup(TyperGroup):
-    """Commands from :data:`COMMANDS`; a warning is one line, a :exc:`UserError` ends with one line and status 2."""
+    """Commands from :data:`COMMANDS`; a warning is one line, and :func:`~.reports.errors.told` says what errors become."""
 
     _listing = False
 
@@ -64,15 +65,17 @@ class _LazyGroup(TyperGroup):
         finally:
             self._listing = False
 
+    def parse_args(self, ctx, args):
+        if not args:  # shows the help
+            return super().parse_args(ctx, args)
+        with told():
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx):
-        try:
-            with warnings.catch_warnings():
-                warnings.showwarning = _show_warning
-                warnings.simplefilter("always", ModelWarning)
-                return super().invoke(ctx)
-        except UserError as error:
-            console(stderr=True).print(f"vitric: {error}", markup=False, style="red")
-            raise typer.Exit(2) from error
+        with told(), warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            warnings.simplefilter("always", ModelWarning)
+            return super().invoke(ctx)
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None):
@@ -102,5 +105,5 @@ def _vitric(
 ) -> None:
     """Turn a Vision Transformer in PyTorch into an FPGA bitstream, with the same integers at every step.
 
-    Exit status: 0 done, 1 a check failed, 2 something for the user to put right.
+    Exit status: 0 done, 1 a check failed, 2 something for the user to put right or a tool that failed, 130 interrupted.
     """

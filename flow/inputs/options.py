@@ -1,0 +1,45 @@
+"""Options that many commands have, and checks of options that come before any work."""
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from vitric.golden.errors import UserError
+from vitric.golden.files import is_writable
+
+__all__ = ["COUNT", "EPOCHS", "SEED", "JsonFile", "Out", "check_output", "finite"]
+
+SEED = {"min": 0, "max": (1 << 31) - 1}
+"""Bounds of every seed."""
+
+COUNT = {"min": 1, "max": 1_000_000}
+"""Bounds of numbers of images and steps."""
+
+EPOCHS = {"min": 0, "max": 100_000}
+"""Bounds of passes over training data."""
+
+
+def check_output(path: Path) -> Path:
+    """Return ``path``; raise :exc:`UserError` if it cannot be written, so that no work is done in vain."""
+    if not is_writable(path):
+        what = "it is a folder" if path.is_dir() else "its folder cannot be written"
+        raise UserError(f"cannot write {path}: {what}")
+    return path
+
+
+def _checked(path: Path | None) -> Path | None:
+    return path if path is None or str(path) == "-" else check_output(path)
+
+
+def finite(parameter: typer.CallbackParam, value: float | None) -> float | None:
+    """Return the value of an option; refuse infinity and what is no number."""
+    if value is not None and not math.isfinite(value):
+        raise UserError(f"{parameter.opts[-1]} must be a finite number, not {value}")
+    return value
+
+
+JsonFile = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", callback=_checked, help="Write the figures as JSON; - is stdout.")
+]
+"""Type of the option that writes what a command found."""
