@@ -62,17 +62,21 @@ class Board:
                                             if tool != "openFPGALoader"])
         return type(name, (kind,), {"required_tools": needed})()
 
+    def pll(self, clock_mhz: float) -> "PllSettings":
+        """Return the settings of the clock nearest to ``clock_mhz``; raise :exc:`ValueError` if it is out of range."""
+        from vitric.hdl.fabric.pll import pll_settings
+
+        return pll_settings(self.input_mhz, clock_mhz)
+
     def make_top(self, system: "Callable[[int], System]", clock_mhz: float) -> "tuple[Top, PllSettings]":
         """Return the design with its pins, and the settings of the clock nearest to ``clock_mhz``.
 
         ``system`` is called with the clock's frequency in Hz and must return the
         :class:`~vitric.boards.system.System`.
         """
-        from vitric.hdl.fabric.pll import pll_settings
-
         from .top import Top
 
-        pll = pll_settings(self.input_mhz, clock_mhz)
+        pll = self.pll(clock_mhz)
         return Top(system(pll.output_hz), pll, clock=self.clock, leds=self.leds), pll
 
 

@@ -3,10 +3,9 @@
 import json
 import re
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from time import sleep
+from threading import Event, Thread
 
 from amaranth.back import rtlil
 from vitric.hdl.units import Unit
@@ -179,17 +178,21 @@ def hunt(
         "VITRIC_BENCH": unit.bench, "VITRIC_FAULTS": str(count),
         "VITRIC_VERDICTS": str(verdicts.resolve()), "VITRIC_TESTS": tests,
     }
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(
-            run_bench, netlist, test_module="vitric.sim.benches.mutants", build_dir=folder, seed=seed,
-            public=port_names(netlist, "top"), extra_env=told)
-        while not running.done():
-            sleep(0.2)
+    failure, over = None, Event()
+
+    def watch() -> None:
+        while not over.wait(0.2):
             if verdicts.exists():
                 tell(_read(verdicts)[1])
-        failure = running.exception()
-    if failure is not None and not isinstance(failure, BenchFailure):
-        raise failure
+
+    Thread(target=watch, daemon=True).start()
+    try:
+        run_bench(netlist, test_module="vitric.sim.benches.mutants", build_dir=folder, seed=seed,
+                  public=port_names(netlist, "top"), extra_env=told)
+    except BenchFailure as error:
+        failure = error
+    finally:
+        over.set()
     begun, last = _read(verdicts) if verdicts.exists() else ({}, 0)
     log = folder / "test.log"
     if failure is not None and not failure.failed:

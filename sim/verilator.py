@@ -42,8 +42,8 @@ class Verilator(cocotb_runner.Verilator):
     * the objects of Verilator's runtime library, which are the same for every model built with the same flags, are
       compiled once and then copied into each build folder (they are 85 % of the build of a small design);
     * a trace covers a window of simulated time, and is FST where the lz4 headers are installed;
-    * folders may have spaces in their names, which make cannot have: it works inside the build folder and sees Verilator
-      through a link there;
+    * folders may have spaces in their names, which make cannot have: it works inside the build folder and sees
+      Verilator through a link there;
     * Verilator, make and the simulation end with this process (:mod:`vitric.toolchain.processes`).
 
     Parameters

@@ -29,8 +29,8 @@ _ERRORS = re.compile(r".*\berror\b.*", re.IGNORECASE), re.compile(r".*\*\*\*.*")
 def own_environment() -> dict[str, str]:
     """Return the variables of this process without those that would steer a tool otherwise than vitric does.
 
-    Left out are options of cocotb, Verilator, make, Amaranth, Python, packaged tools and of this project's benches, such
-    as ``COCOTB_TEST_FILTER`` or ``MAKEFLAGS``: somebody set them for something else.
+    Left out are options of cocotb, Verilator, make, Amaranth, Python, packaged tools and of this project's benches,
+    such as ``COCOTB_TEST_FILTER`` or ``MAKEFLAGS``: somebody set them for something else.
     """
     return {name: value for name, value in os.environ.items() if not _STEERING.fullmatch(name)}
 
@@ -110,7 +110,7 @@ def last_lines(log: Path, count: int = 40) -> list[str]:
 
 
 def failure(what: str, status: int, log: Path) -> ToolFailure:
-    """Return the error that says that ``what`` ended with ``status``, and what looks most like the reason in its log."""
+    """Return the error that says that ``what`` ended with ``status``, and the likeliest reason in its log."""
     tail = last_lines(log)
     how = f"was ended by signal {status - 128}" if status > 128 else f"ended with status {status}"
     said = next((line.strip() for kind in _ERRORS for line in tail if kind.fullmatch(line)), "")

@@ -12,6 +12,7 @@ import typer
 from vitric.golden.errors import UserError
 from vitric.golden.files import write_json
 
+from ..inputs.options import COUNT, JsonFile, check_output, finite
 from ..reports.console import console
 
 if TYPE_CHECKING:
@@ -27,17 +28,16 @@ _UNIFORM = (3, 4, 6, 8)  # widths that the table compares with, if they and 8, t
 
 
 def allocate_command(
-    budget: Annotated[float, typer.Option(help="Largest cost: mean bits of an operand, cycles of an image, or bytes of "
-                                          "the model stream, as --measure says.")],
+    budget: Annotated[
+        float, typer.Option(min=0, max=1e12, callback=finite, help="Largest cost: mean bits of an operand, cycles of "
+                            "an image, or bytes of the model stream, as --measure says.")],
     config: Annotated[str, typer.Option(help="Committed float model, for example tiny or digits.")] = "digits",
     measure: Annotated[str, typer.Option(help="What the budget limits: bits, cycles or bytes.")] = "bits",
     widths: Annotated[str, typer.Option(help="Widths to choose from, 2 to 8.")] = "2,3,4,6,8",
     method: Annotated[str, typer.Option(help="Quantization method, as of `vitric quantize`.")] = "mse",
-    calibration: Annotated[int, typer.Option(help="Training images to calibrate on, from the first.")] = 64,
+    calibration: Annotated[int, typer.Option(**COUNT, help="Training images to calibrate on, from the first.")] = 64,
     out: Annotated[Path | None, typer.Option(help="Widths (JSON); by default build/CONFIG/bits.json.")] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON; - is stdout.")
-    ] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Choose the widths of every layer's operands so that the logits lose least under a budget.
 
@@ -50,11 +50,11 @@ def allocate_command(
     chosen = _widths(widths)
     if measure not in MEASURES:
         raise UserError(f"--measure must be one of {', '.join(MEASURES)}, not {measure}")
-    to_stdout = json_file is not None and str(json_file) == "-"
+    path = check_output(out or Path("build") / config / "bits.json")
+    to_stdout = str(json_file) == "-"
     started = time.process_time()
-    costs, errors = _prepare(config, method, calibration, chosen)
+    costs, errors = _prepare(config, method, calibration, chosen, measure, budget)
     allocation = solve(costs, errors, measure, budget, chosen)
-    path = out or Path("build") / config / "bits.json"
     figures = _figures(costs, errors, allocation, chosen) | {
         "config": config, "method": method, "measure": measure, "budget": budget, "widths": chosen,
         "calibration_images": calibration, "images": _MEASURED_ON,
@@ -76,7 +76,8 @@ def _widths(text: str) -> list[int]:
     return widths
 
 
-def _prepare(config: str, method: str, count: int, widths: list[int]) -> tuple["CostModel", "LayerErrors"]:
+def _prepare(config: str, method: str, count: int, widths: list[int], measure: str,
+             budget: float) -> tuple["CostModel", "LayerErrors"]:
     from rich.progress import Progress
     from vitric.compiler.costs import CostModel
     from vitric.golden import load_float
@@ -100,6 +101,9 @@ def _prepare(config: str, method: str, count: int, widths: list[int]) -> tuple["
     try:
         recipe = named(method)
         model = load_float(float_file(entry))
+        costs = CostModel(model.config, entry.spec, recipe)
+        if budget < _least(costs, measure, widths):
+            raise _too_small(costs, measure, widths, budget)
         with Progress(console=console(stderr=True), transient=True) as progress:
             task = progress.add_task("quantizing to 8 bits", total=len(product_names(model.config)))
             errors = measure_layer_errors(
@@ -108,7 +112,19 @@ def _prepare(config: str, method: str, count: int, widths: list[int]) -> tuple["
                 on_product=lambda name: progress.update(task, advance=1, description=f"rounding {name}"))
     except (TypeError, ValueError, OSError) as error:
         raise UserError(str(error)) from error
-    return CostModel(model.config, entry.spec, recipe), errors
+    return costs, errors
+
+
+def _least(costs: "CostModel", measure: str, widths: list[int]) -> float:
+    """Return the cost of the cheapest widths."""
+    table, _ = costs.increments(measure, widths)
+    return costs.measure({name: min(table[name], key=table[name].get) for name in table})[measure]
+
+
+def _too_small(costs: "CostModel", measure: str, widths: list[int], budget: float) -> UserError:
+    least = _least(costs, measure, widths)
+    return UserError(
+        f"--budget must be at least {least:.3f}, the cost of the cheapest widths in {measure}, not {budget:g}")
 
 
 def solve(costs: "CostModel", errors: "LayerErrors", measure: str, budget: float, widths: list[int]) -> "Allocation":
@@ -131,9 +147,7 @@ def solve(costs: "CostModel", errors: "LayerErrors", measure: str, budget: float
         try:
             found = allocate(table, errors, target)
         except BudgetTooSmall:
-            least = costs.measure({name: min(table[name], key=table[name].get) for name in table})[measure]
-            raise UserError(f"--budget must be at least {least:.3f}, the cost of the cheapest widths in {measure}, not "
-                            f"{budget:g}") from None
+            raise _too_small(costs, measure, widths, budget) from None
         except ValueError as error:
             raise UserError(str(error)) from error
         excess = costs.measure(found.layer_bits)[measure] - budget

@@ -7,6 +7,7 @@ import typer
 from vitric.golden.errors import UserError
 from vitric.golden.files import write_json
 
+from ..inputs.options import JsonFile, check_output
 from ..inputs.specs import named_spec
 from ..reports.console import console
 from ..reports.stream import describe
@@ -18,9 +19,7 @@ def compile_command(
     model: Annotated[Path, typer.Option(help="Integer model (*.safetensors), as `vitric quantize` writes it.")],
     spec: Annotated[str, typer.Option(metavar="NAME", help="Accelerator spec by name, for example digits.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Model stream to write.")],
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON; - is stdout.")
-    ] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Compile an integer model to the model stream of an accelerator.
 
@@ -30,6 +29,7 @@ def compile_command(
     from vitric.golden.integer.storage import load_integer
 
     accelerator = named_spec(spec)
+    check_output(out)
     try:
         integer = load_integer(model)
     except (OSError, ValueError) as error:

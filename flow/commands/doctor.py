@@ -10,6 +10,7 @@ import typer
 from vitric.golden.files import write_json
 from vitric.toolchain import bootstrap, tools
 
+from ..inputs.options import JsonFile
 from ..reports.console import console
 
 __all__ = ["doctor_command", "examine"]
@@ -102,9 +103,7 @@ def _show(report: dict, *, stderr: bool) -> None:
 
 
 def doctor_command(
-    json_file: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="Write the report as JSON; - is stdout.")
-    ] = None,
+    json_file: JsonFile = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with status 1 if anything is missing.")] = False,
 ) -> None:
     """Show every tool and package: version, path and where it came from.
@@ -112,7 +111,7 @@ def doctor_command(
     The fields of the JSON report are those of :func:`examine`.
     """
     report = examine()
-    _show(report, stderr=json_file == "-")
+    _show(report, stderr=str(json_file) == "-")
     if json_file is not None:
         write_json(json_file, report)
     if strict and not report["ok"]:

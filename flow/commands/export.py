@@ -14,6 +14,7 @@ from vitric.golden.files import write_bytes, write_json
 
 from ..inputs.configs import configuration
 from ..inputs.layer_bits import read_layer_bits
+from ..inputs.options import COUNT, WIDTH, JsonFile, check_output
 from ..reports.console import console
 
 if TYPE_CHECKING:
@@ -36,19 +37,21 @@ def export_command(
     config: Annotated[
         str | None, typer.Option(help="Configuration with a committed float model; by default digits.")] = None,
     method: Annotated[str | None, typer.Option(help="As of `vitric quantize`, and so the next seven.")] = None,
-    w_bits: Annotated[int | None, typer.Option(help="Width of the weights.")] = None,
-    a_bits: Annotated[int | None, typer.Option(help="Width of the activations.")] = None,
-    edge_bits: Annotated[int | None, typer.Option(help="Width of patch embedding's and head's operands.")] = None,
-    softmax_bits: Annotated[int | None, typer.Option(help="Width of the attention probabilities.")] = None,
+    w_bits: Annotated[int | None, typer.Option(min=1, max=8, help="Width of the weights.")] = None,
+    a_bits: Annotated[int | None, typer.Option(**WIDTH, help="Width of the activations.")] = None,
+    edge_bits: Annotated[
+        int | None, typer.Option(**WIDTH, help="Width of patch embedding's and head's operands.")] = None,
+    softmax_bits: Annotated[int | None, typer.Option(**WIDTH, help="Width of the attention probabilities.")] = None,
     granularity: Annotated[str | None, typer.Option(help="Of the weights' scales.")] = None,
     layer_bits: Annotated[Path | None, typer.Option(help="Widths of single layers (JSON).")] = None,
-    calibration: Annotated[int | None, typer.Option(help="Training images to calibrate on; by default 64.")] = None,
-    batch: Annotated[int, typer.Option(help="Images that the graph takes at once.")] = 1,
-    images: Annotated[int, typer.Option(help="Test images to execute the file on and compare; 0 for none.")] = 8,
+    calibration: Annotated[
+        int | None, typer.Option(**COUNT, help="Training images to calibrate on; by default 64.")] = None,
+    batch: Annotated[int, typer.Option(min=1, max=4096, help="Images that the graph takes at once.")] = 1,
+    images: Annotated[
+        int, typer.Option(min=0, max=1000000, help="Test images to execute the file on and compare; 0 for none.")] = 8,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File; by default build/CONFIG/METHOD-wWaA.onnx.")] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON; - is stdout.")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Write a quantized model as QONNX, execute it with the qonnx package and compare it with golden.
 
@@ -60,8 +63,6 @@ def export_command(
         raise UserError("say which format to write: --qonnx is the only one")
     if out is not None and out.suffix != ".onnx":
         raise UserError(f"--out must be named *.onnx, not {out}")
-    if batch < 1:
-        raise UserError(f"--batch must be at least 1, not {batch}")
     _need("onnx", "writes the file")
     if images:
         _need("qonnx", "executes the file (--images 0 does without)")
@@ -73,15 +74,17 @@ def export_command(
         if options:
             raise UserError(f"{', '.join(options)}: not together with an integer model, which has been quantized")
         name, lowered = _quantized_again(model)
+        check_output(out or Path("build") / name / "model.onnx")
         chosen = _images(name, images)
     else:
         name = options.pop("config", "digits")
+        check_output(out or Path("build") / name / "model.onnx")
         chosen = _images(name, images)
         lowered = _quantized(name, options.pop("calibration", None), options)
     info = lowered.model.info
     widths = f"w{info['w_bits']}a{info['a_bits']}" if layer_bits is None else layer_bits.stem
     path = out or Path("build") / name / f"{info['method']}-{widths}.onnx"
-    say = console(stderr=json_file is not None and str(json_file) == "-")
+    say = console(stderr=str(json_file) == "-")
     figures, equal = _export(lowered, path, batch, chosen, say)
     figures = {"config": name, **figures}
     if json_file is not None:

@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 from vitric.golden.errors import UserError
 from vitric.golden.files import write_json, write_text
+from vitric.toolchain.folders import locked
 
+from ..inputs.options import SECONDS, JsonFile
 from ..reports.console import console
 
 __all__ = ["FOLDER", "choose", "formal_command"]
@@ -49,9 +51,8 @@ def _trace_text(trace) -> str:
 
 def formal_command(
     names: Annotated[list[str] | None, typer.Argument(help="Proofs or units, for example mac or mac.order.")] = None,
-    json_file: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON; - is stdout.")] = None,
-    seconds: Annotated[int, typer.Option(help="Time limit of a proof.")] = 120,
+    json_file: JsonFile = None,
+    seconds: Annotated[int, typer.Option(**SECONDS, help="Time limit of a proof.")] = 120,
 ) -> None:
     """Prove the properties of NAMES, or all of them, for every input; exit with status 1 if one is not proved.
 
@@ -63,12 +64,13 @@ def formal_command(
     from vitric.formal.prover import prove
 
     chosen = choose(names or [], list(PROOFS))
-    say = console(stderr=json_file == "-")
+    say = console(stderr=str(json_file) == "-")
     table = Table("proof", "result", "method", "gates", "registers", "seconds", box=None)
     results = []
     for name in track(chosen, "proving", console=say, transient=True, disable=not say.is_terminal):
         proof, folder = PROOFS[name], FOLDER / name
-        outcome = prove(proof.build(), proof.method, folder, sources=proof.sources, seconds=seconds)
+        with locked(folder):
+            outcome = prove(proof.build(), proof.method, folder, sources=proof.sources, seconds=seconds)
         colour = {"proved": "green", "failed": "red"}.get(outcome.status, "yellow")
         table.add_row(name, f"[{colour}]{outcome.status}[/]", outcome.method, str(outcome.gates),
                       str(outcome.registers), f"{outcome.seconds:.1f}")

@@ -1,6 +1,8 @@
 """`vitric generate`: an accelerator or one unit as plain Verilog, with a JSON sidecar of its ports."""
 
+import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,11 +11,16 @@ from vitric.golden.errors import UserError
 from vitric.golden.files import write_json, write_text
 from vitric.hdl.fabric import FABRICS
 from vitric.hdl.units import UNITS, Unit
+from vitric.toolchain.verilog import verilog_text
 
+from ..inputs.configs import configuration
+from ..inputs.options import check_output
 from ..inputs.units import find_unit, make_unit, parse_settings
 from ..reports.console import console
 
 __all__ = ["generate", "generate_command", "generate_unit"]
+
+_NAME = re.compile(r"[A-Za-z_]\w{0,199}", re.ASCII)
 
 
 def generate_command(
@@ -29,9 +36,12 @@ def generate_command(
     ] = None,
     fabric: Annotated[
         str, typer.Option(help="generic (any tool), or ecp5, ice40 or gowin (with cells of that family).")] = "generic",
+    name: Annotated[
+        str | None, typer.Option(help="Of the Verilog module; by default it says what differs from the defaults, so "
+                                 "that two of them can be in one design.")] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Verilog file; by default build/CONFIG/accelerator.v or "
-                                  "build/units/UNIT.v.")] = None,
+        Path | None, typer.Option("--out", "-o", help="Verilog file; by default build/CONFIG/NAME.v or, of a unit, "
+                                  "build/units/NAME.v.")] = None,
 ) -> None:
     """Write UNIT, or the accelerator of a configuration, as Verilog, and beside it FILE.json with its ports.
 
@@ -40,26 +50,49 @@ def generate_command(
     if unit is None:
         if settings:
             raise UserError("--set needs a unit: vitric generate UNIT --set NAME=VALUE")
-        config = config or "digits"
-        path = out or Path("build") / config / "accelerator.v"
-    else:
-        if config is not None:
-            raise UserError("--config belongs to the accelerator; a unit takes its parameters with --set")
-        path = out or Path("build") / "units" / f"{unit}.v"
-    if path.suffix != ".v":
-        raise UserError(f"--out must be named *.v, not {path}")
+    elif config is not None:
+        raise UserError("--config belongs to the accelerator; a unit takes its parameters with --set")
+    if out is not None and out.suffix != ".v":
+        raise UserError(f"--out must be named *.v, not {out}")
+    if name is not None and not _NAME.fullmatch(name):
+        raise UserError(f"--name must be letters, digits and _, beginning with no digit, not {name!r}")
     if unit is None:
-        text, ports = generate(config, fabric)
+        config = config or "digits"
+        module, folder, made = name or _accelerator_name(config, fabric), config, partial(generate, config, fabric)
     else:
         chosen = find_unit(unit)
-        text, ports = generate_unit(chosen, parse_settings(chosen, settings or ()), fabric)
+        values = parse_settings(chosen, settings or ())
+        module, folder = name or _unit_name(chosen, values, fabric), "units"
+        made = partial(generate_unit, chosen, values, fabric)
+    path = check_output(out or Path("build") / folder / f"{module}.v")
+    check_output(path.with_suffix(".json"))
+    text, ports = made(name=module)
     write_text(path, text)
     write_json(path.with_suffix(".json"), ports)
     console().print(f"{path}: {len(text.splitlines())} lines; ports in {path.with_suffix('.json')}")
 
 
-def generate(config: str, fabric: str) -> tuple[str, dict]:
-    """Return the Verilog text of the accelerator of ``config``, and its ports.
+def _accelerator_name(config: str, fabric: str) -> str:
+    configuration(config)
+    _check_fabric(fabric)
+    return f"accelerator_{config}" + ("" if fabric == "generic" else f"_{fabric}")
+
+
+def _unit_name(unit: Unit, settings: Mapping[str, object], fabric: str) -> str:
+    """Return a name that two units share only if they are the same hardware: ``softmax_lanes4_max_length8``."""
+    _check_fabric(fabric)
+    values = unit.values(settings)
+    words = [unit.name]
+    for name in unit.parameters:
+        if name in settings and values[name] != unit.default(name):
+            value = values[name]
+            words.append(name + "_".join(map(str, value)) if isinstance(value, tuple) else f"{name}{value}")
+    built = unit.fabric_for(fabric)
+    return re.sub(r"\W", "_", "_".join(words + [built] * (built != "generic")).replace("-", "m"))
+
+
+def generate(config: str, fabric: str, *, name: str = "accelerator") -> tuple[str, dict]:
+    """Return the Verilog text of the accelerator of ``config``, the module ``name``, and its ports.
 
     The ports are a dictionary with ``module``, ``config``, ``spec_hash`` (what the header of a model stream for it
     holds), ``model_bits``, ``rows`` and ``ports`` as :func:`generate_unit` returns them.
@@ -69,21 +102,21 @@ def generate(config: str, fabric: str) -> tuple[str, dict]:
     UserError
         Unknown configuration or fabric.
     """
-    from ..inputs.configs import configuration
-
     entry = configuration(config)
     _check_fabric(fabric)
     from vitric.hdl.accelerator import Accelerator
 
     component = Accelerator(entry.spec, fabric=None if fabric == "generic" else fabric)
-    return _verilog(component, "accelerator"), {
-        "module": "accelerator", "config": config, "spec_hash": entry.spec.hash, "model_bits": entry.spec.model_bits,
+    return verilog_text(component, name), {
+        "module": name, "config": config, "spec_hash": entry.spec.hash, "model_bits": entry.spec.model_bits,
         "rows": entry.spec.rows, "ports": _ports(component),
     }
 
 
-def generate_unit(unit: Unit, settings: Mapping[str, object], fabric: str) -> tuple[str, dict]:
-    """Return the Verilog text of a unit, and its sidecar.
+def generate_unit(
+    unit: Unit, settings: Mapping[str, object], fabric: str, *, name: str | None = None,
+) -> tuple[str, dict]:
+    """Return the Verilog text of a unit, the module ``name`` (by default the unit's), and its sidecar.
 
     The sidecar is a dictionary with ``module``, ``unit``, ``golden`` (the function that says what it computes,
     ``module:function``), ``parameters`` (the value of every one), ``fabric`` (what it
@@ -100,8 +133,9 @@ def generate_unit(unit: Unit, settings: Mapping[str, object], fabric: str) -> tu
     """
     _check_fabric(fabric)
     values, component = make_unit(unit, settings, fabric)
-    return _verilog(component, unit.name), {
-        "module": unit.name, "unit": unit.name, "golden": unit.golden, "parameters": values,
+    module = name or unit.name
+    return verilog_text(component, module), {
+        "module": module, "unit": unit.name, "golden": unit.golden, "parameters": values,
         "fabric": unit.fabric_for(fabric), "latency": component.latency, "interval": component.interval,
         "clock": "clk", "reset": "rst", "ports": _ports(component),
     }
@@ -110,12 +144,6 @@ def generate_unit(unit: Unit, settings: Mapping[str, object], fabric: str) -> tu
 def _check_fabric(fabric: str) -> None:
     if fabric not in FABRICS:
         raise UserError(f"--fabric must be one of {', '.join(FABRICS)}, not {fabric!r}")
-
-
-def _verilog(component, name: str) -> str:
-    from amaranth.back import verilog
-
-    return verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True)
 
 
 def _ports(component) -> dict[str, dict]:

@@ -13,6 +13,7 @@ from vitric.golden.errors import UserError
 from vitric.golden.files import write_bytes, write_json
 
 from ..inputs.calibration import checked, synthesized
+from ..inputs.options import COUNT, SEED, JsonFile, check_output
 from ..reports.console import console
 
 if TYPE_CHECKING:
@@ -27,14 +28,13 @@ _CELL = 32  # pixels of the sheet for an image, at least
 
 def images_command(
     config: Annotated[str, typer.Option(help="Float model: the name of a committed one, or a checkpoint.")] = "digits",
-    count: Annotated[int, typer.Option(help="Images.")] = 64,
-    steps: Annotated[int | None, typer.Option(help="Of the optimisation; by default 200.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the noise that images start from, and of random shifts.")] = 0,
+    count: Annotated[int, typer.Option(**COUNT, help="Images.")] = 64,
+    steps: Annotated[int | None, typer.Option(min=1, max=100_000, help="Of the optimisation; by default 200.")] = None,
+    seed: Annotated[int, typer.Option(**SEED, help="Of the noise that images start from, and of random shifts.")] = 0,
     out: Annotated[
         Path | None, typer.Option(help="Images; by default build/CONFIG/synthetic.safetensors. A contact sheet for "
                                   "people, *.png, is written beside it.")] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON; - is stdout.")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Make images to calibrate a model with from the model alone (PSAQ-ViT): no data is read.
 
@@ -47,7 +47,8 @@ def images_command(
     path = out or Path("build") / Path(config).stem / "synthetic.safetensors"
     if path.suffix != ".safetensors":
         raise UserError(f"--out must be named *.safetensors, not {path}")
-    stderr = json_file is not None and str(json_file) == "-"
+    check_output(path)
+    stderr = str(json_file) == "-"
     model = _load(config)
     about = {"config": config, "count": count, "steps": STEPS if steps is None else steps, "seed": seed}
     started = time.process_time()

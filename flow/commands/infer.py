@@ -7,6 +7,7 @@ import typer
 from vitric.golden.errors import UserError
 from vitric.golden.files import write_json
 
+from ..inputs.options import BAUD, JsonFile
 from ..reports.console import console
 
 if TYPE_CHECKING:
@@ -21,9 +22,8 @@ def infer_command(
         Path, typer.Argument(help="Image of the size that the model takes, grey: 8x8 for digits, 28x28 for fashion.")],
     port: Annotated[str, typer.Option(help="Serial port of the board, for example /dev/ttyUSB0.")],
     config: Annotated[str, typer.Option(help="Configuration that the board was built for.")] = "digits",
-    baud: Annotated[int, typer.Option(help="Of the serial line.")] = 1_000_000,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON; - is stdout.")] = None,
+    baud: Annotated[int, typer.Option(**BAUD, help="Of the serial line.")] = 1_000_000,
+    json_file: JsonFile = None,
 ) -> None:
     """Run one image on a board; print its class and logits, and whether they are golden's.
 
@@ -56,7 +56,7 @@ def infer_command(
     }
     if json_file is not None:
         write_json(json_file, result)
-    _show(result, stderr=json_file is not None and str(json_file) == "-")
+    _show(result, stderr=str(json_file) == "-")
     if result["equal"] is False:
         raise typer.Exit(1)
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from vitric.golden.errors import UserError
 
+from ..inputs.options import BAUD
 from ..reports.console import console
 
 __all__ = ["load_command"]
@@ -14,7 +15,7 @@ __all__ = ["load_command"]
 def load_command(
     model: Annotated[Path, typer.Argument(help="Model stream, as `vitric compile` writes it.")],
     port: Annotated[str, typer.Option(help="Serial port of the board, for example /dev/ttyUSB0.")],
-    baud: Annotated[int, typer.Option(help="Of the serial line.")] = 1_000_000,
+    baud: Annotated[int, typer.Option(**BAUD, help="Of the serial line.")] = 1_000_000,
 ) -> None:
     """Load a model stream into a board over its serial port; it stays until the power is switched off.
 

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 from vitric.golden.files import write_json
 from vitric.hdl.units import UNITS
+from vitric.toolchain.folders import locked
 
+from ..inputs.options import SECONDS, SEED, JsonFile
 from ..inputs.units import find_unit
 from ..reports.console import console
 
@@ -51,32 +53,10 @@ def _describe(fault) -> str:
     return f"{fault.mode} at {fault.kind}.{fault.port}[{fault.bit}]{control} {fault.wire} ({place})"
 
 
-def mutate_command(
-    unit: Annotated[str, typer.Argument(metavar="UNIT", help=f"One of {', '.join(UNITS)}.")],
-    faults: Annotated[int, typer.Option(min=1, help="How many faults to plant.")] = 100,
-    seed: Annotated[int, typer.Option(help="Chooses the places of the faults and the vectors of the bench.")] = 1,
-    seconds: Annotated[int, typer.Option(min=1, help="Time limit of the proof that a survivor is no fault.")] = 20,
-    json_file: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON; - is stdout.")] = None,
-) -> None:
-    """Plant FAULTS in the netlist of UNIT, run its bench on each, and list those that it does not see.
-
-    A survivor that provably changes no output is not counted as a fault. The exit status is 1 if less than 95 % of the
-    others are caught, or if one of them survives without a reason in tests/mutation/UNIT.json. Files are written to
-    build/mutate/UNIT.
-    """
+def _survivors(unit: str, planted, caught, folder: Path, seconds: int, say) -> list[dict]:
+    """Return the faults that were not caught, with ``equivalent`` (proved to be none) and ``reason``; show them."""
     from vitric.formal.equivalent import is_equivalent
-    from vitric.sim.mutants import hunt, plant
 
-    chosen = find_unit(unit)
-    from rich.progress import Progress
-
-    say, folder = console(stderr=json_file == "-"), Path("build", "mutate", unit)
-    netlist, planted = plant(chosen.make(chosen.fine), folder, count=faults, seed=seed)
-    with Progress(console=say, transient=True, disable=not say.is_terminal) as progress:
-        task = progress.add_task(f"{unit}: {len(planted)} faults", total=len(planted) + 1)
-        caught = hunt(chosen, chosen.fine, netlist, len(planted), folder / "sim", seed=seed,
-                      tell=lambda done: progress.update(task, completed=done))
     path = REASONS / f"{unit}.json"
     reasons = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     survivors = []
@@ -88,6 +68,36 @@ def mutate_command(
         survivors.append({**asdict(fault), "sources": list(fault.sources), "equivalent": proved, "reason": reason})
         note = "no fault: proved to change no output" if proved else reason or "NO REASON"
         say.print(f"{fault.number}: {_describe(fault)}: {note}", markup=False, highlight=False)
+    return survivors
+
+
+def mutate_command(
+    unit: Annotated[str, typer.Argument(metavar="UNIT", help=f"One of {', '.join(UNITS)}.")],
+    faults: Annotated[int, typer.Option(min=1, max=100_000, help="How many faults to plant.")] = 100,
+    seed: Annotated[
+        int, typer.Option(**SEED, help="Chooses the places of the faults and the vectors of the bench.")] = 1,
+    seconds: Annotated[int, typer.Option(**SECONDS, help="Time limit of the proof that a survivor is no fault.")] = 20,
+    json_file: JsonFile = None,
+) -> None:
+    """Plant FAULTS in the netlist of UNIT, run its bench on each, and list those that it does not see.
+
+    A survivor that provably changes no output is not counted as a fault. The exit status is 1 if less than 95 % of the
+    others are caught, or if one of them survives without a reason in tests/mutation/UNIT.json. Files are written to
+    build/mutate/UNIT.
+    """
+    from vitric.sim.mutants import hunt, plant
+
+    chosen = find_unit(unit)
+    from rich.progress import Progress
+
+    say, folder = console(stderr=str(json_file) == "-"), Path("build", "mutate", unit)
+    with locked(folder):
+        netlist, planted = plant(chosen.make(chosen.fine), folder, count=faults, seed=seed)
+        with Progress(console=say, transient=True, disable=not say.is_terminal) as progress:
+            task = progress.add_task(f"{unit}: {len(planted)} faults", total=len(planted) + 1)
+            caught = hunt(chosen, chosen.fine, netlist, len(planted), folder / "sim", seed=seed,
+                          tell=lambda done: progress.update(task, completed=done))
+        survivors = _survivors(unit, planted, caught, folder, seconds, say)
     real = len(planted) - sum(survivor["equivalent"] for survivor in survivors)
     unexplained = [one for one in survivors if not one["equivalent"] and not one["reason"]]
     share = len(caught) / real if real else 1.0

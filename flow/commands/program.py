@@ -1,13 +1,11 @@
 """`vitric program`: load a bitstream into a board."""
 
-import os
-import subprocess
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from vitric.golden.errors import UserError
-from vitric.toolchain import tools
+from vitric.toolchain import processes, tools
 
 from ..reports.console import console
 
@@ -33,10 +31,12 @@ def program_command(
     if not bitstream.is_file():
         raise UserError(f"there is no {bitstream}: run `make bitstream CONFIG={config} BOARD={board}` first")
     tool = tools.require("openFPGALoader")
-    command = [tool.path, "-b", target.loader, "-f" if flash else "-m", str(bitstream)]
-    done = subprocess.run(command, env={**os.environ, **tool.environment})
-    if done.returncode:
+    command = [tool.path, "-b", target.loader, "-f" if flash else "-m", bitstream]
+    environment = {**processes.own_environment(), **tool.environment}
+    with processes.started(command, Path(), environment=environment) as process:
+        status = process.wait()
+    if status:
         console(stderr=True).print(
-            f"vitric: openFPGALoader ended with status {done.returncode}; is the board connected, and may you use it?",
+            f"vitric: openFPGALoader ended with status {status}; is the board connected, and may you use it?",
             style="red", markup=False)
         raise typer.Exit(1)

@@ -12,6 +12,7 @@ import typer
 from vitric.golden.errors import UserError
 from vitric.golden.files import write_json
 
+from ..inputs.options import EPOCHS, SEED, SHARE, WIDTH, JsonFile, check_output
 from ..reports.console import console
 from ..reports.progress import TrainingBar
 from ..reports.pruning import float_row, integer_row
@@ -33,21 +34,19 @@ def prune_command(
     config: Annotated[str, typer.Option(help="Committed float model, for example tiny or digits.")] = "digits",
     n_m: Annotated[
         str | None, typer.Option(help="Keep N of each M consecutive weights of a row, for example 2:4.")] = None,
-    heads: Annotated[float, typer.Option(help="Share of all attention heads to remove, 0 to below 1.")] = 0.0,
+    heads: Annotated[float, typer.Option(**SHARE, help="Share of all attention heads to remove, 0 to below 1.")] = 0.0,
     importance: Annotated[
         str, typer.Option(help="Of weights: magnitude, or activation (times the rms of the input).")] = "magnitude",
     epochs: Annotated[
-        int | None, typer.Option(help="Passes over the training split afterwards; by default a fifth of the recipe's.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of order and augmentation.")] = 0,
-    w_bits: Annotated[int, typer.Option(help="Width of the weights in the table's integer models.")] = 4,
-    a_bits: Annotated[int, typer.Option(help="Width of the activations there.")] = 4,
+        int | None, typer.Option(**EPOCHS, help="Passes over the training split afterwards; by default a fifth of the "
+                                 "recipe's.")] = None,
+    seed: Annotated[int, typer.Option(**SEED, help="Seed of order and augmentation.")] = 0,
+    w_bits: Annotated[int, typer.Option(min=1, max=8, help="Width of the weights in the table's integer models.")] = 4,
+    a_bits: Annotated[int, typer.Option(**WIDTH, help="Width of the activations there.")] = 4,
     out: Annotated[
         Path | None, typer.Option(help="Checkpoint (*.safetensors); by default build/CONFIG/pruned.safetensors.")
     ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON; - is stdout.")
-    ] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Prune weights or whole heads of a float ViT, train it further with what was pruned kept at 0, and save it.
 
@@ -55,10 +54,12 @@ def prune_command(
     float and quantized. `vitric quantize --weights FILE.safetensors --data DATA` takes the checkpoint: pruned weights
     stay 0 in the integer model, and pruned heads leave it.
     """
+    from vitric.compiler.capacity import check_capacity
     from vitric.golden import load_float
     from vitric.golden.checkpoint import save_float
     from vitric.golden.data.sets import dataset
     from vitric.golden.pruning.prune import Pruning, recovery_recipe
+    from vitric.golden.quantization.settings import Settings
     from vitric.golden.train import accuracy
 
     from ..inputs.configs import configuration
@@ -70,12 +71,14 @@ def prune_command(
     path = out or Path("build") / config / "pruned.safetensors"
     if path.suffix != ".safetensors":
         raise UserError(f"--out must be named *.safetensors, not {path}")
+    check_output(path)
     entry = configuration(config)
     if entry.data is None:
         raise UserError(f"{config} has random weights, so there is nothing to prune; give a trained configuration")
     try:
         recipe = recovery_recipe(config, epochs, seed)
         dense = load_float(float_file(entry))
+        check_capacity(dense.config, entry.spec, Settings(spec=entry.spec, w_bits=w_bits, a_bits=a_bits))
         train, test = dataset(entry.data, "train"), dataset(entry.data, "test")
     except (TypeError, ValueError, OSError) as error:
         raise UserError(str(error)) from error
@@ -95,15 +98,12 @@ def prune_command(
         "config": config, "data": entry.data, "n_m": n_m, "heads": heads, "importance": importance, "seed": seed,
         "epochs": recipe.epochs, "accuracy_before_training": before[0], "test_images": len(test), "rows": rows,
     }
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_float(pruned, path, figures)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_float(pruned, path, figures)
     figures |= {"checkpoint": str(path), "cpu_seconds": round(seconds, 1)}
     if json_file is not None:
         write_json(json_file, figures)
-    _show(figures, stderr=json_file is not None and str(json_file) == "-")
+    _show(figures, stderr=str(json_file) == "-")
 
 
 def _with_progress(what, recipe, model, pruning, train, on_pruned=None):

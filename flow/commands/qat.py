@@ -13,6 +13,7 @@ from vitric.golden.errors import UserError
 from vitric.golden.files import write_json
 
 from ..inputs.models import write_integer
+from ..inputs.options import COUNT, EPOCHS, SEED, SHARE, WIDTH, JsonFile, check_output
 from ..reports.console import console
 from ..reports.progress import TrainingBar
 
@@ -21,28 +22,31 @@ __all__ = ["qat_command"]
 
 def qat_command(
     config: Annotated[str, typer.Option(help="Configuration with a committed float model.")] = "digits",
-    w_bits: Annotated[int, typer.Option(help="Width of the weights, 1 to 8; 1 is the sign alone.")] = 4,
-    a_bits: Annotated[int, typer.Option(help="Width of the activations, 2 to 8.")] = 4,
-    edge_bits: Annotated[int, typer.Option(help="Width of the patch embedding's and the head's operands.")] = 8,
+    w_bits: Annotated[int, typer.Option(min=1, max=8, help="Width of the weights, 1 to 8; 1 is the sign alone.")] = 4,
+    a_bits: Annotated[int, typer.Option(**WIDTH, help="Width of the activations, 2 to 8.")] = 4,
+    edge_bits: Annotated[
+        int, typer.Option(**WIDTH, help="Width of the patch embedding's and the head's operands.")] = 8,
     softmax_bits: Annotated[
-        int | None, typer.Option(help="Width of the probabilities; by default as in vitric quantize.")] = None,
+        int | None, typer.Option(**WIDTH, help="Width of the probabilities; by default as in vitric quantize.")] = None,
     method: Annotated[str, typer.Option(help="Post-training method to start from; a wrong name lists them.")] = "mse",
     granularity: Annotated[str, typer.Option(help="Of the weights' scales: channel, group or layer.")] = "channel",
-    calibration: Annotated[int, typer.Option(help="Training images to start from, from the first.")] = 64,
+    calibration: Annotated[int, typer.Option(**COUNT, help="Training images to start from, from the first.")] = 64,
     epochs: Annotated[
-        int | None, typer.Option(help="Passes over the training split; by default as in the config's recipe.")] = None,
+        int | None, typer.Option(**EPOCHS, help="Passes over the training split; by default as in the config's recipe.")
+    ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Peak; by default as in the config's recipe.")] = None,
+        float | None, typer.Option(**SHARE, help="Peak; by default as in the config's recipe.")] = None,
     distillation: Annotated[
-        float, typer.Option(help="Share of the loss that is the distance from the float model, 0 to 1.")] = 0.9,
+        float, typer.Option(**SHARE, help="Share of the loss that is the distance from the float model.")] = 0.9,
     freeze_from: Annotated[
-        float, typer.Option(help="Share of the training after which oscillating weights freeze; 1: never.")] = 0.5,
-    seed: Annotated[int, typer.Option(help="Seed of calibration, order and augmentation.")] = 0,
-    threads: Annotated[int | None, typer.Option(help="CPU threads; by default as in the config's recipe.")] = None,
+        float, typer.Option(**SHARE, help="Share of the training after which oscillating weights freeze; 1: never.")
+    ] = 0.5,
+    seed: Annotated[int, typer.Option(**SEED, help="Seed of calibration, order and augmentation.")] = 0,
+    threads: Annotated[
+        int | None, typer.Option(min=1, max=64, help="CPU threads; by default as in the config's recipe.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Integer model; by default build/CONFIG/qat-wWaA.safetensors.")] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON; - is stdout.")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Fine-tune a float model as the integer model that it becomes; report accuracies on the test split.
 
@@ -60,6 +64,7 @@ def qat_command(
     path = out or Path("build") / config / f"qat-w{w_bits}a{a_bits}.safetensors"
     if path.suffix != ".safetensors":
         raise UserError(f"--out must be named *.safetensors, not {path}")
+    check_output(path)
     changes = {"epochs": epochs, "learning_rate": learning_rate, "threads": threads}
     changes = {name: value for name, value in changes.items() if value is not None}
     options = {"method": method, "w_bits": w_bits, "a_bits": a_bits, "edge_bits": edge_bits,
@@ -89,7 +94,7 @@ def qat_command(
     write_integer(replace(tuned.model, info=tuned.model.info | about), path)
     if json_file is not None:
         write_json(json_file, figures)
-    _show(figures, stderr=json_file is not None and str(json_file) == "-")
+    _show(figures, stderr=str(json_file) == "-")
 
 
 def _show(figures, *, stderr):

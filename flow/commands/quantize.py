@@ -12,9 +12,10 @@ import typer
 from vitric.golden.errors import UserError
 from vitric.golden.files import write_json
 
-from ..inputs.calibration import calibration_images
+from ..inputs.calibration import calibration_images, checked
 from ..inputs.layer_bits import read_layer_bits
 from ..inputs.models import float_info, write_integer
+from ..inputs.options import COUNT, SEED, WIDTH, JsonFile, check_output
 from ..inputs.workload import Workload, open_workload
 from ..reports.console import console
 from ..reports.progress import PartBars
@@ -36,31 +37,32 @@ def quantize_command(
     data: Annotated[
         str | None, typer.Option(help="digits, fashion, a folder of MNIST's IDX files, or one with train/ and val/ and "
                                  "in them a folder of images per class.")] = None,
-    w_bits: Annotated[int, typer.Option(help="Width of the weights, 1 to 8; 1 is the sign alone.")] = 4,
-    a_bits: Annotated[int, typer.Option(help="Width of the activations, 2 to 8.")] = 4,
-    edge_bits: Annotated[int, typer.Option(help="Width of the patch embedding's and the head's operands.")] = 8,
+    w_bits: Annotated[int, typer.Option(min=1, max=8, help="Width of the weights, 1 to 8; 1 is the sign alone.")] = 4,
+    a_bits: Annotated[int, typer.Option(**WIDTH, help="Width of the activations, 2 to 8.")] = 4,
+    edge_bits: Annotated[
+        int, typer.Option(**WIDTH, help="Width of the patch embedding's and the head's operands.")] = 8,
     softmax_bits: Annotated[
-        int | None, typer.Option(help="Width of the attention probabilities, 2 to 8; by default 8 or, for methods with "
-                                 "other than uniform codes, that of the activations.")] = None,
+        int | None, typer.Option(**WIDTH, help="Width of the attention probabilities, 2 to 8; by default 8 or, for "
+                                 "methods with other than uniform codes, that of the activations.")] = None,
     method: Annotated[str, typer.Option(help="How ranges are found and weights rounded; a wrong name lists them.")] =
     "mse",
     granularity: Annotated[str, typer.Option(help="Of the weights' scales: channel, group or layer.")] = "channel",
     layer_bits: Annotated[
         Path | None, typer.Option(help="Widths of single layers (JSON), as `vitric allocate` writes them.")] = None,
-    calibration: Annotated[int, typer.Option(help="Images to calibrate on.")] = 64,
+    calibration: Annotated[int, typer.Option(**COUNT, help="Images to calibrate on.")] = 64,
     calibration_source: Annotated[
         str, typer.Option(help="Where they come from: train (the training split), data_free (made from the model, as "
                           "by `vitric images`) or noise (Gaussian).")] = "train",
     draw: Annotated[
-        int | None, typer.Option(metavar="SEED", help="Draw the calibration images with this seed; by default they are "
-                                 "the first ones.")] = None,
+        int | None, typer.Option(**SEED, metavar="SEED", help="Draw the calibration images with this seed; by default "
+                                 "they are the first ones.")] = None,
     test: Annotated[
-        int | None, typer.Option(help="Test images to measure accuracy on, from the first; by default all, or 500 of "
-                                 "an image folder; 0: none.")] = None,
+        int | None, typer.Option(min=0, max=1000000, help="Test images to measure accuracy on, from the first; by "
+                                 "default all, or 500 of an image folder; 0: none.")] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out image files that cannot be read.")] = False,
     heads: Annotated[
-        int | None, typer.Option(help="Attention heads of the checkpoint; by default as config.json beside it says, or "
-                                 "one per 64 channels.")] = None,
+        int | None, typer.Option(min=1, max=1024, help="Attention heads of the checkpoint; by default as config.json "
+                                 "beside it says, or one per 64 channels.")] = None,
     statistics: Annotated[
         str | None, typer.Option(help="Mean and deviation of the checkpoint's pixels: imagenet or half; by default as "
                                  "the JSON files beside it say, or imagenet.")] = None,
@@ -72,9 +74,7 @@ def quantize_command(
     out: Annotated[
         Path | None, typer.Option(help="Integer model; by default build/NAME/METHOD-wWaA.safetensors.")
     ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON; - is stdout.")
-    ] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Quantize a float model after training and report the accuracy on the test split.
 
@@ -82,15 +82,20 @@ def quantize_command(
     GELU in float; and of the integer model, which is what the hardware computes. The signal-to-noise ratio of the
     logits, on training images that were not calibrated on, tells methods apart when a small test split cannot.
     """
+    from vitric.golden.quantization.settings import Settings
+
     options = {"method": method, "w_bits": w_bits, "a_bits": a_bits, "edge_bits": edge_bits,
                "softmax_bits": softmax_bits, "granularity": granularity}
     if layer_bits is not None:
         options["layer_bits"] = read_layer_bits(layer_bits)
     if out is not None and out.suffix != ".safetensors":
         raise UserError(f"--out must be named *.safetensors, not {out}")
-    to_stdout = json_file is not None and str(json_file) == "-"
+    to_stdout = str(json_file) == "-"
     work = open_workload(config, weights, data, heads=heads, statistics=statistics, skip_bad=skip_bad, spec=spec,
                          class_order=class_order)
+    widths = f"w{w_bits}a{a_bits}" if layer_bits is None else f"{layer_bits.stem}"
+    path = check_output(out or Path("build") / work.name / f"{method}-{widths}.safetensors")
+    checked(lambda: Settings(spec=work.spec, **options))
     count = work.test_count(test)
     images = work.calibration(calibration, draw, count)
     if calibration_source != "train":
@@ -100,8 +105,6 @@ def quantize_command(
 
     lowered, figures = _quantize(work, *images, options, count)
     figures |= {"calibration_source": calibration_source, "calibration_seed": draw}
-    widths = f"w{w_bits}a{a_bits}" if layer_bits is None else f"{layer_bits.stem}"
-    path = out or Path("build") / work.name / f"{method}-{widths}.safetensors"
     model = without_dead_heads(lowered.model)
     write_integer(replace(model, info=model.info | float_info(work.name, work.file)), path)
     figures["model"] = str(path)

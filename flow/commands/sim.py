@@ -8,8 +8,11 @@ from typing import Annotated
 import typer
 from vitric.golden.errors import UserError
 from vitric.golden.files import write_json
+from vitric.toolchain.folders import locked
 
+from ..inputs.configs import configuration
 from ..inputs.layer_bits import read_layer_bits
+from ..inputs.options import COUNT, SEED, WIDTH, JsonFile, check_output
 from ..reports.console import console
 
 __all__ = ["sim_command", "simulate"]
@@ -34,23 +37,23 @@ def sim_command(
     config: Annotated[str, typer.Option(help="Configuration; a wrong name lists them.")] = "digits",
     method: Annotated[
         str | None, typer.Option(help="Quantization method, as of `vitric quantize`; by default its default.")] = None,
-    w_bits: Annotated[int | None, typer.Option(help="Width of the weights, 2 to 8; by default 4.")] = None,
-    a_bits: Annotated[int | None, typer.Option(help="Width of the activations, 2 to 8; by default 4.")] = None,
+    w_bits: Annotated[
+        int | None, typer.Option(min=1, max=8, help="Width of the weights, 1 to 8; by default 4.")] = None,
+    a_bits: Annotated[int | None, typer.Option(**WIDTH, help="Width of the activations, 2 to 8; by default 4.")] = None,
     layer_bits: Annotated[
         Path | None, typer.Option(help="Widths of single layers (JSON), as `vitric allocate` writes them.")] = None,
     model: Annotated[
         Path | None, typer.Option(help="Integer model of CONFIG's network instead, as `vitric qat` or `quantize` "
                                   "writes it.")] = None,
     images: Annotated[
-        int | None, typer.Option(help="Test images to run, from the first; at most the whole split.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the random pauses (and of random images).")] = 1,
-    stall: Annotated[int, typer.Option(help="Pause every port at random in so many percent of the cycles.")] = 0,
+        int | None, typer.Option(**COUNT, help="Test images to run, from the first; at most the whole split.")] = None,
+    seed: Annotated[int, typer.Option(**SEED, help="Seed of the random pauses (and of random images).")] = 1,
+    stall: Annotated[
+        int, typer.Option(min=0, max=90, help="Pause every port at random in so many percent of the cycles.")] = 0,
     waves: Annotated[bool, typer.Option("--waves", help="Leave a trace of the window below.")] = False,
-    waves_begin: Annotated[int, typer.Option(help="First cycle of the trace.")] = 0,
-    waves_end: Annotated[int, typer.Option(help="Cycle after the last one of the trace.")] = 5000,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON; - is stdout. They are "
-                                  "always written to build/CONFIG/sim.json as well.")] = None,
+    waves_begin: Annotated[int, typer.Option(min=0, max=1 << 40, help="First cycle of the trace.")] = 0,
+    waves_end: Annotated[int, typer.Option(min=1, max=1 << 40, help="Cycle after the last one of the trace.")] = 5000,
+    json_file: JsonFile = None,
 ) -> None:
     """Run test images through the generated accelerator under Verilator and compare every value with golden.
 
@@ -59,11 +62,13 @@ def sim_command(
     """
     chosen = {"method": method, "w_bits": w_bits, "a_bits": a_bits,
               "layer_bits": None if layer_bits is None else read_layer_bits(layer_bits)}
+    configuration(config)
+    summary = check_output(Path("build") / config / "sim.json")
     options = Options(images=images, seed=seed, stall=stall, waves=(waves_begin, waves_end) if waves else None,
                       quantization={name: value for name, value in chosen.items() if value is not None}, model=model)
-    to_stdout = json_file is not None and str(json_file) == "-"
+    to_stdout = str(json_file) == "-"
     figures = simulate(config, options, stderr=to_stdout)
-    write_json(Path("build") / config / "sim.json", figures)
+    write_json(summary, figures)
     if json_file is not None:
         write_json(json_file, figures)
     from ..reports.simulation import show
@@ -81,23 +86,26 @@ def simulate(config: str, options: Options = Options(), *, stderr: bool = False)
     UserError
         Unknown configuration, or a number out of range.
     """
+    entry = configuration(config)
+    if options.waves and not 0 <= options.waves[0] < options.waves[1]:
+        raise UserError(f"--waves-begin and --waves-end must be a window from 0 on, not {options.waves}")
+    folder = options.build or Path("build") / config / ("waves" if options.waves else "verilator")
+    with locked(folder):
+        return _simulate(entry, options, folder, console(stderr=stderr))
+
+
+def _simulate(entry, options: Options, folder: Path, say) -> dict:
     from vitric.compiler.compile import compile_model
     from vitric.sim.accelerator import run_stream
 
-    from ..inputs.configs import configuration, test_images
+    from ..inputs.configs import test_images
     from ..reports.simulation import figures_of
 
-    entry = configuration(config)
-    if not 0 <= options.stall <= 90:
-        raise UserError(f"--stall must be between 0 and 90 percent, not {options.stall}")
-    if options.waves and not 0 <= options.waves[0] < options.waves[1]:
-        raise UserError(f"--waves-begin and --waves-end must be a window from 0 on, not {options.waves}")
     count = (1 if entry.data is None else DEFAULT_IMAGES) if options.images is None else options.images
     chosen = test_images(entry, count, seed=options.seed)
-    say = console(stderr=stderr)
     model = _model(entry, options)
     info = ", ".join(f"{name} {model.info[name]}" for name in ("method", "w_bits", "a_bits") if name in model.info)
-    say.print(f"[bold]model[/]     {config}, quantized: {info}")
+    say.print(f"[bold]model[/]     {entry.name}, quantized: {info}")
     spec = entry.spec
     compiled = compile_model(model, spec)
     say.print(f"[bold]stream[/]    {len(compiled.stream.data)} bytes, {len(compiled.tensors) + 1} commands for spec "
@@ -107,7 +115,6 @@ def simulate(config: str, options: Options = Options(), *, stderr: bool = False)
     if options.waves:
         begin, end = options.waves
         extra = {"VITRIC_WAVES_BEGIN": str(10 * begin), "VITRIC_WAVES_END": str(10 * end)}
-    folder = options.build or Path("build") / config / ("waves" if options.waves else "verilator")
     with _progress(say, len(chosen.images)) as report:
         run = run_stream(
             compiled, chosen.images, build_dir=folder, stall=options.stall, seed=options.seed,

@@ -7,6 +7,7 @@ import typer
 from vitric.golden.errors import UserError
 from vitric.golden.files import write_json
 
+from ..inputs.options import COUNT, JsonFile, check_output
 from ..reports.console import console
 from ..studies import STUDIES, study_named
 
@@ -21,13 +22,11 @@ def study_command(
         list[str] | None, typer.Option(help="Network; may be given more than once. A wrong name lists the legal ones.")
     ] = None,
     images: Annotated[
-        int | None, typer.Option(help="Test images to measure on, from the first; by default 2000, or all if fewer.")
-    ] = None,
+        int | None, typer.Option(**COUNT, help="Test images to measure on, from the first; by default 2000, or all if "
+                                 "fewer.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for NAME-CONFIG.md, .svg and .json.")] = _FOLDER,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write all records as JSON too; - is stdout.")
-    ] = None,
-    jobs: Annotated[int, typer.Option(help="Processes, one thread each.")] = 1,
+    json_file: JsonFile = None,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes, one thread each.")] = 1,
 ) -> None:
     """Run one of the survey's experiments: cases, a table, a plot and JSON.
 
@@ -40,8 +39,8 @@ def study_command(
     from ..studies.store import Store
 
     study = study_named(name)
-    if jobs < 1:
-        raise UserError(f"--jobs must be at least 1, not {jobs}")
+    check_output(out / "records.json")
+    check_output(_FOLDER / "cases" / "case.json")
     if images is not None and not study.measured:
         raise UserError(f"--images has no effect on {name}, which runs no images")
     configs = list(dict.fromkeys(config or study.default))
@@ -57,7 +56,7 @@ def study_command(
             progress.update(task, advance=1, note=note)
 
         records = run_study(study, everything, Store(_FOLDER / "cases", study), jobs=jobs, on_case=on_case)
-    stderr = json_file is not None and str(json_file) == "-"
+    stderr = str(json_file) == "-"
     written = {}
     for one in configs:
         written.setdefault(pages.stem(study, one), []).extend(

@@ -11,9 +11,11 @@ from vitric.golden.errors import UserError
 from vitric.golden.files import write_json, write_text
 from vitric.hdl.units import UNITS, Unit
 from vitric.toolchain import tools
+from vitric.toolchain.folders import locked
 from vitric.toolchain.parts import PARTS, Part, find_part, over_capacity
 from vitric.toolchain.run import Steps, place_and_route, synthesize
 
+from ..inputs.options import JsonFile
 from ..inputs.units import find_unit, make_unit, parse_settings
 from ..reports.console import console
 
@@ -27,12 +29,12 @@ def synth_command(
     ] = None,
     device: Annotated[str, typer.Option(help=f"One of {', '.join(PARTS)}.")] = "ecp5-85k",
     pnr: Annotated[bool, typer.Option("--pnr", help="Place and route too, for the clock frequency.")] = False,
-    seeds: Annotated[int, typer.Option(help="Place and route with so many seeds; the best one counts.")] = 1,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=1000, help="Place and route with so many seeds; the best one counts.")] = 1,
     freq: Annotated[
-        int | None, typer.Option(metavar="MHZ", help="Clock that place and route aims at; by default above what units "
-                                 "reach.")] = None,
-    json_file: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="Write the report as JSON; - is stdout.")] = None,
+        int | None, typer.Option(min=1, max=1000, metavar="MHZ", help="Clock that place and route aims at; by default "
+                                 "above what units reach.")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Measure area, and with --pnr the clock frequency, of UNIT on a device.
 
@@ -41,7 +43,7 @@ def synth_command(
     """
     chosen = find_unit(unit)
     report = measure(chosen, parse_settings(chosen, settings or ()), find_part(device), pnr=pnr, seeds=seeds,
-                     freq=freq, stderr=json_file == "-")
+                     freq=freq, stderr=str(json_file) == "-")
     if json_file is not None:
         write_json(json_file, report)
 
@@ -55,17 +57,13 @@ def measure(unit: Unit, settings: Mapping[str, object], part: Part, *, pnr: bool
     Raises
     ------
     UserError
-        A parameter that is not legal, ``seeds`` or ``freq`` (MHz) out of range or without ``pnr``, or a unit that does
-        not fit the part and cannot be placed.
+        A parameter that is not legal, ``seeds`` or ``freq`` (MHz) without ``pnr``, a unit that does not fit the part
+        and cannot be placed, or another process that works in the folder.
     vitric.golden.errors.ToolFailure
         A tool failed.
     """
-    if not 1 <= seeds <= 1000:
-        raise UserError(f"--seeds must be between 1 and 1000, not {seeds}")
     if seeds > 1 and not pnr:
         raise UserError("--seeds needs --pnr: synthesis has no seed")
-    if freq is not None and not 1 <= freq <= 1000:
-        raise UserError(f"--freq must be between 1 and 1000 MHz, not {freq}")
     if freq is not None and not pnr:
         raise UserError("--freq needs --pnr: synthesis has no clock")
     freq = part.family.target_mhz if freq is None else freq
@@ -75,10 +73,9 @@ def measure(unit: Unit, settings: Mapping[str, object], part: Part, *, pnr: bool
     say.print(f"[bold]{unit.name}[/] on {part.title}: {shown}", soft_wrap=True)
     folder = Path(build) / "synth" / f"{unit.name}-{part.key}-{zlib.crc32(shown.encode()):08x}"
     steps = Steps(say)
-    cells = _synthesize(component, part, folder, "unit", steps, "unit")
-    found = []
-    if pnr:
-        found = _frequencies(unit, settings, part, folder, steps, seeds, freq)
+    with locked(folder):
+        cells = _synthesize(component, part, folder, "unit", steps, "unit")
+        found = _frequencies(unit, settings, part, folder, steps, seeds, freq) if pnr else []
     report = {
         "unit": unit.name, "device": part.key, "part": part.name, "parameters": values,
         "fabric": unit.fabric_for(part.family.name), "latency": component.latency, "interval": component.interval,

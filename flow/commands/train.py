@@ -14,6 +14,7 @@ import typer
 from vitric.golden.errors import UserError
 from vitric.golden.files import write_json, write_text
 
+from ..inputs.options import EPOCHS, SEED, JsonFile, check_output
 from ..reports.console import console
 from ..reports.progress import TrainingBar
 
@@ -33,15 +34,13 @@ def train_command(
         str, typer.Option(help="Named network that has a recipe, for example digits; a wrong name lists them.")
     ] = "digits",
     epochs: Annotated[
-        int | None, typer.Option(help="Passes over the training split; by default as in the config's recipe.")
+        int | None, typer.Option(**EPOCHS, help="Passes over the training split; by default as in the config's recipe.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
+    seed: Annotated[int, typer.Option(**SEED, help="Seed of weights, order and augmentation.")] = 0,
     out: Annotated[
         Path | None, typer.Option(help="Checkpoint (*.safetensors); by default build/CONFIG/float.safetensors.")
     ] = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON; - is stdout.")
-    ] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Train a float ViT on its data set's training split; report accuracy on the test split once, at the end.
 
@@ -59,10 +58,7 @@ def train_command(
     path = Path(out or Path("build") / config / "float.safetensors")
     if path.suffix != ".safetensors":
         raise UserError(f"--out must be named *.safetensors, not {path}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
+    check_output(path)
 
     started = time.process_time()
     try:
@@ -74,7 +70,7 @@ def train_command(
     _write(path, model, figures)
     if json_file is not None:
         write_json(json_file, figures | {"checkpoint": str(path)})
-    _show(path, figures, stderr=json_file is not None and str(json_file) == "-")
+    _show(path, figures, stderr=str(json_file) == "-")
 
 
 def _figures(name, recipe, model, seconds):
@@ -104,10 +100,8 @@ def _write(path, model, figures):
     from vitric.golden.checkpoint import save_float
 
     about = {key: value for key, value in figures.items() if key != "seconds"}  # equal runs give equal files
-    try:
-        save_float(model, path, about)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_float(model, path, about)
     write_text(path.with_suffix(".md"), _card(path, model.config, figures))
 
 

@@ -8,16 +8,25 @@ import typer
 from vitric.golden.errors import UserError
 from vitric.golden.files import is_writable
 
-__all__ = ["COUNT", "EPOCHS", "SEED", "JsonFile", "Out", "check_output", "finite"]
+__all__ = ["BAUD", "COUNT", "EPOCHS", "SECONDS", "SEED", "SHARE", "WIDTH", "JsonFile", "check_output", "finite"]
+
+BAUD = {"min": 1, "max": 12_000_000}
+"""Bounds of the speed of a serial line, in bits per second."""
 
 SEED = {"min": 0, "max": (1 << 31) - 1}
 """Bounds of every seed."""
 
 COUNT = {"min": 1, "max": 1_000_000}
-"""Bounds of numbers of images and steps."""
+"""Bounds of numbers of images."""
 
-EPOCHS = {"min": 0, "max": 100_000}
-"""Bounds of passes over training data."""
+EPOCHS = {"min": 1, "max": 10_000}
+"""Bounds of passes over training data, as of :class:`vitric.golden.train.Recipe`."""
+
+SECONDS = {"min": 1, "max": 86_400}
+"""Bounds of time limits."""
+
+WIDTH = {"min": 2, "max": 8}
+"""Bounds of bit widths; weights may have 1."""
 
 
 def check_output(path: Path) -> Path:
@@ -40,6 +49,10 @@ def finite(parameter: typer.CallbackParam, value: float | None) -> float | None:
 
 
 JsonFile = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", callback=_checked, help="Write the figures as JSON; - is stdout.")
+    Path | None,
+    typer.Option("--json", metavar="FILE", callback=_checked, help="Write the figures as JSON; - is stdout."),
 ]
 """Type of the option that writes what a command found."""
+
+SHARE = {"min": 0.0, "max": 1.0, "callback": finite}
+"""Bounds of shares."""

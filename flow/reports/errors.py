@@ -31,14 +31,13 @@ def _usage(error: typer.TyperException) -> str:
     problems = getattr(error.__cause__, "errors", list)()
     if parameter is None or not problems:
         return error.format_message().rstrip(".") + hint
-    limits = (("at least", parameter.min), ("at most", parameter.max))
-    legal = " and ".join(f"{word} {limit}" for word, limit in limits if limit is not None)
-    problem = problems[0]
-    reason = f"must be {legal}"
-    if not problem["type"].endswith("_than_equal"):
-        kind = problem["type"].partition("_")[0]
-        reason = f"must be {_KINDS.get(kind, kind)}{legal and f' {legal}'}"
-    return f"{parameter.opts[-1]} {reason}, not {problem['input']!r}{hint}"
+    least, most, problem = parameter.min, parameter.max, problems[0]
+    legal = f"between {least} and {most}" if most is not None else f"at least {least}" if least is not None else ""
+    if problem["type"].endswith("_than_equal"):
+        return f"{parameter.opts[-1]} must be {legal}, not {problem['input']}{hint}"
+    kind = problem["type"].partition("_")[0]
+    words = " ".join(filter(None, (_KINDS.get(kind, kind), legal)))
+    return f"{parameter.opts[-1]} must be {words}, not {problem['input']!r}{hint}"
 
 
 def line_of(error: BaseException) -> str | None:

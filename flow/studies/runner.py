@@ -1,7 +1,13 @@
 """Runs the cases of a study, those that have no result yet, on one thread each."""
 
-from collections.abc import Callable, Sequence
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
+
+from vitric.golden.errors import UserError
 
 from . import study_named
 from .store import Store
@@ -67,13 +73,41 @@ def _run_side_by_side(
     done: Callable[[int, dict[str, Any], bool], None],
 ) -> None:
     from concurrent.futures import ProcessPoolExecutor, as_completed
-    from multiprocessing import get_context
+    from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import active_children, get_context
 
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:  # torch and fork do not go together
-        futures = {pool.submit(_run, study.name, dict(cases[index])): index for index in missing}
+    context = get_context("spawn")  # torch and fork do not go together
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_end_with_parent) as pool:
         try:
+            with _without_interrupts():  # which the processes inherit: Ctrl-C is for this one, which ends them
+                futures = {pool.submit(_run, study.name, dict(cases[index])): index for index in missing}
             for future in as_completed(futures):
                 done(futures[future], future.result(), False)
+        except BrokenProcessPool as error:
+            raise UserError("a process of --jobs was ended from outside, perhaps for want of memory; fewer --jobs need "
+                            "less") from error
         except BaseException:
+            for process in active_children():
+                process.kill()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_with_parent() -> None:
+    """Let a process of a pool end when the one that started it does, however that ends."""
+    from multiprocessing import parent_process
+
+    def watch() -> None:
+        parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
