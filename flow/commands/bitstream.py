@@ -10,7 +10,7 @@ from vitric.golden.errors import UserError
 from vitric.golden.files import write_json, write_text
 from vitric.toolchain.folders import locked
 
-from ..inputs.options import SEED, JsonFile, check_output, finite
+from ..inputs.options import SEED, JsonFile, check_output
 from ..reports.console import console
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def bitstream_command(
     board: Annotated[str, typer.Option(help="Board; a wrong name lists them.")] = "ulx3s",
     seed: Annotated[int, typer.Option(**SEED, help="Seed of place and route.")] = 1,
     clock_mhz: Annotated[
-        float | None, typer.Option("--clock-mhz", min=10, max=400, callback=finite,
+        float | None, typer.Option("--clock-mhz", min=10, max=400,
                                    help="Clock of the system; by default the board's.")] = None,
     capacity: Annotated[
         int | None, typer.Option(min=1, max=1 << 24, help="Longest model that can be loaded, in model words; two of "

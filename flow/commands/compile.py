@@ -7,7 +7,7 @@ import typer
 from vitric.golden.errors import UserError
 from vitric.golden.files import write_json
 
-from ..inputs.options import JsonFile, check_output
+from ..inputs.options import JsonFile, check_output, readable
 from ..inputs.specs import named_spec
 from ..reports.console import console
 from ..reports.stream import describe
@@ -16,7 +16,8 @@ __all__ = ["compile_command"]
 
 
 def compile_command(
-    model: Annotated[Path, typer.Option(help="Integer model (*.safetensors), as `vitric quantize` writes it.")],
+    model: Annotated[
+        Path, typer.Option(callback=readable, help="Integer model (*.safetensors), as `vitric quantize` writes it.")],
     spec: Annotated[str, typer.Option(metavar="NAME", help="Accelerator spec by name, for example digits.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Model stream to write.")],
     json_file: JsonFile = None,

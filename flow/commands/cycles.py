@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..inputs.options import readable
 from ..inputs.specs import named_spec
 from ..reports.console import console
 from ..reports.stream import aligned
@@ -15,7 +16,7 @@ __all__ = ["cycles_command"]
 
 
 def cycles_command(
-    file: Annotated[Path, typer.Argument(help="Model stream.")],
+    file: Annotated[Path, typer.Argument(callback=readable, help="Model stream.")],
     spec: Annotated[
         str | None, typer.Option(metavar="NAME", help="Accelerator spec that it must be for; by default the named one "
                                  "that it is for.")

@@ -14,7 +14,7 @@ from vitric.golden.files import write_bytes, write_json
 
 from ..inputs.configs import configuration
 from ..inputs.layer_bits import read_layer_bits
-from ..inputs.options import COUNT, WIDTH, JsonFile, check_output
+from ..inputs.options import COUNT, WIDTH, JsonFile, check_output, readable
 from ..reports.console import console
 
 if TYPE_CHECKING:
@@ -31,8 +31,9 @@ _INSTALL = "run make setup, or pip install '.[qonnx]' in the repository"
 
 def export_command(
     model: Annotated[
-        Path | None, typer.Argument(help="Integer model that `vitric quantize` wrote; then none of the options of the "
-                                    "quantization. Without it the float model CONFIG is quantized.")] = None,
+        Path | None, typer.Argument(callback=readable, help="Integer model that `vitric quantize` wrote; then none of "
+                                    "the options of the quantization. Without it the float model CONFIG is "
+                                    "quantized.")] = None,
     qonnx: Annotated[bool, typer.Option("--qonnx", help="Write QONNX: ONNX with Quant nodes.")] = False,
     config: Annotated[
         str | None, typer.Option(help="Configuration with a committed float model; by default digits.")] = None,
@@ -43,12 +44,12 @@ def export_command(
         int | None, typer.Option(**WIDTH, help="Width of patch embedding's and head's operands.")] = None,
     softmax_bits: Annotated[int | None, typer.Option(**WIDTH, help="Width of the attention probabilities.")] = None,
     granularity: Annotated[str | None, typer.Option(help="Of the weights' scales.")] = None,
-    layer_bits: Annotated[Path | None, typer.Option(help="Widths of single layers (JSON).")] = None,
+    layer_bits: Annotated[Path | None, typer.Option(callback=readable, help="Widths of single layers (JSON).")] = None,
     calibration: Annotated[
         int | None, typer.Option(**COUNT, help="Training images to calibrate on; by default 64.")] = None,
     batch: Annotated[int, typer.Option(min=1, max=4096, help="Images that the graph takes at once.")] = 1,
     images: Annotated[
-        int, typer.Option(min=0, max=1000000, help="Test images to execute the file on and compare; 0 for none.")] = 8,
+        int, typer.Option(min=0, help="Test images to execute the file on and compare; 0 for none.")] = 8,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File; by default build/CONFIG/METHOD-wWaA.onnx.")] = None,
     json_file: JsonFile = None,

@@ -13,7 +13,7 @@ from vitric.golden.errors import UserError
 from vitric.golden.files import write_bytes, write_json
 
 from ..inputs.calibration import checked, synthesized
-from ..inputs.options import COUNT, SEED, JsonFile, check_output
+from ..inputs.options import SEED, JsonFile, check_output
 from ..reports.console import console
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _CELL = 32  # pixels of the sheet for an image, at least
 
 def images_command(
     config: Annotated[str, typer.Option(help="Float model: the name of a committed one, or a checkpoint.")] = "digits",
-    count: Annotated[int, typer.Option(**COUNT, help="Images.")] = 64,
+    count: Annotated[int, typer.Option(min=1, max=100_000, help="Images.")] = 64,
     steps: Annotated[int | None, typer.Option(min=1, max=100_000, help="Of the optimisation; by default 200.")] = None,
     seed: Annotated[int, typer.Option(**SEED, help="Of the noise that images start from, and of random shifts.")] = 0,
     out: Annotated[

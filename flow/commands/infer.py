@@ -7,7 +7,7 @@ import typer
 from vitric.golden.errors import UserError
 from vitric.golden.files import write_json
 
-from ..inputs.options import BAUD, JsonFile
+from ..inputs.options import BAUD, JsonFile, readable
 from ..reports.console import console
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ __all__ = ["infer_command", "read_image"]
 
 def infer_command(
     image: Annotated[
-        Path, typer.Argument(help="Image of the size that the model takes, grey: 8x8 for digits, 28x28 for fashion.")],
+        Path, typer.Argument(callback=readable, help="Image of the size that the model takes, grey: 8x8 for digits, "
+                             "28x28 for fashion.")],
     port: Annotated[str, typer.Option(help="Serial port of the board, for example /dev/ttyUSB0.")],
     config: Annotated[str, typer.Option(help="Configuration that the board was built for.")] = "digits",
     baud: Annotated[int, typer.Option(**BAUD, help="Of the serial line.")] = 1_000_000,

@@ -6,14 +6,14 @@ from typing import Annotated
 import typer
 from vitric.golden.errors import UserError
 
-from ..inputs.options import BAUD
+from ..inputs.options import BAUD, readable
 from ..reports.console import console
 
 __all__ = ["load_command"]
 
 
 def load_command(
-    model: Annotated[Path, typer.Argument(help="Model stream, as `vitric compile` writes it.")],
+    model: Annotated[Path, typer.Argument(callback=readable, help="Model stream, as `vitric compile` writes it.")],
     port: Annotated[str, typer.Option(help="Serial port of the board, for example /dev/ttyUSB0.")],
     baud: Annotated[int, typer.Option(**BAUD, help="Of the serial line.")] = 1_000_000,
 ) -> None:

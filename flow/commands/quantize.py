@@ -15,7 +15,7 @@ from vitric.golden.files import write_json
 from ..inputs.calibration import calibration_images, checked
 from ..inputs.layer_bits import read_layer_bits
 from ..inputs.models import float_info, write_integer
-from ..inputs.options import COUNT, SEED, WIDTH, JsonFile, check_output
+from ..inputs.options import COUNT, SEED, WIDTH, JsonFile, check_output, readable
 from ..inputs.workload import Workload, open_workload
 from ..reports.console import console
 from ..reports.progress import PartBars
@@ -48,7 +48,8 @@ def quantize_command(
     "mse",
     granularity: Annotated[str, typer.Option(help="Of the weights' scales: channel, group or layer.")] = "channel",
     layer_bits: Annotated[
-        Path | None, typer.Option(help="Widths of single layers (JSON), as `vitric allocate` writes them.")] = None,
+        Path | None, typer.Option(callback=readable, help="Widths of single layers (JSON), as `vitric allocate` writes "
+                                  "them.")] = None,
     calibration: Annotated[int, typer.Option(**COUNT, help="Images to calibrate on.")] = 64,
     calibration_source: Annotated[
         str, typer.Option(help="Where they come from: train (the training split), data_free (made from the model, as "
@@ -57,7 +58,7 @@ def quantize_command(
         int | None, typer.Option(**SEED, metavar="SEED", help="Draw the calibration images with this seed; by default "
                                  "they are the first ones.")] = None,
     test: Annotated[
-        int | None, typer.Option(min=0, max=1000000, help="Test images to measure accuracy on, from the first; by "
+        int | None, typer.Option(min=0, help="Test images to measure accuracy on, from the first; by "
                                  "default all, or 500 of an image folder; 0: none.")] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out image files that cannot be read.")] = False,
     heads: Annotated[

@@ -12,7 +12,7 @@ from vitric.toolchain.folders import locked
 
 from ..inputs.configs import configuration
 from ..inputs.layer_bits import read_layer_bits
-from ..inputs.options import COUNT, SEED, WIDTH, JsonFile, check_output
+from ..inputs.options import SEED, WIDTH, JsonFile, check_output, readable
 from ..reports.console import console
 
 __all__ = ["sim_command", "simulate"]
@@ -41,12 +41,14 @@ def sim_command(
         int | None, typer.Option(min=1, max=8, help="Width of the weights, 1 to 8; by default 4.")] = None,
     a_bits: Annotated[int | None, typer.Option(**WIDTH, help="Width of the activations, 2 to 8; by default 4.")] = None,
     layer_bits: Annotated[
-        Path | None, typer.Option(help="Widths of single layers (JSON), as `vitric allocate` writes them.")] = None,
+        Path | None, typer.Option(callback=readable, help="Widths of single layers (JSON), as `vitric allocate` writes "
+                                  "them.")] = None,
     model: Annotated[
-        Path | None, typer.Option(help="Integer model of CONFIG's network instead, as `vitric qat` or `quantize` "
-                                  "writes it.")] = None,
+        Path | None, typer.Option(callback=readable, help="Integer model of CONFIG's network instead, as `vitric qat` "
+                                  "or `quantize` writes it.")] = None,
     images: Annotated[
-        int | None, typer.Option(**COUNT, help="Test images to run, from the first; at most the whole split.")] = None,
+        int | None, typer.Option(min=1, max=1000000, help="Test images to run, from the first; at most the whole "
+                                 "split.")] = None,
     seed: Annotated[int, typer.Option(**SEED, help="Seed of the random pauses (and of random images).")] = 1,
     stall: Annotated[
         int, typer.Option(min=0, max=90, help="Pause every port at random in so many percent of the cycles.")] = 0,

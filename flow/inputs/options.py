@@ -1,6 +1,5 @@
 """Options that many commands have, and checks of options that come before any work."""
 
-import math
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +7,7 @@ import typer
 from vitric.golden.errors import UserError
 from vitric.golden.files import is_writable
 
-__all__ = ["BAUD", "COUNT", "EPOCHS", "SECONDS", "SEED", "SHARE", "WIDTH", "JsonFile", "check_output", "finite"]
+__all__ = ["BAUD", "COUNT", "EPOCHS", "SECONDS", "SEED", "SHARE", "WIDTH", "JsonFile", "check_output", "readable"]
 
 BAUD = {"min": 1, "max": 12_000_000}
 """Bounds of the speed of a serial line, in bits per second."""
@@ -16,14 +15,17 @@ BAUD = {"min": 1, "max": 12_000_000}
 SEED = {"min": 0, "max": (1 << 31) - 1}
 """Bounds of every seed."""
 
-COUNT = {"min": 1, "max": 1_000_000}
-"""Bounds of numbers of images."""
+COUNT = {"min": 1}
+"""Bounds of numbers of images of which there are only so many: commands know how many."""
 
 EPOCHS = {"min": 1, "max": 10_000}
 """Bounds of passes over training data, as of :class:`vitric.golden.train.Recipe`."""
 
 SECONDS = {"min": 1, "max": 86_400}
 """Bounds of time limits."""
+
+SHARE = {"min": 0, "max": 1}
+"""Bounds of shares."""
 
 WIDTH = {"min": 2, "max": 8}
 """Bounds of bit widths; weights may have 1."""
@@ -37,15 +39,19 @@ def check_output(path: Path) -> Path:
     return path
 
 
+def readable(path: Path | None) -> Path | None:
+    """Return ``path``, of a file to read; raise :exc:`UserError` unless it is a regular file.
+
+    Devices and pipes have no end, or none yet.
+    """
+    if path is not None and not path.is_file():
+        what = "it is a folder" if path.is_dir() else "it is no regular file" if path.exists() else "it does not exist"
+        raise UserError(f"cannot read {path}: {what}")
+    return path
+
+
 def _checked(path: Path | None) -> Path | None:
     return path if path is None or str(path) == "-" else check_output(path)
-
-
-def finite(parameter: typer.CallbackParam, value: float | None) -> float | None:
-    """Return the value of an option; refuse infinity and what is no number."""
-    if value is not None and not math.isfinite(value):
-        raise UserError(f"{parameter.opts[-1]} must be a finite number, not {value}")
-    return value
 
 
 JsonFile = Annotated[
@@ -53,6 +59,3 @@ JsonFile = Annotated[
     typer.Option("--json", metavar="FILE", callback=_checked, help="Write the figures as JSON; - is stdout."),
 ]
 """Type of the option that writes what a command found."""
-
-SHARE = {"min": 0.0, "max": 1.0, "callback": finite}
-"""Bounds of shares."""

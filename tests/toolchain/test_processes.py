@@ -22,8 +22,10 @@ COMMAND = [sys.executable, "-S", "-c", TOOL]
 
 # A process that runs that tool, as a command of vitric does.
 PARENT = f"""
+import signal
 from pathlib import Path
 from vitric.toolchain.processes import run
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs do not have
 run({COMMAND!r}, Path("."), log=Path("log"))
 """
 

@@ -81,7 +81,7 @@ def test_ratios():
     (["--n-m", "2:5"], "m must divide the 16 inputs of blocks.0.attn.qkv, not 5"),
     (["--n-m", "2"], "--n-m must be N:M"),
     (["--heads", "0.9"], "heads must be a share between 0 and 0.5"),
-    (["--heads", "-1"], "heads must be a share between 0 and 0.5"),
+    (["--heads", "-1"], "--heads must be between 0 and 1, not -1"),
     (["--heads", "0.5", "--importance", "luck", "--n-m", "2:4"], "importance must be one of"),
     (["--heads", "0.5", "--epochs", "0"], "epochs must be between 1 and 10000, not 0"),
     (["--heads", "0.5", "--config", "huge"], "must be one of"),

@@ -30,7 +30,7 @@ def test_command_trains_and_writes(tmp_path):
 
 @pytest.mark.parametrize("arguments,message", [
     (["--config", "deit"], f"config to train must be one of {', '.join(map(repr, RECIPES))}, not 'deit'"),
-    (["--w-bits", 9], "w_bits must be between 1 and 8, not 9"),
+    (["--w-bits", 9], "--w-bits must be between 1 and 8, not 9"),
     (["--epochs", 0], "epochs must be between 1 and 10000, not 0"),
     (["--distillation", 2], "distillation must be between 0 and 1, not 2"),
     (["--calibration", 1438], "--calibration must be between 1 and 1437, not 1438"),

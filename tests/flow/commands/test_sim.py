@@ -16,9 +16,9 @@ RUNNER = CliRunner()
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["--config", "no-such-config"], f"config must be one of {', '.join(CONFIGS)}, not 'no-such-config'"),
-    (["--config", "tiny", "--images", "0"], "images must be at least 1, not 0"),
+    (["--config", "tiny", "--images", "0"], "--images must be between 1 and 1000000, not 0"),
     (["--config", "tiny", "--images", "361"], "images must be at most 360, the size of the test split, not 361"),
-    (["--config", "tiny", "--stall", "100"], "--stall must be between 0 and 90 percent, not 100"),
+    (["--config", "tiny", "--stall", "100"], "--stall must be between 0 and 90, not 100"),
     (["--config", "tiny", "--waves", "--waves-begin", "7", "--waves-end", "7"], "--waves-begin and --waves-end"),
 ])
 def test_wrong_arguments_end_with_status_2(arguments, message, tmp_path, monkeypatch):

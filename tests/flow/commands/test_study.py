@@ -50,8 +50,8 @@ def test_measured_study_and_its_second_run(tmp_path, monkeypatch):
     (["methods", "--config", "deit_tiny"], "--config of methods must be one of digits, "),
     (["roofline", "--config", "vgg"], "--config of roofline must be one of tiny, digits, fashion, "),
     (["roofline", "--images", 3], "--images has no effect on roofline"),
-    (["methods", "--images", 0], "--images must be between 1 and 360"),
-    (["roofline", "--jobs", 0], "--jobs must be at least 1, not 0"),
+    (["methods", "--images", 0], "--images must be at least 1, not 0"),
+    (["roofline", "--jobs", 0], "--jobs must be between 1 and 256, not 0"),
 ])
 def test_rejected(arguments, message, tmp_path):
     done = run(*arguments)

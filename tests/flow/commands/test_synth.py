@@ -81,7 +81,7 @@ def test_what_does_not_fit(tmp_path):
     (["mac", "--device", "virtex"], f"--device must be one of {', '.join(PARTS)}, not 'virtex'"),
     (["mac", "--seeds", "3"], "--seeds needs --pnr"),
     (["mac", "--freq", "100"], "--freq needs --pnr"),
-    (["mac", "--pnr", "--freq", "0"], "--freq must be between 1 and 1000 MHz, not 0"),
+    (["mac", "--pnr", "--freq", "0"], "--freq must be between 1 and 1000, not 0"),
     (["mac", "--pnr", "--seeds", "0"], "--seeds must be between 1 and 1000, not 0"),
 ])
 def test_wrong_arguments_end_with_status_2(arguments, message, tmp_path, monkeypatch):
