@@ -6,10 +6,10 @@ that were not calibrated on, in decibels.
 """
 
 import argparse
-import sys
 from statistics import mean
 
 from vitric.flow.reports.console import console
+from vitric.flow.start import run
 from vitric.flow.studies.evaluate import logit_snr
 from vitric.golden import digits, load_float
 from vitric.golden.data_free import gaussian_images, synthesize
@@ -58,4 +58,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

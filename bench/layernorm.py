@@ -6,10 +6,10 @@ Gaussian rows around random offsets (a deviation of 32768: rows of the two extre
 """
 
 import argparse
-import sys
 
 import torch
 from vitric.flow.reports.console import console
+from vitric.flow.start import run
 from vitric.golden.files import write_json
 from vitric.golden.integer.layernorm import layernorm, quantize_affine
 from vitric.golden.spec.layernorm import LayerNormSpec
@@ -66,4 +66,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -6,11 +6,11 @@ error over -6 ... 6. LayerNorm: largest error of ``(x - mean) / deviation`` over
 
 import argparse
 import math
-import sys
 
 import torch
 from rich.table import Table
 from vitric.flow.reports.console import console
+from vitric.flow.start import run
 from vitric.golden.files import write_json
 from vitric.golden.integer.gelu import gelu, gelu_table
 from vitric.golden.integer.layernorm import normalise
@@ -93,4 +93,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

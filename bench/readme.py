@@ -13,6 +13,7 @@ from pathlib import Path
 
 from vitric.flow.inputs.configs import CONFIGS
 from vitric.flow.reports.console import console
+from vitric.flow.start import run
 from vitric.golden.files import write_json, write_text
 
 from docs.pages import ROOT, fill
@@ -121,4 +122,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

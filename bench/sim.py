@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+from vitric.flow.start import run
 from vitric.golden.files import write_json
 
 KEYS = ("images", "values_compared", "values_differ", "cycles_per_image", "mac_bound_cycles", "array_utilization",
@@ -49,4 +50,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -6,10 +6,10 @@ rounded to the same code (the floor).
 
 import argparse
 import math
-import sys
 
 import torch
 from vitric.flow.reports.console import console
+from vitric.flow.start import run
 from vitric.golden.files import write_json
 from vitric.golden.integer.softmax import dequantize, softmax, uniform_offset
 from vitric.golden.spec.softmax import SoftmaxSpec
@@ -68,4 +68,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

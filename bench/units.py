@@ -17,6 +17,7 @@ from pathlib import Path
 
 from vitric.flow.commands.synth import measure
 from vitric.flow.reports.console import console
+from vitric.flow.start import run
 from vitric.golden.errors import ToolFailure, UserError
 from vitric.golden.files import write_json, write_text
 from vitric.hdl.units import UNITS
@@ -198,4 +199,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+from vitric.flow.start import run
+
 __all__ = ["FOLDERS", "ROOT", "circle", "diagram", "imported_names", "main", "module_name", "modules", "package_of",
            "rooms"]
 
@@ -104,4 +106,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -12,6 +12,7 @@ from functools import partial
 
 from vitric.boards.registry import BOARDS
 from vitric.flow.cli import COMMANDS
+from vitric.flow.start import run
 from vitric.flow.studies import STUDIES, study_named
 from vitric.flow.studies.methods import published_order
 from vitric.flow.studies.pages import load
@@ -212,4 +213,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -126,4 +126,11 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("setup: interrupted", file=sys.stderr)
+        sys.exit(130)
+    except OSError as error:
+        print(f"setup: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -2,6 +2,7 @@
 
 import errno
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -49,8 +50,8 @@ def line_of(error: BaseException) -> str | None:
     if isinstance(error, typer.TyperException):
         return _one_line(_usage(error))
     if isinstance(error, OSError) and error.errno != errno.EPIPE:
-        named = error.filename is not None and error.strerror
-        return _one_line(f"{error.filename}: {error.strerror}" if named else str(error))
+        name = "" if error.filename is None else f"{error.filename}: "
+        return _one_line(f"{name}{error.strerror or error}")
     if isinstance(error, MemoryError) or isinstance(error, RuntimeError) and "allocate memory" in str(error):
         return "there is not enough memory for this"
     return None
@@ -68,7 +69,7 @@ def told() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        console(stderr=True).print("vitric: interrupted", style="red")
+        sys.stderr.write("vitric: interrupted\n")  # rich may be what was being imported
         raise typer.Exit(INTERRUPTED) from error
     except Exception as error:
         if (line := line_of(error)) is None:

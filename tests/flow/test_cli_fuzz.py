@@ -18,7 +18,8 @@ from vitric.golden.errors import UserError
 CASES = 60  # of each command
 
 WORK = (
-    "vitric.flow.commands.bitstream:_build", "vitric.flow.commands.generate:verilog_text",
+    "vitric.toolchain.tools:find_all", "vitric.flow.commands.bitstream:_build",
+    "vitric.flow.commands.generate:verilog_text",
     "vitric.flow.commands.synth:_synthesize", "vitric.sim.accelerator:run_stream", "vitric.sim.mutants:plant",
     "vitric.formal.prover:prove", "vitric.flow.studies.runner:run_study", "vitric.golden.train:train",
     "vitric.golden:quantize", "vitric.golden.quantization:quantize_with_scales", "vitric.golden.pruning.prune:prune",

@@ -4,10 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from vitric.toolchain.processes import last_lines, own_environment, run, started, variables
+
+from tests.processes import alive, wait_for
 
 # A tool that starts another process, as make starts compilers, and writes the ids of both.
 TOOL = """
@@ -30,26 +31,9 @@ run({COMMAND!r}, Path("."), log=Path("log"))
 """
 
 
-def wait_for(condition, seconds=10):
-    end = time.monotonic() + seconds
-    while not (answer := condition()):
-        assert time.monotonic() < end, "it took too long"
-        time.sleep(0.01)
-    return answer
-
-
 def ids(folder):
     path = wait_for(lambda: (folder / "ids").exists() and folder / "ids")
     return [int(word) for word in path.read_text().split()]
-
-
-def alive(process):
-    """Return whether a process runs; one that has ended and that nobody has asked for its status does not."""
-    try:
-        with open(f"/proc/{process}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])

@@ -114,7 +114,7 @@ def test_a_difference_is_exit_status_1(tmp_path, monkeypatch):
     (["--qonnx", "--config", "deit"], f"config must be one of {', '.join(CONFIGS)}, not 'deit'"),
     (["--qonnx", "--config", "deit_tiny_block"], "deit_tiny_block has random weights, which are integers from the"),
     (["--qonnx", "missing.safetensors"], "cannot read missing.safetensors: it does not exist"),
-    (["--qonnx", "missing.safetensors", "--w-bits", 4], "w_bits: not together with an integer model"),
+    (["--qonnx", __file__, "--w-bits", 4], "w_bits: not together with an integer model"),
     (["--qonnx", "--config", "tiny", "--images", 0, "-o", "/dev/null/x.onnx"], "cannot write /dev/null/x.onnx"),
 ])
 def test_rejects(arguments, message, tmp_path, monkeypatch):

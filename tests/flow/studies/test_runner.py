@@ -1,4 +1,10 @@
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from vitric.flow.inputs import sources
@@ -9,6 +15,8 @@ from vitric.flow.studies.runner import run_study
 from vitric.flow.studies.store import Store
 from vitric.flow.studies.study import Study, markdown_table, percent
 from vitric.golden.errors import UserError
+
+from tests.processes import alive, wait_for
 
 
 class Squares:
@@ -95,6 +103,27 @@ def test_processes_give_the_same(tmp_path):
     both = [run_study(study, cases, Store(tmp_path / str(jobs), study), jobs=jobs) for jobs in (1, 2)]
     assert both[0] == both[1]
     assert all(Store(tmp_path / "2", study).get(case) is not None for case in cases)
+
+
+def blocks_interrupts(process):
+    mask, = re.findall(r"^SigBlk:\s*(\w+)", Path(f"/proc/{process}/status").read_text(), re.MULTILINE)
+    return int(mask, 16) >> signal.SIGINT - 1 & 1
+
+
+@pytest.mark.parametrize(("end", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_processes_end_with_the_one_that_started_them(tmp_path, end, status):
+    """Ctrl-C goes to all of them, as a terminal sends it; a kill to the first one alone."""
+    command = [sys.executable, "-m", "tests.flow.studies.slow_case", str(tmp_path)]
+    with open(tmp_path / "said", "w+") as file:
+        first = subprocess.Popen(command, cwd=sources.ROOT, stderr=file, start_new_session=True)
+        wait_for(lambda: len(list(tmp_path.glob("*.id"))) == 2)
+        others = [int(path.stem) for path in tmp_path.glob("*.id")]
+        assert all(map(blocks_interrupts, others))
+        os.killpg(first.pid, end) if end == signal.SIGINT else first.send_signal(end)
+        assert first.wait(20) == status
+        file.seek(0)
+        assert end == signal.SIGKILL or file.read() == "vitric: interrupted\n"
+    wait_for(lambda: not any(map(alive, others)))
 
 
 def test_files_of_a_study(squares, tmp_path):

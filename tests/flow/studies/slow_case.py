@@ -1,0 +1,33 @@
+"""A study in two processes that take for ever to begin: ``python -m tests.flow.studies.slow_case FOLDER``."""
+
+import multiprocessing
+import os
+import sys
+import time
+from pathlib import Path
+
+from vitric.flow.start import run
+from vitric.flow.studies import roofline, runner
+from vitric.flow.studies.store import Store
+
+
+def compute(name, case):
+    """Stand in for :func:`vitric.flow.studies.runner._run`; the processes import this module for it."""
+
+
+def main():
+    """Run it."""
+    folder = os.environ["SLOW_CASES"] = sys.argv[1]
+    runner._run = compute
+    study = roofline.STUDY
+    runner.run_study(study, study.cases("tiny", None)[:2], Store(Path(folder), study), jobs=2)
+
+
+if __name__ == "tests.flow.studies.slow_case" and multiprocessing.parent_process():
+    Path(os.environ["SLOW_CASES"], f"{os.getpid()}.id").touch()
+    time.sleep(60)
+
+if __name__ == "__main__":
+    from tests.flow.studies import slow_case  # its name in the processes
+
+    run(slow_case.main)
