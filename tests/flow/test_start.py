@@ -40,7 +40,7 @@ def outcome(code, **variables):
     return done.returncode, done.stdout, done.stderr
 
 
-@pytest.mark.parametrize("name", ["typer", "rich", "vitric.flow.cli", "vitric.flow.commands.train", "torch", "numpy"])
+@pytest.mark.parametrize("name", ["typer", "vitric.flow.cli", "vitric.flow.commands.train", "torch", "numpy"])
 def test_while_importing(name):
     assert outcome(INTERRUPTED_IMPORT.format(name=name)) == (130, "", "vitric: interrupted\n")
 

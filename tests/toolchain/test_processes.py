@@ -1,13 +1,17 @@
 """Tools end with whoever started them, whatever ends that; nothing outside steers them."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from vitric.toolchain import processes
 from vitric.toolchain.processes import last_lines, own_environment, run, started, variables
 
+from docs.imports import FOLDERS
 from tests.processes import alive, wait_for
 
 # A tool that starts another process, as make starts compilers, and writes the ids of both.
@@ -91,3 +95,25 @@ def test_variables_that_would_steer_a_tool_are_left_out(monkeypatch, tmp_path):
         assert set(STEERED) & set(os.environ) == {"AMARANTH_USE_YOSYS"}
         assert (os.environ["AMARANTH_USE_YOSYS"], os.environ["NEW"]) == ("builtin", "1")
     assert {os.environ[name] for name in STEERED} == {"somebody's"} and "NEW" not in os.environ
+
+
+def test_a_home_folder_that_cannot_be_written(monkeypatch, tmp_path):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert "XDG_CACHE_HOME" not in own_environment()
+    monkeypatch.setenv("HOME", "/dev/null")
+    monkeypatch.chdir(tmp_path)
+    assert own_environment()["XDG_CACHE_HOME"] == str(tmp_path / "build" / "cache")
+    with variables({}):
+        assert os.environ["XDG_CACHE_HOME"] == str(tmp_path / "build" / "cache")
+    assert "XDG_CACHE_HOME" not in os.environ
+
+
+def test_every_tool_is_started_here():
+    """What is started in another way may outlive this process; the exceptions take a moment, or are no part of it."""
+    starts = re.compile(r"subprocess\.(run|Popen|call|check_\w+)\(|os\.(system|popen|exec\w+|spawn\w+|fork)\(")
+    assert starts.search("subprocess.run(x)") and not starts.search("processes.run(x)")
+    root = Path(processes.__file__).resolve().parents[1]
+    sources = [path for folder in FOLDERS for path in (root / folder).rglob("*.py")]
+    found = {path.relative_to(root).as_posix() for path in sources if starts.search(path.read_text())}
+    assert found == {f"toolchain/{name}.py" for name in ("processes", "guard", "tools", "bootstrap")}
