@@ -41,7 +41,7 @@ COMMANDS = {
 
 
 class _LazyGroup(TyperGroup):
-    """Commands from :data:`COMMANDS`; a warning is one line, and :func:`~.reports.errors.told` says what errors become."""
+    """Commands from :data:`COMMANDS`; a warning is one line, and so is an error: see :func:`~.reports.errors.told`."""
 
     _listing = False
 

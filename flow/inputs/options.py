@@ -39,14 +39,14 @@ def check_output(path: Path) -> Path:
     return path
 
 
-def readable(path: Path | None) -> Path | None:
-    """Return ``path``, of a file to read; raise :exc:`UserError` unless it is a regular file.
+def readable(parameter: typer.CallbackParam, path: Path | None) -> Path | None:
+    """Return the value of an option, a file to read; raise :exc:`UserError` unless it is a regular file.
 
     Devices and pipes have no end, or none yet.
     """
     if path is not None and not path.is_file():
         what = "it is a folder" if path.is_dir() else "it is no regular file" if path.exists() else "it does not exist"
-        raise UserError(f"cannot read {path}: {what}")
+        raise UserError(f"{parameter.opts[-1]}: cannot read {path}: {what}")
     return path
 
 
