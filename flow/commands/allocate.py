@@ -29,7 +29,7 @@ _UNIFORM = (3, 4, 6, 8)  # widths that the table compares with, if they and 8, t
 
 def allocate_command(
     budget: Annotated[
-        float, typer.Option(min=0, max=1e12, help="Largest cost: mean bits of an operand, cycles of "
+        float, typer.Option(min=0, max=10**12, help="Largest cost: mean bits of an operand, cycles of "
                             "an image, or bytes of the model stream, as --measure says.")],
     config: Annotated[str, typer.Option(help="Committed float model, for example tiny or digits.")] = "digits",
     measure: Annotated[str, typer.Option(help="What the budget limits: bits, cycles or bytes.")] = "bits",

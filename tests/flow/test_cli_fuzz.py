@@ -7,6 +7,7 @@ The work itself is stopped where it would begin, so that a case takes millisecon
 import random
 import shutil
 from importlib import import_module
+from typing import get_args, get_type_hints
 
 import pytest
 import typer
@@ -106,6 +107,40 @@ def test_any_arguments_end_with_a_status_and_one_line(name, files, no_work):
         lines = [line for line in result.stderr.splitlines() if not line.startswith("vitric: warning: ")]
         if result.exit_code == 2:
             assert [line for line in lines if line.startswith("vitric: ")] == lines[-1:], (words, result.stderr)
+
+
+@pytest.mark.parametrize(("line", "message"), [
+    ("sim --seed -1", "--seed must be between 0 and 2147483647, not -1"),
+    ("sim --config tiny --w-bits 0", "--w-bits must be between 1 and 8, not 0"),
+    ("sim --model /dev/full", "--model: cannot read /dev/full: it is no regular file"),
+    ("formal --seconds -1", "--seconds must be between 1 and 86400, not -1"),
+    ("bitstream --clock-mhz 0", "--clock-mhz must be between 10 and 400, not 0"),
+    ("bitstream --clock-mhz 10.37", "MHz comes within 2% of 1000000 baud; choose another --clock-mhz"),
+    ("bitstream --config tiny --capacity 60000", "take at least 235 block RAMs, but LFE5U-85F has 208"),
+    ("allocate --config tiny --budget 0", "--budget must be at least"),
+    ("allocate --budget inf", "--budget must be between 0 and 1000000000000, not inf"),
+    ("allocate --budget nan", "--budget must be between 0 and 1000000000000, not nan"),
+    ("quantize --config tiny --draw 1e20", "--draw must be an integer between 0 and 2147483647, not '1e20'"),
+    ("quantize --config tiny --calibration-source data_free --method no", "method must be one of"),
+    ("quantize --weights x --data digits --heads 0", "--heads must be between 1 and 1024, not 0"),
+    ("prune --config tiny --n-m 2:4 --out /dev/null/x.safetensors", "cannot write /dev/null/x.safetensors"),
+    ("train --config tiny --json /dev/null/x.json", "cannot write /dev/null/x.json"),
+    ("images --config tiny --count 1e9", "--count must be an integer between 1 and 100000, not '1e9'"),
+    ("study roofline --jobs 0", "--jobs must be between 1 and 256, not 0"),
+    ("mutate mac --seed -1", "--seed must be between 0 and 2147483647, not -1"),
+])
+def test_checks_come_before_the_work(line, message, no_work):
+    result = CliRunner().invoke(app, line.split())
+    assert result.exit_code == 2 and message in result.stderr.splitlines()[-1], result.output
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_number_has_a_bound(name):
+    command = getattr(import_module(f"vitric.flow.commands.{name}"), f"{name}_command")
+    for parameter, kind in get_type_hints(command, include_extras=True).items():
+        option = next(iter(getattr(kind, "__metadata__", ())), None)
+        if option is not None and {int, float} & {kind.__origin__, *get_args(kind.__origin__)}:
+            assert option.min is not None, parameter
 
 
 def test_a_fault_of_the_program_is_shown(monkeypatch, tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from vitric.golden.errors import UserError
-from vitric.golden.files import parse_json, write_bytes, write_json
+from vitric.golden.files import is_writable, parse_json, write_bytes, write_json
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
@@ -83,3 +83,12 @@ def test_json_texts():
         parse_json("[")
     with pytest.raises(ValueError, match="its values are nested too deeply"):
         parse_json('{"x": ' * 100_000)
+
+
+def test_what_can_be_written_is_known_before(tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    for name in ("file", "new", "a/b/new", "link", "/dev/null"):
+        assert is_writable(tmp_path / name), name
+    for name in ("", "file/below", "file/a/b", "/dev/null/new"):
+        assert not is_writable(tmp_path / name), name
