@@ -83,7 +83,7 @@ def test_models_of_instances(tmp_path):
     for function, status in (("~x", "proved"), ("1'b0", "failed")):
         model.write_text(f"module inverter(input x, output y); assign y = {function}; endmodule\n")
         assert prove(Gate(), Pdr(), tmp_path / "proof", sources=(str(model),)).status == status
-    with pytest.raises(RuntimeError, match="design.ys failed"):
+    with pytest.raises(RuntimeError, match="yosys design.ys ended with status 1"):
         prove(Gate(), Pdr(), tmp_path / "proof")
 
 
