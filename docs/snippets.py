@@ -28,6 +28,8 @@ from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 
+from vitric.flow.start import run
+
 from . import imports
 
 __all__ = ["NEEDS", "Snippet", "main", "page_names", "run_page", "snippets_of"]
@@ -150,4 +152,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)
