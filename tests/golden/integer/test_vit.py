@@ -23,6 +23,15 @@ def images(config=CONFIG, count=3, seed=0):
     return torch.randint(0, 256, (count, config.in_chans, config.image_size, config.image_size), generator=generator)
 
 
+def with_query_zero(model, zero):
+    """The model with another zero point of the queries in every block."""
+    def changed(block):
+        q = replace(block.attn.q, requantizer=replace(block.attn.q.requantizer, zero_point=zero))
+        return replace(block, attn=replace(block.attn, q=q))
+
+    return replace(model, blocks=tuple(changed(block) for block in model.blocks))
+
+
 def test_trace_has_every_tensor_in_integers():
     trace = {}
     logits = MODEL(images(), trace)
@@ -140,10 +149,13 @@ def loops(attn, a):
     return out
 
 
-@pytest.mark.parametrize("bits", [{}, {"w_bits": 8, "a_bits": 8}, {"softmax_bits": 5}])
-def test_attention_of_three_tokens_in_loops(bits):
+@pytest.mark.parametrize("bits,zero", [({}, 8), ({}, 5), ({"w_bits": 8, "a_bits": 8}, 128),
+                                       ({"w_bits": 8, "a_bits": 8}, 77), ({"softmax_bits": 5}, 8)])
+def test_attention_of_three_tokens_in_loops(bits, zero):
+    """Also with zero points that do not stay whole when they are shifted as the accumulator is."""
     config = replace(CONFIG, image_size=2, patch_size=1, depth=1)
-    attn = random_integer_vit(config, seed=9, **bits).blocks[0].attn
+    attn = with_query_zero(random_integer_vit(config, seed=9, **bits), zero).blocks[0].attn
+    assert attn.score_pre_shift.tolist() == ([6, 6] if zero > 8 else [0, 0])
     generator = torch.Generator().manual_seed(1)
     a = torch.randint(0, 1 << bits.get("a_bits", 4), (2, 3, 6), generator=generator)
     trace = {}
