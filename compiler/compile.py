@@ -3,7 +3,7 @@
 ``docs/model-stream.md`` describes the layouts, the paddings and the order of commands.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,10 +11,12 @@ import torch
 from vitric.golden.data.images import check_images
 from vitric.golden.integer import IntegerAttention, IntegerViT, patchify
 from vitric.golden.spec.accelerator import AcceleratorSpec
-from vitric.golden.spec.command import Target
+from vitric.golden.spec.command import COMMAND_FIELDS, LIMIT_MAX, Target
 from vitric.golden.spec.vit import VitConfig
 
 from .compare import Comparison, TensorWrite, compare
+from .cycles import predict
+from .decode import Command
 from .layout import Activation, Address, CompileError, Misfit, allocate, ceil_div
 from .operands import residual_words
 from .steps import Plan
@@ -169,6 +171,14 @@ def _lower(model: IntegerViT, spec: AcceleratorSpec, probability_buffers: int) -
     return plan
 
 
+def _limit(commands: Sequence[Command], spec: AcceleratorSpec) -> int:
+    """Return the binary logarithm of the cycles that a stream may take: at least twice as many as predicted."""
+    cycles = 2 * predict(commands, spec).cycles
+    if cycles > 1 << LIMIT_MAX:
+        raise CompileError(spec, [Misfit("cycles", cycles, 1 << LIMIT_MAX, "twice the prediction for one image")])
+    return (cycles - 1).bit_length()
+
+
 def compile_model(model: IntegerViT, spec: AcceleratorSpec) -> Compiled:
     """Compile ``model`` for the accelerator ``spec``.
 
@@ -193,13 +203,15 @@ def compile_model(model: IntegerViT, spec: AcceleratorSpec) -> Compiled:
     def resolve(value):
         return value.buffer.base + value.offset if isinstance(value, Address) else int(value)
 
-    writer, tensors = StreamWriter(spec), []
+    writer, tensors, commands = StreamWriter(spec), [], []
     for step in plan.steps:
         fields = {name: resolve(value) for name, value in step.fields.items()}
         try:
-            writer.command(fields, step.operands())
+            index = writer.command(fields, step.operands())
         except ValueError as error:
             raise CompileError(spec, [Misfit("16-bit fields", str(error), "16 bits", step.write.trace)]) from None
         tensors.append(replace(step.write, base=resolve(step.base)))
-    return Compiled(stream=writer.finish(), config=model.config, tensors=tensors, act_words=act_words,
-                    rows=plan.rows)
+        fields = {**dict.fromkeys(COMMAND_FIELDS, 0), **fields, "index": index}
+        commands.append(Command(fields=fields, position=0, words=0))
+    stream = writer.finish(_limit(commands, spec))
+    return Compiled(stream=stream, config=model.config, tensors=tensors, act_words=act_words, rows=plan.rows)

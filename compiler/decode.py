@@ -4,29 +4,27 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
-from vitric.golden.errors import UserError
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import (
     CHANNEL_BITS,
     COMMAND_FIELDS,
     FIELD_BITS,
     HEADER_FIELDS,
+    LIMIT_MAX,
     MAGIC,
     SIGNED_FIELDS,
     TABLE_ENTRY_BITS,
     VERSION,
+    VERSION_BITS,
     Flag,
     Opcode,
     Target,
 )
 
+from .check import StreamError, check_command
 from .words import row_bytes, unpack_rows
 
 __all__ = ["Command", "StreamError", "decode", "read_header"]
-
-
-class StreamError(UserError, ValueError):
-    """A model stream is damaged, truncated or meant for another accelerator."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -95,7 +93,7 @@ class Command:
 
 
 def read_header(data: bytes) -> dict[str, int]:
-    """Return magic, version, spec (hash), words and commands of the stream ``data``.
+    """Return magic, version, limit, spec (hash), words and commands of the stream ``data``.
 
     Raises
     ------
@@ -107,11 +105,14 @@ def read_header(data: bytes) -> dict[str, int]:
         raise StreamError(f"model stream is truncated: {len(data)} bytes are less than its header of {size}")
     fields = dict(zip(HEADER_FIELDS, np.frombuffer(data[:size], dtype="<u2").tolist(), strict=True))
     header = {name: fields[f"{name}_low"] | fields[f"{name}_high"] << 16 for name in ("magic", "spec", "words")}
-    header |= {"version": fields["version"], "commands": fields["commands"]}
+    limit, version = divmod(fields["version"], 1 << VERSION_BITS)
+    header |= {"version": version, "limit": limit, "commands": fields["commands"]}
     if header["magic"] != MAGIC:
         raise StreamError(f"not a model stream: magic number is {header['magic']:#010x}, not {MAGIC:#010x}")
     if header["version"] != VERSION:
         raise StreamError(f"model stream has version {header['version']}, this software reads version {VERSION}")
+    if limit > LIMIT_MAX:
+        raise StreamError(f"model stream may take 2**{limit} cycles, more than the 2**{LIMIT_MAX} of any")
     return header
 
 
@@ -155,23 +156,6 @@ class _Reader:
         half = 1 << FIELD_BITS - 1
         return {name: int(value) - (2 * half if name in SIGNED_FIELDS and value >= half else 0)
                 for name, value in zip(names, fields, strict=True)}
-
-
-def _check_command(fields: dict[str, int], index: int) -> None:
-    """Raise :exc:`StreamError` unless the block is one that the hardware would accept."""
-    opcode, target = fields["opcode"] & 0xFF, fields["opcode"] >> 8
-    if opcode not in list(Opcode) or target not in list(Target):
-        raise StreamError(f"command {index} has the unknown opcode {opcode} or target {target}")
-    if fields["index"] != index:
-        raise StreamError(f"command {index} has the index {fields['index']}")
-    for name in ("a_wait", "w_wait"):
-        if fields[name] >= index:
-            raise StreamError(f"{name} of command {index} is {fields[name]}, not a command before it")
-    if opcode == Opcode.MATMUL:
-        planes, rest = divmod(fields["tile_words"], max(fields["k_words"], 1))
-        if rest or not 1 <= planes <= 4 or fields["set_words"] != fields["set_tiles"] * fields["tile_words"]:
-            raise StreamError(f"command {index} has the inconsistent sizes k_words {fields['k_words']}, "
-                              f"tile_words {fields['tile_words']}, set_words {fields['set_words']}")
 
 
 def _matmul_operands(reader: _Reader, fields: dict[str, int]) -> dict[str, np.ndarray]:
@@ -222,8 +206,8 @@ def decode(data: bytes, spec: AcceleratorSpec) -> list[Command]:
     StreamError
         Bad magic number or version, another spec's stream, truncated or too long, a wrong check word (with the
         number of the block, the header being block 0), an unknown command, an index out of order, a wait for a
-        command that is not before it, sizes that contradict each other, no END, or another number of commands
-        than the header states.
+        command that is not before it, sizes beyond the spec or that contradict each other, no END, or another number
+        of commands than the header states.
     """
     header = read_header(data)
     if header["spec"] != spec.hash:
@@ -237,7 +221,7 @@ def decode(data: bytes, spec: AcceleratorSpec) -> list[Command]:
     while not commands or commands[-1].opcode is not Opcode.END:
         start = reader.position
         fields = reader.block(COMMAND_FIELDS)
-        _check_command(fields, len(commands) + 1)
+        check_command(fields, len(commands) + 1, spec, has_table=any(c.table is not None for c in commands))
         operands = _operands(reader, fields)
         commands.append(Command(fields=fields, position=start // reader.word_bytes,
                                 words=(reader.position - start) // reader.word_bytes, **operands))

@@ -11,7 +11,17 @@ from vitric.golden.errors import UserError
 from vitric.golden.files import write_bytes
 from vitric.golden.spec.accelerator import SPECS, AcceleratorSpec
 from vitric.golden.spec.check import check_int
-from vitric.golden.spec.command import COMMAND_FIELDS, FIELD_BITS, HEADER_FIELDS, MAGIC, SIGNED_FIELDS, VERSION, Opcode
+from vitric.golden.spec.command import (
+    COMMAND_FIELDS,
+    FIELD_BITS,
+    HEADER_FIELDS,
+    LIMIT_MAX,
+    MAGIC,
+    SIGNED_FIELDS,
+    VERSION,
+    VERSION_BITS,
+    Opcode,
+)
 
 from .decode import Command, StreamError, decode, read_header
 from .words import pack_rows
@@ -126,15 +136,22 @@ class StreamWriter:
         self._commands.append((self._block(COMMAND_FIELDS, {**values, "index": index}), operands))
         return index
 
-    def finish(self) -> ModelStream:
-        """Append END and return the stream."""
+    def finish(self, limit: int = LIMIT_MAX) -> ModelStream:
+        """Append END and return the stream, which may take ``2**limit`` cycles.
+
+        Raises
+        ------
+        ValueError
+            ``limit`` is not between 0 and :data:`~vitric.golden.spec.command.LIMIT_MAX`.
+        """
+        check_int("limit", limit, 0, LIMIT_MAX)
         self.command({"opcode": Opcode.END})
         word_bytes = self.spec.model_bits // 8
         size = len(self._block(HEADER_FIELDS, {})) + word_bytes
         size += sum(len(block) + word_bytes + len(operands) for block, operands in self._commands)
         words, hash_ = size // word_bytes, self.spec.hash
         header = self._block(HEADER_FIELDS, {
-            "magic_low": MAGIC & 0xFFFF, "magic_high": MAGIC >> 16, "version": VERSION,
+            "magic_low": MAGIC & 0xFFFF, "magic_high": MAGIC >> 16, "version": VERSION | limit << VERSION_BITS,
             "spec_low": hash_ & 0xFFFF, "spec_high": hash_ >> 16,
             "words_low": words & 0xFFFF, "words_high": words >> 16, "commands": len(self._commands),
         })

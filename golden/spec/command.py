@@ -36,12 +36,15 @@ significant model word first; unused high bits are zero. Table entries fill mode
 import enum
 
 __all__ = [
-    "CHANNEL_BITS", "COMMAND_FIELDS", "ErrorCode", "FIELD_BITS", "Flag", "HEADER_FIELDS", "MAGIC", "MAX_PASSES",
-    "Opcode", "PASS_LAST", "SIGNED_FIELDS", "TABLE_ENTRY_BITS", "Target", "VERSION", "pack_pass",
+    "CHANNEL_BITS", "COMMAND_FIELDS", "ErrorCode", "FIELD_BITS", "Flag", "HEADER_FIELDS", "LIMIT_MAX", "MAGIC",
+    "MAX_PASSES", "Opcode", "PASS_LAST", "SIGNED_FIELDS", "TABLE_ENTRY_BITS", "Target", "VERSION", "VERSION_BITS",
+    "pack_pass",
 ]
 
 MAGIC = 0x43525456  # b"VTRC"
-VERSION = 2
+VERSION = 3
+VERSION_BITS = 8
+LIMIT_MAX = 31
 FIELD_BITS = 16
 CHANNEL_BITS = 64
 TABLE_ENTRY_BITS = 8
@@ -50,8 +53,9 @@ MAX_PASSES = 4
 HEADER_FIELDS = ("magic_low", "magic_high", "version", "spec_low", "spec_high", "words_low", "words_high", "commands")
 """Fields of the header block.
 
-Magic, version, hash of the spec, length of the stream in model words (header and check words included), number of
-commands (END included).
+Magic; version in bits 0..7, in bits 8..12 the binary logarithm of the most cycles that the stream may take, 0 to
+``LIMIT_MAX``, in bits 13..15 zeros; hash of the spec; length of the stream in model words (header and check words
+included); number of commands (END included).
 """
 
 COMMAND_FIELDS = (
@@ -169,10 +173,13 @@ class ErrorCode(enum.IntEnum):
     """The stream ended before or after the length that the header states."""
     BAD_CRC = 5
     BAD_COMMAND = 6
-    """Unknown opcode, index out of order, or a wait for a command that is not before it."""
+    """Unknown opcode, index out of order, a wait for a command that is not before it, or fields that contradict one
+    another."""
     CAPACITY = 7
-    """A size beyond the capacity of the spec."""
+    """A size beyond the capacity of the spec, or an address beyond a memory."""
     BAD_IMAGE = 8
     """The image on the input port is shorter or longer than the INPUT command expects."""
     STALLED = 9
-    """No progress for 2**20 cycles with every outside port willing."""
+    """Not finished after the cycles that the header allows, every outside port being willing."""
+    ABORTED = 10
+    """The port ``abort`` asked for it."""

@@ -1,10 +1,10 @@
 """The machine that reads a model stream and runs a whole ViT."""
 
-from amaranth.hdl import Module, ResetInserter, Signal, signed
+from amaranth.hdl import Module, Mux, ResetInserter, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.accelerator import AcceleratorSpec
-from vitric.golden.spec.command import ErrorCode
+from vitric.golden.spec.command import LIMIT_MAX, ErrorCode
 
 from ..streams import Queue, connect
 from .core import Core, tap_signature
@@ -20,8 +20,9 @@ class Accelerator(wiring.Component):
     leave only after the whole stream has been checked, class 0 first. ``status`` then tells ``ErrorCode.OK``. On an
     error no logit leaves; the rest of the stream up to its ``last`` word and the rest of a begun image up to its
     ``last`` column are dropped, ``status`` tells the error and the number of the command being read, and the
-    machine is ready for the next stream. It never hangs: if nothing moves for 2**20 cycles although every port is
-    willing, that is the error ``STALLED``.
+    machine is ready for the next stream. It never hangs: if the stream is not finished after the cycles that its
+    header allows, that is the error ``STALLED``. Cycles in which a port is not willing do not count: in which the rest
+    of the stream is still to come and no word is there, or a column of the image is asked for and not there.
 
     *Handshake*: rules 1 to 4 of :mod:`vitric.hdl.streams` on all four ports. The next stream and image are accepted
     only after ``status`` was taken. ``tap`` reports writes to memory and cannot stall.
@@ -44,11 +45,11 @@ class Accelerator(wiring.Component):
     o : stream of signed(residual_bits), out
     status : stream of STATUS, out
     tap : tap_signature(spec), out
+    abort : 1, in
+        If a stream has been begun it ends now, with the error ``ABORTED``.
     busy : 1, out
         A stream has been begun and its status not yet been taken.
     """
-
-    stall_limit = 1 << 20
 
     def __init__(self, spec: AcceleratorSpec, *, fabric: str | None = None):
         self.spec = spec
@@ -59,6 +60,7 @@ class Accelerator(wiring.Component):
             "o": Out(stream.Signature(signed(spec.residual_bits))),
             "status": Out(stream.Signature(STATUS)),
             "tap": Out(tap_signature(spec)),
+            "abort": In(1),
             "busy": Out(1),
         })
 
@@ -91,25 +93,29 @@ class Accelerator(wiring.Component):
                 outside.ready.eq(inside.ready & running | flushing & inside_begun),
             ]
 
-        # Stalled: no port and no memory moves, and it is not for want of a partner at a port.
-        idle = Signal(range(self.stall_limit + 1))
-        waits = (core.model.ready & ~self.model.valid) | (core.i.ready & ~self.i.valid)
-        moves = (self.model.valid & self.model.ready) | (self.i.valid & self.i.ready) | core.active
-        stalled = Signal()
-        m.d.comb += stalled.eq(idle == self.stall_limit)
+        # Cycles in which every port was willing. The code table is not ready for a word before that is there, so any
+        # gap within the stream is a wait for it; of an image only what is asked for, as none may be meant to come.
+        cycles = Signal(LIMIT_MAX + 1)
+        waits = (in_stream & ~self.model.valid) | (core.i.ready & ~self.i.valid)
+        stalled, ends = Signal(), Signal()
+        m.d.comb += [
+            stalled.eq(cycles.bit_select(core.limit, 1)),
+            ends.eq(core.error_valid | stalled | (self.abort & begun)),
+        ]
 
         status = self.status.p
         m.d.comb += self.busy.eq(begun)
         with m.FSM():
             with m.State("RUN"):
-                m.d.comb += running.eq(~core.error_valid & ~stalled)
-                m.d.sync += idle.eq(idle + 1)
-                with m.If(waits | moves | ~begun):
-                    m.d.sync += idle.eq(0)
-                with m.If(core.error_valid | stalled):
-                    m.d.sync += [status.error.eq(ErrorCode.STALLED), status.command.eq(core.index)]
-                    with m.If(core.error_valid):
-                        m.d.sync += status.error.eq(core.error)
+                m.d.comb += running.eq(~ends)
+                m.d.sync += cycles.eq(cycles + (begun & ~waits))
+                with m.If(ends):
+                    m.d.sync += [
+                        status.command.eq(core.index),
+                        status.error.eq(Mux(
+                            core.error_valid, core.error,
+                            Mux(stalled, ErrorCode.STALLED, ErrorCode.ABORTED))),
+                    ]
                     m.next = "FLUSH"
                 with m.Elif(core.finished):
                     m.d.sync += [status.error.eq(ErrorCode.OK), status.command.eq(core.index)]
@@ -124,7 +130,7 @@ class Accelerator(wiring.Component):
                     m.next = "STATUS"
             with m.State("STATUS"):  # the reset also clears what a stream of contradicting sizes leaves behind
                 m.d.comb += [self.status.valid.eq(1), reset.eq(1)]
-                m.d.sync += idle.eq(0)
+                m.d.sync += cycles.eq(0)
                 with m.If(self.status.ready):
                     m.d.sync += begun.eq(0)
                     m.next = "RUN"

@@ -4,10 +4,19 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import crc, data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.accelerator import AcceleratorSpec
-from vitric.golden.spec.command import FIELD_BITS, MAGIC, VERSION, ErrorCode, Opcode
+from vitric.golden.spec.command import (
+    FIELD_BITS,
+    LIMIT_MAX,
+    MAGIC,
+    VERSION,
+    VERSION_BITS,
+    ErrorCode,
+    Flag,
+    Opcode,
+)
 
 from .command_check import is_malformed, is_too_large
-from .layouts import COMMAND, HEADER, model_word, opcode
+from .layouts import COMMAND, HEADER, flag, model_word, opcode
 
 __all__ = ["CommandReader"]
 
@@ -32,8 +41,8 @@ class CommandReader(wiring.Component):
     operands : stream of unsigned(model_bits), out
     complete : 1, in
         The present command needs no more words.
-    too_large : 1, in
-        The present command writes beyond its memory.
+    limit : 5, out
+        Binary logarithm of the cycles that the stream may take; before its header is checked, the largest.
     finished : 1, out
         END is checked and every command is complete; held until the component is reset.
     error_valid, error : out
@@ -47,8 +56,8 @@ class CommandReader(wiring.Component):
             "i": In(stream.Signature(model_word(spec))),
             "done": In(FIELD_BITS),
             "command": Out(COMMAND), "start": Out(1),
-            "operands": Out(stream.Signature(spec.model_bits)), "complete": In(1), "too_large": In(1),
-            "finished": Out(1),
+            "operands": Out(stream.Signature(spec.model_bits)), "complete": In(1),
+            "limit": Out(range(LIMIT_MAX + 1), init=LIMIT_MAX), "finished": Out(1),
             "error_valid": Out(1), "error": Out(8), "index": Out(FIELD_BITS),
         })
 
@@ -71,7 +80,8 @@ class CommandReader(wiring.Component):
         count = Signal(range(command_words + 1))
         remaining = Signal(32)  # model words of the stream after the present one, plus one
         commands = Signal(FIELD_BITS)
-        malformed, too_large = Signal(), Signal()
+        malformed, too_large, has_table = Signal(), Signal(), Signal()
+        version, limit = header.version[:VERSION_BITS], header.version[VERSION_BITS:]
         is_final = Signal()
         command = self.command
         m.d.comb += [
@@ -102,12 +112,12 @@ class CommandReader(wiring.Component):
                 m.d.sync += count.eq(0)
                 with m.If(take):
                     m.d.sync += remaining.eq(Cat(header.words_low, header.words_high) - (header_words + 1))
-                    m.d.sync += commands.eq(header.commands)
+                    m.d.sync += [commands.eq(header.commands), self.limit.eq(limit)]
                     with m.If(Cat(header.magic_low, header.magic_high) != MAGIC):
                         fail(ErrorCode.BAD_MAGIC)
                     with m.Elif(word[:32] != check.crc):
                         fail(ErrorCode.BAD_CRC)
-                    with m.Elif(header.version != VERSION):
+                    with m.Elif((version != VERSION) | (limit > LIMIT_MAX)):
                         fail(ErrorCode.BAD_VERSION)
                     with m.Elif(Cat(header.spec_low, header.spec_high) != spec.hash):
                         fail(ErrorCode.BAD_SPEC)
@@ -133,25 +143,24 @@ class CommandReader(wiring.Component):
                         m.next = "VALIDATE"
             with m.State("VALIDATE"):
                 m.d.sync += [
-                    malformed.eq(is_malformed(command, self.index, commands)),
+                    malformed.eq(is_malformed(command, self.index, commands, has_table, spec)),
                     too_large.eq(is_too_large(command, spec)),
                 ]
                 m.next = "ACCEPT"
             with m.State("ACCEPT"):
-                with m.If(malformed):
-                    fail(ErrorCode.BAD_COMMAND)
-                with m.Elif(too_large):
+                with m.If(too_large):
                     fail(ErrorCode.CAPACITY)
+                with m.Elif(malformed):
+                    fail(ErrorCode.BAD_COMMAND)
                 with m.Elif(opcode(command) == Opcode.END):
                     m.next = "FINISH"
                 with m.Else():
                     m.d.comb += self.start.eq(1)
+                    m.d.sync += has_table.eq(has_table | flag(command, Flag.NEW_TABLE))
                     m.next = "OPERANDS"
             with m.State("OPERANDS"):
                 m.d.comb += [self.operands.valid.eq(self.i.valid), self.i.ready.eq(self.operands.ready)]
-                with m.If(self.too_large):
-                    fail(ErrorCode.CAPACITY)
-                with m.Elif(self.complete):
+                with m.If(self.complete):
                     m.next = "COMMAND"
             with m.State("FINISH"):
                 with m.If(self.done == commands - 1):

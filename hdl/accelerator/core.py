@@ -1,10 +1,10 @@
 """The engines, units and memories of the accelerator, wired together."""
 
-from amaranth.hdl import Cat, Module, Mux, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.accelerator import AcceleratorSpec
-from vitric.golden.spec.command import FIELD_BITS, Target
+from vitric.golden.spec.command import FIELD_BITS, LIMIT_MAX, ErrorCode, Target
 
 from ..activation.gelu import Gelu
 from ..activation.requantize import Requantize
@@ -46,8 +46,8 @@ class Core(wiring.Component):
     """Front end, feeder, array, drain, requantize, code table, softmax, LayerNorm, writeback, and the memories.
 
     Ports as :class:`~vitric.hdl.accelerator.accelerator.Accelerator`, without its recovery from errors: after
-    ``error_valid`` or ``finished``, which hold, the component must be reset. ``active`` is 1 in cycles in which a
-    memory is written or the array takes a beat.
+    ``error_valid`` or ``finished``, which hold, the component must be reset. ``limit`` is the binary logarithm of the
+    cycles that the stream may take; before its header is checked, the largest.
     """
 
     def __init__(self, spec: AcceleratorSpec, *, fabric: str | None = None):
@@ -58,7 +58,7 @@ class Core(wiring.Component):
             "i": In(stream.Signature(input_column(spec))),
             "o": Out(stream.Signature(signed(spec.residual_bits))),
             "tap": Out(tap_signature(spec)),
-            "finished": Out(1), "active": Out(1),
+            "limit": Out(range(LIMIT_MAX + 1)), "finished": Out(1),
             "error_valid": Out(1), "error": Out(8), "index": Out(FIELD_BITS),
         })
 
@@ -133,6 +133,8 @@ class Core(wiring.Component):
         join(m, writeback.act, activations.write)
         share_read(m, residual.read, writeback.residual_read, feeder.residual)
         share_write(m, residual.write, front.residual, writeback.residual_write)
+        beyond = Signal()
+        m.d.sync += beyond.eq(beyond | activations.beyond | residual.beyond)
         m.d.comb += [
             self.tap.command.eq(Mux(front.residual.en, front.index, writeback.done + 1)),
             self.tap.act_valid.eq(activations.write.en), self.tap.act_address.eq(activations.write.address),
@@ -140,10 +142,12 @@ class Core(wiring.Component):
             self.tap.residual_address.eq(residual.write.address),
             self.tap.residual_data.eq(residual.write.data),
             self.tap.beat.eq(array.i.valid & array.i.ready),
-            self.active.eq(activations.write.en | residual.write.en | self.tap.beat),
-            self.finished.eq(front.finished), self.index.eq(front.index),
-            self.error_valid.eq(front.error_valid | writeback.error_valid),
-            self.error.eq(Mux(front.error_valid, front.error, writeback.error)),
+            self.limit.eq(front.limit), self.finished.eq(front.finished), self.index.eq(front.index),
+            self.error_valid.eq(front.error_valid | writeback.bad_image | beyond | feeder.bad_set),
+            self.error.eq(Mux(
+                front.error_valid, front.error,
+                Mux(writeback.bad_image, ErrorCode.BAD_IMAGE,
+                    Mux(beyond, ErrorCode.CAPACITY, ErrorCode.BAD_COMMAND)))),
         ]
         return m
 

@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import FIELD_BITS, MAX_PASSES, PASS_LAST, Opcode
+from vitric.golden.spec.limits import field_limits
 
 from ..streams import connect
 from .layouts import COMMAND, array_beat, opcode, weight_word
@@ -37,6 +38,8 @@ class Feeder(wiring.Component):
     o_norm : stream of norm_beat(spec), out
     norm_command : COMMAND, out
         The NORM that ``o_norm`` belongs to.
+    bad_set : 1, out
+        From the cycle after one on: the tiles of a set have other words than the set.
     read_free, read_stolen : 1, out and in
     read : read port of activation memory
     weights : read side of the weight ring
@@ -51,7 +54,7 @@ class Feeder(wiring.Component):
             "done": In(FIELD_BITS),
             "o": Out(stream.Signature(array_beat(spec))),
             "o_norm": Out(stream.Signature(norm_beat(spec))), "norm_command": Out(COMMAND),
-            "read_free": Out(1), "read_stolen": In(1),
+            "bad_set": Out(1), "read_free": Out(1), "read_stolen": In(1),
             "read": Out(activation_read(spec)),
             "weights": Out(ring_port(weight_word(spec), spec.weight_words)),
             "residual": Out(residual_read(spec)),
@@ -118,7 +121,10 @@ class Feeder(wiring.Component):
         with m.If(read & release):
             m.d.comb += self.weights.release.eq(set_words)
 
-        k, tile_offset, row_base = Signal(FIELD_BITS), Signal(FIELD_BITS), Signal(FIELD_BITS)
+        k, row_base = Signal(FIELD_BITS), Signal(FIELD_BITS)
+        limits = field_limits(self.spec, Opcode.MATMUL)
+        tile_offset = Signal(range(limits["set_tiles"] * limits["tile_words"] + 1))
+        next_tile = (tile_offset + command.tile_words)[:len(tile_offset)]
         sets, groups, tiles = Signal(FIELD_BITS), Signal(FIELD_BITS), Signal(FIELD_BITS)  # left
         index = Signal(range(MAX_PASSES))
         now = Cat(command.passes01, command.passes23).word_select(index, 8)
@@ -167,10 +173,12 @@ class Feeder(wiring.Component):
             ]
         with m.Elif(issue):
             m.d.sync += [k.eq(k + 1), is_open.eq(1)]
+            with m.If(end_group & (next_tile != command.set_words)):
+                m.d.sync += self.bad_set.eq(1)
             with m.If(last_step):
                 m.d.sync += [k.eq(0), index.eq(index + 1)]
                 with m.If(last_pass):
-                    m.d.sync += [index.eq(0), tiles.eq(tiles - 1), tile_offset.eq(tile_offset + command.tile_words)]
+                    m.d.sync += [index.eq(0), tiles.eq(tiles - 1), tile_offset.eq(next_tile)]
             with m.If(end_group):
                 m.d.sync += [
                     tiles.eq(command.set_tiles), tile_offset.eq(0), groups.eq(groups - 1),

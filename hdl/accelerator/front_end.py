@@ -4,7 +4,7 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.accelerator import AcceleratorSpec
-from vitric.golden.spec.command import FIELD_BITS, TABLE_ENTRY_BITS
+from vitric.golden.spec.command import FIELD_BITS, LIMIT_MAX, TABLE_ENTRY_BITS
 
 from ..streams import connect
 from .command_reader import CommandReader
@@ -37,6 +37,8 @@ class FrontEnd(wiring.Component):
     read : read port of activation memory
     read_free : 1, in
         It may be used in this cycle.
+    limit : 5, out
+        Binary logarithm of the cycles that the stream may take; before its header is checked, the largest.
     finished : 1, out
         END is checked and every command is complete; held until the component is reset.
     error_valid, error : out
@@ -54,7 +56,7 @@ class FrontEnd(wiring.Component):
             "channels": Out(stream.Signature(CHANNEL)),
             "table": Out(stream.Signature(TABLE_ENTRY_BITS)),
             "residual": Out(residual_write(spec)), "read": Out(activation_read(spec)), "read_free": In(1),
-            "finished": Out(1),
+            "limit": Out(range(LIMIT_MAX + 1)), "finished": Out(1),
             "error_valid": Out(1), "error": Out(8), "index": Out(FIELD_BITS),
         })
 
@@ -72,7 +74,7 @@ class FrontEnd(wiring.Component):
         join(m, router.read, wiring.flipped(self.read))
         m.d.comb += [
             router.command.eq(reader.command), router.start.eq(reader.start), reader.complete.eq(router.complete),
-            reader.too_large.eq(router.too_large), router.read_free.eq(self.read_free),
+            router.read_free.eq(self.read_free), self.limit.eq(reader.limit),
             reader.done.eq(self.done), router.done.eq(self.done),
             self.finished.eq(reader.finished), self.index.eq(reader.index),
             self.error_valid.eq(reader.error_valid), self.error.eq(reader.error),

@@ -1,6 +1,6 @@
 """Payload shapes that the parts of the accelerator exchange."""
 
-from amaranth.hdl import Shape, signed, unsigned
+from amaranth.hdl import Const, Shape, signed, unsigned
 from amaranth.lib import data
 from amaranth.utils import exact_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
@@ -8,8 +8,8 @@ from vitric.golden.spec.command import COMMAND_FIELDS, FIELD_BITS, HEADER_FIELDS
 
 __all__ = [
     "AFFINE", "CHANNEL", "COLUMN_TAG", "COMMAND", "HEADER", "STATUS", "act_tile", "act_word", "array_beat",
-    "array_result", "code_lanes", "flag", "input_column", "model_word", "opcode", "planes", "residual_column", "target",
-    "tile_address", "weight_word",
+    "array_result", "code_lanes", "exceeds", "flag", "input_column", "model_word", "opcode", "planes",
+    "residual_column", "target", "tile_address", "weight_word",
 ]
 
 COMMAND = data.StructLayout({
@@ -42,6 +42,14 @@ def opcode(command):
 def target(command):
     """Return the target bits of a command."""
     return command.opcode[8:12]
+
+
+def exceeds(value, limit: int):
+    """Return whether an unsigned value is greater than a constant, in look-up tables, without a carry chain."""
+    greater = Const(0)
+    for at, bit in enumerate(value):
+        greater = bit & greater if limit >> at & 1 else bit | greater
+    return greater if limit < 1 << len(value) else Const(0)
 
 
 def flag(command, bit: Flag):

@@ -3,12 +3,12 @@
 from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In
+from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.check import check_power_of_two
 
-from .layouts import act_tile
+from .layouts import act_tile, exceeds
 from .ports import activation_read, activation_write, residual_read, residual_write, ring_port
 
 __all__ = ["ActivationMemory", "ResidualMemory", "Ring"]
@@ -20,24 +20,30 @@ class ActivationMemory(wiring.Component):
     A word consists of ``word_tiles`` tiles of ``rows * cols`` elements, each in a memory of its own. Element
     ``[row][s * cols + col]`` of a word is element ``[row][col]`` of its tile ``s``.
 
-    Reading and writing the same word in one cycle is not allowed: what is read then is undefined. Of an address the low
-    bits count, as many as the memory has words for.
+    Reading and writing the same word in one cycle is not allowed: what is read then is undefined.
 
     Members
     -------
+    beyond : 1, out
+        What is read or written in this cycle lies beyond the memory; it is another word then, or none.
     read : :func:`~vitric.hdl.accelerator.ports.activation_read`, flipped
     write : :func:`~vitric.hdl.accelerator.ports.activation_write`, flipped
     """
 
     def __init__(self, spec: AcceleratorSpec):
         self.spec = spec
-        super().__init__({"read": In(activation_read(spec)), "write": In(activation_write(spec))})
+        super().__init__({
+            "beyond": Out(1), "read": In(activation_read(spec)), "write": In(activation_write(spec)),
+        })
 
     def elaborate(self, platform):
         """Return the module."""
         m = Module()
         spec = self.spec
         tile_index_bits = exact_log2(spec.word_tiles)
+        m.d.comb += self.beyond.eq(
+            self.read.en & exceeds(self.read.address, spec.act_words - 1)
+            | self.write.en & exceeds(self.write.address[tile_index_bits:], spec.act_words - 1))
         for index in range(spec.word_tiles):
             memory = Memory(shape=unsigned(spec.tile_bits), depth=spec.act_words, init=[])
             m.submodules[f"tile{index}"] = memory
@@ -63,13 +69,17 @@ class ResidualMemory(wiring.Component):
 
     Members
     -------
+    beyond : 1, out
+        What is read or written in this cycle lies beyond the memory; it is another column then, or none.
     read : :func:`~vitric.hdl.accelerator.ports.residual_read`, flipped
     write : :func:`~vitric.hdl.accelerator.ports.residual_write`, flipped
     """
 
     def __init__(self, spec: AcceleratorSpec):
         self.spec = spec
-        super().__init__({"read": In(residual_read(spec)), "write": In(residual_write(spec))})
+        super().__init__({
+            "beyond": Out(1), "read": In(residual_read(spec)), "write": In(residual_write(spec)),
+        })
 
     def elaborate(self, platform):
         """Return the module."""
@@ -81,6 +91,8 @@ class ResidualMemory(wiring.Component):
             read.en.eq(self.read.en), read.addr.eq(self.read.address), self.read.data.eq(read.data),
             write.en.eq(self.write.en), write.addr.eq(self.write.address),
             write.data.eq(self.write.data.as_value()),
+            self.beyond.eq(self.read.en & exceeds(self.read.address, self.spec.residual_words - 1)
+                           | self.write.en & exceeds(self.write.address, self.spec.residual_words - 1)),
         ]
         return m
 

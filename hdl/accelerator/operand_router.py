@@ -38,8 +38,6 @@ class OperandRouter(wiring.Component):
     read : read port of activation memory
     read_free : 1, in
         It may be used in this cycle.
-    too_large : 1, out
-        A column of LOAD is beyond residual memory.
     """
 
     def __init__(self, spec: AcceleratorSpec):
@@ -52,7 +50,6 @@ class OperandRouter(wiring.Component):
             "channels": Out(stream.Signature(CHANNEL)),
             "table": Out(stream.Signature(TABLE_ENTRY_BITS)),
             "residual": Out(residual_write(spec)), "read": Out(activation_read(spec)), "read_free": In(1),
-            "too_large": Out(1),
         })
 
     def elaborate(self, platform):
@@ -121,7 +118,6 @@ class OperandRouter(wiring.Component):
                 m.d.sync += part.eq(part + 1)
                 with m.If(assembler.residual_last):
                     m.d.sync += [part.eq(0), left.eq(left - 1), address.eq(address + 1)]
-                    m.d.comb += self.too_large.eq(address >= self.spec.residual_words)
                     with m.If(left == 1):
                         m.next = "LOAD GROUP"
 

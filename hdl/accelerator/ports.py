@@ -3,7 +3,7 @@
 from amaranth.hdl import Module, Mux, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2, exact_log2
+from amaranth.utils import exact_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import FIELD_BITS
 
@@ -51,12 +51,12 @@ def activation_write(spec: AcceleratorSpec) -> wiring.Signature:
 
 def residual_read(spec: AcceleratorSpec) -> wiring.Signature:
     """Return the port of a reader of residual memory: a column of ``rows`` tokens of one channel."""
-    return read_port(residual_column(spec), ceil_log2(spec.residual_words))
+    return read_port(residual_column(spec), FIELD_BITS)
 
 
 def residual_write(spec: AcceleratorSpec) -> wiring.Signature:
     """Return the port of a writer of residual memory."""
-    return write_port(residual_column(spec), ceil_log2(spec.residual_words))
+    return write_port(residual_column(spec), FIELD_BITS)
 
 
 def join(m: Module, user, memory) -> None:

@@ -3,8 +3,8 @@
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
+from vitric.golden.spec.command import FIELD_BITS
 
 from .ports import residual_read, residual_write
 
@@ -14,7 +14,7 @@ __all__ = ["ResidualAdder", "increment_column"]
 def increment_column(spec: AcceleratorSpec) -> data.StructLayout:
     """Return the payload: the residual address and one signed value per lane."""
     return data.StructLayout({
-        "address": ceil_log2(spec.residual_words),
+        "address": FIELD_BITS,
         "y": data.ArrayLayout(signed(spec.requantize.code_bits), spec.rows),
     })
 

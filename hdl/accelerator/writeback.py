@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.accelerator import AcceleratorSpec
-from vitric.golden.spec.command import FIELD_BITS, ErrorCode, Flag, Opcode, Target
+from vitric.golden.spec.command import FIELD_BITS, Flag, Opcode, Target
 
 from .layouts import COMMAND, code_lanes, flag, input_column, opcode, planes, target
 from .ports import activation_write, join, residual_read, residual_write
@@ -41,8 +41,8 @@ class Writeback(wiring.Component):
         Commands whose results are all written.
     act : write port of activation memory
     residual_read, residual_write : ports of residual memory
-    error_valid, error : out
-        From the cycle after an error on.
+    bad_image : 1, out
+        From the cycle after one on: a pixel with ``last`` too early, or the final one without.
     """
 
     def __init__(self, spec: AcceleratorSpec):
@@ -60,7 +60,7 @@ class Writeback(wiring.Component):
             "done": Out(FIELD_BITS),
             "act": Out(activation_write(spec)),
             "residual_read": Out(residual_read(spec)), "residual_write": Out(residual_write(spec)),
-            "error_valid": Out(1), "error": Out(8),
+            "bad_image": Out(1),
         })
 
     def elaborate(self, platform):
@@ -73,7 +73,8 @@ class Writeback(wiring.Component):
         join(m, adder.read, wiring.flipped(self.residual_read))
         join(m, adder.write, wiring.flipped(self.residual_write))
         command = Signal(COMMAND)
-        source, available, take = self._select(m, command, position)
+        source, available, accept = self._select(m, command, position)
+        take = Signal()
         running = Signal()
         is_product = opcode(command) == Opcode.MATMUL
         to_residual = is_product & (target(command) == Target.RESIDUAL)
@@ -96,8 +97,8 @@ class Writeback(wiring.Component):
             adder.i.p.address.eq(position.residual_address), adder.i.p.y.eq(self.i_direct.payload),
             self.o_logits.payload.eq(self.i_direct.payload[0]),
             self.o_logits.valid.eq(running & available & to_logits & is_logit),
-            take.eq(running & available & Mux(
-                to_memory, writer.i.ready, Mux(to_logits, ~is_logit | self.o_logits.ready, 1))),
+            accept.eq(running & Mux(to_memory, writer.i.ready, Mux(to_logits, ~is_logit | self.o_logits.ready, 1))),
+            take.eq(accept & available),
         ]
         with m.If(position.start):
             m.d.sync += logits_left.eq(command.dst_stride)
@@ -105,10 +106,7 @@ class Writeback(wiring.Component):
             m.d.sync += logits_left.eq(logits_left - 1)
         with m.If(take & (opcode(command) == Opcode.INPUT) & ~position.is_padding
                   & (self.i_pixels.p.last != self._is_last_pixel(position, command))):
-            m.d.sync += [self.error_valid.eq(1), self.error.eq(ErrorCode.BAD_IMAGE)]
-        with m.If(self.act.en & (self.act.address >= self.spec.act_words * self.spec.word_tiles)
-                  | adder.i.valid & (position.residual_address >= self.spec.residual_words)):
-            m.d.sync += [self.error_valid.eq(1), self.error.eq(ErrorCode.CAPACITY)]
+            m.d.sync += self.bad_image.eq(1)
 
         with m.FSM():
             with m.State("IDLE"):
@@ -135,9 +133,9 @@ class Writeback(wiring.Component):
         return position.last_group & (position.column == command.columns - 1)
 
     def _select(self, m, command, position):
-        """Return the codes of the present column, whether it is there, and the signal that takes it."""
+        """Return the codes of the present column, whether it is there, and the signal that one is accepted."""
         codes = Signal(code_lanes(self.spec))
-        available, take, clamp = Signal(), Signal(), Signal()
+        available, accept, clamp = Signal(), Signal(), Signal()
         padding = Signal()
         direct = Signal(code_lanes(self.spec))
         m.d.comb += [direct[row].eq(self.i_direct.payload[row][:self.spec.code_bits]) for row in range(self.spec.rows)]
@@ -145,7 +143,7 @@ class Writeback(wiring.Component):
 
         def choose(port, value):
             m.d.comb += [
-                codes.eq(value), available.eq(port.valid | padding), port.ready.eq(take & ~padding),
+                codes.eq(value), available.eq(port.valid | padding), port.ready.eq(accept & ~padding),
             ]
 
         with m.Switch(opcode(command)):
@@ -168,4 +166,4 @@ class Writeback(wiring.Component):
             high = command.code_high[:self.spec.code_bits]
             limited = Mux(clamp & (codes[row] > high), high, codes[row])
             m.d.comb += source[row].eq(Mux(padding, 0, limited))
-        return source, available, take
+        return source, available, accept

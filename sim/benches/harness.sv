@@ -92,7 +92,7 @@ module harness #(
         .tap__command(tap_command), .tap__beat(beat),
         .tap__act_valid(act_valid), .tap__act_address(act_address), .tap__act_data(act_data),
         .tap__residual_valid(residual_valid), .tap__residual_address(residual_address),
-        .tap__residual_data(residual_data), .busy()
+        .tap__residual_data(residual_data), .abort(1'b0), .busy()
     );
 
     // Rule 2 at the outputs: what is offered stays until it is taken.

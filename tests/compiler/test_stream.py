@@ -37,15 +37,15 @@ def example(spec) -> tuple[ModelStream, dict]:
     writer = StreamWriter(spec)
     writer.command({"opcode": Opcode.LOAD, "groups": 2, "columns": 3},
                    pack_rows(put["residual"], 16, spec.model_bits, signed=True).tobytes())
-    writer.command({"opcode": Opcode.NORM, "a_wait": 1, "groups": 1, "columns": 5},
+    writer.command({"opcode": Opcode.NORM, "a_wait": 1, "groups": 1, "columns": 5, "row_tiles": -(-5 // spec.cols)},
                    channels(put["beta"], put["gamma"], 0 * put["beta"]).tobytes())
     sets = channels(put["bias"], put["multiplier"], put["shift"])
     words = pack_rows(put["weights"].reshape(2, 12, -1), spec.w_bits, spec.model_bits, signed=True)
     body = b"".join(sets[n].tobytes() + words[n].tobytes() for n in range(2))
     table = pack_rows(put["table"], 8, spec.model_bits, signed=False).tobytes()
     writer.command({"opcode": Opcode.MATMUL | Target.CODES << 8, "flags": Flag.TABLE | Flag.NEW_TABLE, "k_words": 3,
-                    "sets": 2, "set_tiles": 2, "tile_words": 6, "set_words": 12, "groups": 1, "columns": 8, "low": -5,
-                    "zero_point": -32768, "passes01": 0x8001}, table + body)
+                    "sets": 2, "set_tiles": 2, "tile_words": 6, "set_words": 12, "groups": 1, "columns": 2 * spec.cols,
+                    "row_tiles": 2, "low": -5, "zero_point": -32768, "passes01": 0x8005}, table + body)
     return writer.finish(), put
 
 
@@ -87,14 +87,14 @@ def test_pack_rows_rejects_what_does_not_fit():
 @pytest.mark.parametrize("model_bits", [32, 64, 128])
 def test_smallest_stream_by_hand(model_bits):
     spec, word = SPEC_OF_WIDTH[model_bits], model_bits // 8
-    stream = StreamWriter(spec).finish()
+    stream = StreamWriter(spec).finish(limit=12)
 
     def padded(data):
         return data + bytes(-len(data) % word)
 
     block = padded(struct.pack("<HHH", Opcode.END, 0, 1) + bytes(2 * len(COMMAND_FIELDS) - 6))
     words = (16 + len(block)) // word + 2
-    header = struct.pack("<IHIIH", MAGIC, VERSION, spec.hash, words, 1)
+    header = struct.pack("<IHIIH", MAGIC, VERSION | 12 << 8, spec.hash, words, 1)
     data = header + padded(zlib.crc32(header).to_bytes(4, "little"))
     data += block
     data += padded(zlib.crc32(data).to_bytes(4, "little"))
@@ -118,7 +118,7 @@ def test_round_trip(model_bits):
             else:
                 assert getattr(command, name) is None, name
     assert matmul.fields["low"] == -5 and matmul.fields["zero_point"] == -32768
-    assert matmul.passes == [(1, 0, 0), (0, 0, 0)]
+    assert matmul.passes == [(1, 1, 0), (0, 0, 0)]
     header_words = 128 // model_bits + 1
     assert sum(c.words for c in stream.commands()) + header_words == len(stream) == read_header(stream.data)["words"]
     assert load.position == header_words
@@ -179,6 +179,7 @@ def patched(stream, offset: int, value: int) -> ModelStream:
 
 @pytest.mark.parametrize("field,value,message", [
     ("magic_low", 0, "not a model stream"),
+    ("version", VERSION | 32 << 8, r"may take 2\*\*32 cycles, more than the 2\*\*31 of any"),
     ("version", VERSION + 1, f"version {VERSION + 1}, this software reads version {VERSION}"),
     ("spec_low", 1, "is for the spec"),
     ("commands", 7, "says 7 commands"),
@@ -197,6 +198,18 @@ def test_header_is_checked(field, value, message):
     (2, "w_wait", 3, "w_wait of command 3 is 3"),
     (2, "set_words", 11, "inconsistent sizes k_words 3, tile_words 6, set_words 11"),
     (2, "k_words", 5, "inconsistent sizes"),
+    (0, "columns", 0, "columns of command 1 must be at least 1, not 0"),
+    (2, "sets", 0, "sets of command 3 must be at least 1, not 0"),
+    (0, "groups", 5, "groups of command 1 must be at most 4, not 5"),
+    (1, "columns", 33, "columns of command 2 must be at most 32, not 33"),
+    (2, "sets", 1025, "sets of command 3 must be at most 1024, not 1025"),
+    (1, "row_tiles", 2, "command 2 has 5 columns in 2 tiles of 2"),
+    (2, "row_tiles", 3, "command 3 has 4 columns in 3 tiles of 2"),
+    (2, "passes01", 0x0005, "passes without an end"),
+    (2, "passes01", 0x8009, "3 planes of weights"),
+    (2, "opcode", Opcode.MATMUL | Target.RESIDUAL << 8, "code table for RESIDUAL"),
+    (2, "flags", Flag.TABLE, "uses a code table before one is loaded"),
+    (2, "flags", Flag.KEY_BIAS, "key biases, but weights from the stream"),
 ])
 def test_commands_are_checked(command, field, value, message):
     stream, _ = example(TINY)
@@ -215,3 +228,5 @@ def test_writer_rejects():
         writer.command({"low": 32768})
     with pytest.raises(ValueError, match="must fill words of 32 bits, not 3 bytes"):
         writer.command({}, bytes(3))
+    with pytest.raises(ValueError, match="limit must be between 0 and 31, not 32"):
+        writer.finish(limit=32)

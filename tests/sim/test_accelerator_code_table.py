@@ -8,17 +8,15 @@ from vitric.compiler.stream import StreamWriter
 from vitric.golden.integer.code_table import log2_values
 from vitric.golden.integer.random import random_integer_vit
 from vitric.golden.spec.command import ErrorCode, Flag, Opcode, Target
-from vitric.hdl.accelerator import Accelerator
 
 from tests.compiler.machine import Machine
 from tests.sim.damage import blocks_of, find
-from tests.sim.test_accelerator import CONFIG, IMAGES, SPEC, STALL_LIMIT, simulate
+from tests.sim.test_accelerator import CONFIG, IMAGES, SPEC, simulate
 
 
 @pytest.mark.parametrize("stall", [0, 30])
-def test_codes_of_two_commands_do_not_mix_in_the_table(monkeypatch, stall):
+def test_codes_of_two_commands_do_not_mix_in_the_table(stall):
     """Probabilities between GELU codes, all by one table, each ready before its turn: no compiled model has that."""
-    monkeypatch.setattr(Accelerator, "stall_limit", STALL_LIMIT)
     model = random_integer_vit(replace(CONFIG, mlp_ratio=4.0), seed=1, spec=SPEC, probability_values=log2_values(3))
     compiled = compile_model(model, SPEC)
     blocks = blocks_of(compiled.stream)[1:]

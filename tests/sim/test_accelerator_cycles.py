@@ -7,10 +7,9 @@ from vitric.compiler.cycles import predict
 from vitric.golden.integer.code_table import log2_values
 from vitric.golden.integer.random import random_integer_vit
 from vitric.golden.spec.vit import VIT_CONFIGS
-from vitric.hdl.accelerator import Accelerator
 from vitric.sim.accelerator import EVENTS
 
-from tests.sim.test_accelerator import SPEC, STALL_LIMIT, simulate, vit
+from tests.sim.test_accelerator import SPEC, simulate, vit
 
 
 @pytest.mark.parametrize("config,bits,values", [
@@ -19,8 +18,7 @@ from tests.sim.test_accelerator import SPEC, STALL_LIMIT, simulate, vit
     pytest.param(vit(embed_dim=12, num_heads=3, mlp_ratio=1.5), (8, 8), None, id="8 x 8 bits, three heads"),
     pytest.param(vit(depth=2, embed_dim=16, mlp_ratio=3.0, image_size=4), (4, 4), None, id="two wide blocks"),
 ])
-def test_prediction_is_within_two_percent(monkeypatch, config, bits, values):
-    monkeypatch.setattr(Accelerator, "stall_limit", STALL_LIMIT)
+def test_prediction_is_within_two_percent(config, bits, values):
     model = random_integer_vit(config, seed=1, spec=SPEC, w_bits=bits[0], a_bits=bits[1],
                                probability_values=values)
     compiled = compile_model(model, SPEC)

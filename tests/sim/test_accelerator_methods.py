@@ -11,9 +11,8 @@ from vitric.golden.quantization import quantize_with_scales
 from vitric.golden.quantization.methods import METHODS
 from vitric.golden.spec.command import ErrorCode
 from vitric.golden.train import recipe_for
-from vitric.hdl.accelerator import Accelerator
 
-from tests.sim.test_accelerator import SPEC, STALL_LIMIT, simulate
+from tests.sim.test_accelerator import SPEC, simulate
 
 MIXED = {  # every product with widths of its own: one or two planes on either port, in all combinations
     "patch_embed": (3, 8), "blocks.0.attn.qkv": (4, 6), "blocks.0.attn.scores": (8, 3), "blocks.0.attn.context": (2, 5),
@@ -48,8 +47,7 @@ def float_model(*, pruned=False, **options):
     return model
 
 
-def test_every_method_and_width_is_exact(monkeypatch):
-    monkeypatch.setattr(Accelerator, "stall_limit", STALL_LIMIT)
+def test_every_method_and_width_is_exact():
     cases = [*OPTIONS, *(options | {"tuned": True} for options in TUNED)]
     images = digits("test")[:len(cases)]
     models = [quantize(float_model(**options), digits("train")[:64], **{

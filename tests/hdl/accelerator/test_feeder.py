@@ -3,6 +3,7 @@ import random
 
 import pytest
 from vitric.golden.spec.command import Flag, Opcode, pack_pass
+from vitric.golden.spec.limits import field_limits
 from vitric.hdl.accelerator.feeder import Feeder
 
 from tests.hdl.accelerator.kit import SPECS, Ring, command, matrix, memory, name
@@ -93,7 +94,7 @@ def test_products(spec, stall):
 
     async def receiver(ctx):
         received.extend(await receive(ctx, bench.dut.o, len(bench.expected), stall=stall, seed=2))
-        assert ctx.get(bench.ring.port.level) == 0
+        assert ctx.get(bench.ring.port.level) == 0 and not ctx.get(bench.dut.bad_set)
 
     async def command_receiver(ctx):
         commands.extend(await receive(ctx, bench.dut.o_command, len(bench.commands), stall=stall, seed=3))
@@ -101,6 +102,32 @@ def test_products(spec, stall):
     run(bench.dut, sender, receiver, command_receiver, background=bench.background)
     assert received == bench.expected
     assert commands == bench.commands
+
+
+@pytest.mark.parametrize("change", [-1, 1, "half", "long"])
+@pytest.mark.parametrize("spec", SPECS, ids=name)
+def test_a_set_of_other_words_than_its_tiles(spec, change):
+    """Seen with the first row group; ``long`` has an odd number of tiles as large as a set, so that no bit may miss."""
+    fields, order = random_product(random.Random(5), spec, groups=2, sets=2, set_tiles=2)
+    if change == "long":
+        limits = field_limits(spec, Opcode.MATMUL)
+        fields |= {"set_tiles": limits["set_tiles"] - 1, "k_words": 1,
+                   "tile_words": limits["tile_words"], "set_words": limits["set_words"]}
+    else:
+        fields["set_words"] = fields["set_words"] // 2 if change == "half" else fields["set_words"] + change
+    dut = Feeder(spec)
+    beats = 2 * fields["set_tiles"] * fields["k_words"] * len(order)  # of both row groups
+
+    async def testbench(ctx):
+        ctx.set(dut.o.ready, 1)
+        ctx.set(dut.o_command.ready, 1)
+        ctx.set(dut.weights.level, spec.weight_words)
+        await send(ctx, dut.i, [fields])
+        for _ in range(beats):
+            await ctx.tick()
+        assert ctx.get(dut.bad_set)
+
+    run(dut, testbench)
 
 
 @pytest.mark.parametrize("steal", [0.3, 0.8])

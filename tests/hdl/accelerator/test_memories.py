@@ -55,6 +55,26 @@ def test_ring_refuses_parameters():
             Ring(shape=unsigned(4), depth=depth)
 
 
+@pytest.mark.parametrize("component,words", [(ActivationMemory, "act_words"), (ResidualMemory, "residual_words")])
+@pytest.mark.parametrize("spec", SPECS, ids=name)
+def test_beyond(spec, component, words):
+    """What is read, what is written, at the ends of the memory and of the address; not what is not enabled."""
+    dut, words = component(spec), getattr(spec, words)
+    tiles = len(dut.write.address) - len(dut.read.address)  # of a word, binary logarithm
+
+    async def testbench(ctx):
+        for port, shift in ((dut.read, 0), (dut.write, tiles)):
+            for address in (0, words - 1, words, words + 1, 2 * words, 0x8000, 0xFFFF):
+                for tile in {0, (1 << shift) - 1}:
+                    ctx.set(port.address, address << shift | tile)
+                    for enabled in (0, 1):
+                        ctx.set(port.en, enabled)
+                        assert ctx.get(dut.beyond) == (enabled and address >= words)
+            ctx.set(port.en, 0)
+
+    run(dut, testbench)
+
+
 @pytest.mark.parametrize("spec", SPECS, ids=name)
 def test_activation_memory(spec):
     """Element [row][s * cols + col] of a word is element [row][col] of its tile s."""

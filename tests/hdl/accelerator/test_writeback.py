@@ -4,7 +4,7 @@ import random
 import pytest
 import torch
 from vitric.golden.arith import saturate, split_unsigned
-from vitric.golden.spec.command import ErrorCode, Flag, Opcode, Target
+from vitric.golden.spec.command import Flag, Opcode, Target
 from vitric.hdl.accelerator.writeback import Writeback
 
 from tests.hdl.accelerator.kit import SPECS, command, matrix, memory, name
@@ -162,36 +162,37 @@ def test_interval(kind):
     assert beats == list(range(beats[0], beats[0] + 96))
 
 
-@pytest.mark.parametrize("case,code", [
-    ("act", ErrorCode.CAPACITY), ("act far", ErrorCode.CAPACITY), ("residual", ErrorCode.CAPACITY),
-    ("short image", ErrorCode.BAD_IMAGE), ("long image", ErrorCode.BAD_IMAGE), ("good", ErrorCode.OK),
-])
+@pytest.mark.parametrize("last", [0, None, "final"], ids=["short", "long", "good"])
 @pytest.mark.parametrize("spec", SPECS, ids=name)
-def test_errors(spec, case, code):
-    bench = Bench(spec, 1)
-    tiles = dict.fromkeys(("groups", "sets", "row_tiles"), 1)
-    fields = command(opcode=Opcode.MATMUL, columns=spec.cols, **tiles)
-    port, columns = "i_direct", [[1] * spec.rows] * spec.cols
-    match case:
-        case "act":
-            fields["dst_base"] = spec.act_words
-        case "act far":
-            fields["dst_base"] = 0x8000
-        case "residual":
-            fields.update(opcode=Opcode.MATMUL | Target.RESIDUAL << 8, dst_base=4 * spec.residual_words)
-        case "short image" | "long image":
-            fields.update(opcode=Opcode.INPUT, code_high=255)
-            port, last = "i_pixels", 0 if case == "short image" else None
-            columns = [{"pixel": [1] * spec.rows, "last": int(at == last)} for at in range(spec.cols)]
-    dut = bench.dut
+def test_length_of_the_image(spec, last):
+    dut = Writeback(spec)
+    tiles = dict.fromkeys(("groups", "row_tiles"), 1)
+    fields = command(opcode=Opcode.INPUT, columns=spec.cols, code_high=255, **tiles)
+    end = spec.cols - 1 if last == "final" else last
 
     async def testbench(ctx):
         await send(ctx, dut.i, [fields])
-        await send(ctx, getattr(dut, port), columns)
+        await send(ctx, dut.i_pixels, [{"pixel": [1] * spec.rows, "last": int(at == end)} for at in range(spec.cols)])
         await ctx.tick().repeat(6)
-        assert ctx.get(dut.error_valid) == (code != ErrorCode.OK)
-        assert ctx.get(dut.error) == code
+        assert ctx.get(dut.bad_image) == (last != "final")
 
-    reader = memory(dut.residual_read, bench.residual,
-                    junk=[0] * spec.rows)
-    run(dut, testbench, background=[reader])
+    run(dut, testbench)
+
+
+@pytest.mark.parametrize("kind", ["codes", "softmax", "norm", "input"])
+def test_a_source_is_asked_before_it_is_there(kind):
+    """Whoever waits for a column says so, and only at the port that it waits for."""
+    spec = SPECS[0]
+    dut = Writeback(spec)
+    opcode, port = {"codes": (Opcode.MATMUL, "i_direct"), "norm": (Opcode.NORM, "i_norm"),
+                    "softmax": (Opcode.MATMUL | Target.SOFTMAX << 8, "i_softmax"),
+                    "input": (Opcode.INPUT, "i_pixels")}[kind]
+
+    async def testbench(ctx):
+        await send(ctx, dut.i, [command(opcode=opcode, sets=1, groups=1, row_tiles=1, columns=spec.cols)])
+        for _ in range(2):
+            await ctx.tick()
+        for source in ("i_direct", "i_table", "i_softmax", "i_norm", "i_pixels"):
+            assert ctx.get(getattr(dut, source).ready) == (source == port)
+
+    run(dut, testbench)

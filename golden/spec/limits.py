@@ -1,0 +1,40 @@
+"""The largest sizes that the fields of a command may state: more than that no memory of the accelerator can hold."""
+
+from .accelerator import AcceleratorSpec
+from .command import Opcode, Target
+
+__all__ = ["field_limits"]
+
+
+def field_limits(spec: AcceleratorSpec, opcode: Opcode, target: Target | None = None) -> dict[str, int]:
+    """Return the largest legal value of each limited field of a command, by its name in ``COMMAND_FIELDS``.
+
+    Parameters
+    ----------
+    spec : AcceleratorSpec
+    opcode : Opcode
+        For END nothing is limited.
+    target : Target, optional
+        Of a MATMUL: what it adds to the limits of every MATMUL; those alone without it.
+    """
+    tiles = spec.act_words * spec.word_tiles  # of activation memory
+    written = {"groups": -(-spec.max_tokens // spec.rows), "row_tiles": tiles}
+    match opcode, target:
+        case Opcode.LOAD, _:
+            return {"groups": written["groups"], "columns": spec.residual_words}
+        case Opcode.INPUT, _:
+            return written
+        case Opcode.NORM, _:
+            return {**written, "columns": min(spec.max_embed, spec.channel_words)}
+        case Opcode.MATMUL, None:
+            return {**written, **dict.fromkeys(("k_words", "tile_words", "set_words"), spec.weight_words),
+                    "set_tiles": spec.channel_words // spec.cols}
+        case Opcode.MATMUL, Target.CODES:
+            return {"sets": tiles}
+        case Opcode.MATMUL, Target.SOFTMAX:
+            return {"sets": tiles, "columns": spec.max_tokens}
+        case Opcode.MATMUL, Target.RESIDUAL:
+            return {"sets": spec.residual_words // spec.cols}
+        case Opcode.MATMUL, Target.LOGITS:
+            return {"sets": -(-spec.max_classes // spec.cols), "dst_stride": spec.max_classes}
+    return {}
