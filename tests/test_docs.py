@@ -213,3 +213,21 @@ def test_changelog_says_whether_bits_changed():
     releases = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").split("\n## ")[1:]
     assert releases
     assert [release.splitlines()[0] for release in releases if "*Bit-exactness: " not in release] == []
+
+
+def missing_tests(text: str) -> list[str]:
+    """Return the tests that a page names, ``file::test`` or ``::test`` of the file before, and that do not exist."""
+    missing, file = [], ""
+    for name in re.findall(r"`((?:tests/[\w/]+\.py)?::\w+)`", text):
+        file, test = name.split("::")[0] or file, name.split("::")[1]
+        path = ROOT / file
+        if not path.is_file() or f"def {test}(" not in path.read_text(encoding="utf-8"):
+            missing.append(f"{file}::{test}")
+    return missing
+
+
+def test_tests_that_pages_name_exist():
+    text = (ROOT / "docs/verification.md").read_text(encoding="utf-8")
+    assert missing_tests(text) == [] and "::" in text
+    assert missing_tests("`tests/test_docs.py::test_links`, `::test_nothing`, `tests/no.py::test_links`") == [
+        "tests/test_docs.py::test_nothing", "tests/no.py::test_links"]
