@@ -13,16 +13,14 @@ from vitric.hdl.streams import connect
 from .controller import Controller
 from .frame import FrameReceiver, FrameTransmitter
 from .inference import Inference
+from .link import GAP_BITS
 from .model_store import ModelStore
 from .uart import DIVISOR_MIN, UartReceiver, UartTransmitter
 
-__all__ = ["GAP_BITS", "MAX_PAYLOAD", "System"]
+__all__ = ["MAX_PAYLOAD", "System"]
 
 MAX_PAYLOAD = 2048
 """Longest payload of a request, in bytes, unless chosen otherwise: one block of RAM."""
-
-GAP_BITS = 100_000
-"""Bit times of silence that end a frame, unless chosen otherwise: 0.1 s at 1 Mbaud."""
 
 
 class System(wiring.Component):
@@ -48,7 +46,7 @@ class System(wiring.Component):
     max_payload : int
         Longest payload of a request, 32 to 65535 bytes; an image must fit.
     gap : int, optional
-        Cycles of silence that end a frame; default: :data:`GAP_BITS` times ``divisor``.
+        Cycles of silence that end a frame; default: :data:`~vitric.boards.link.GAP_BITS` times ``divisor``.
     fabric : {None, "generic", "ecp5", "ice40", "gowin"}
         What primitives are built from: None for simulation, else those of the part.
 

@@ -2,6 +2,7 @@
 """A small machine in the accelerator's place, and the other end of the two pins."""
 
 import struct
+from dataclasses import replace
 
 from amaranth.hdl import Const, Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
@@ -10,6 +11,7 @@ from vitric.boards.link import (
     ERROR_LAYOUT,
     INFO_LAYOUT,
     RESULT_LAYOUT,
+    SEQUENCES,
     Frame,
     Kind,
     crc32c,
@@ -91,12 +93,16 @@ class Host:
 
     def __init__(self, ctx, dut, received):
         self.ctx, self.dut, self.received = ctx, dut, received
+        self.sequence = 0xFD
 
-    async def send(self, data):
+    async def send(self, data, *, pause=0):
+        """Send bytes, with so many cycles of silence behind each."""
         for byte in data:
             for level in (0, *(byte >> k & 1 for k in range(8)), 1):
                 self.ctx.set(self.dut.rx, level)
                 await self.ctx.tick().repeat(DIVISOR)
+            if pause:
+                await self.ctx.tick().repeat(pause)
 
     async def answer(self):
         for _ in range(20_000):
@@ -105,17 +111,21 @@ class Host:
             await self.ctx.tick()
         raise TimeoutError("no answer")
 
-    async def ask(self, kind, payload=b""):
-        await self.send(encode(kind, payload))
-        return await self.answer()
+    async def ask(self, kind, payload=b"", *, pause=0):
+        """Return the answer to a request, whose sequence number it must have, as if that were 0."""
+        self.sequence = (self.sequence + 1) % SEQUENCES
+        await self.send(encode(kind, payload, self.sequence), pause=pause)
+        answer = await self.answer()
+        assert answer.sequence == self.sequence
+        return replace(answer, sequence=0)
 
     async def fails(self, kind, payload, reason, *, code=0, command=0):
         """Assert that the request is refused for this reason."""
         check_error(await self.ask(kind, payload), kind, reason, code=code, command=command)
 
-    async def infer(self, model, image):
-        """Assert that an inference gives what this model and image must give."""
-        answer = await self.ask(Kind.INFER, image)
+    async def infer(self, model, image, *, pause=0):
+        """Assert that an inference gives what this model and image must give; return its cycles."""
+        answer = await self.ask(Kind.INFER, image, pause=pause)
         assert answer.kind == Kind.INFER_ANSWER
         head = unpack_layout(RESULT_LAYOUT, answer.payload)
         logits = struct.unpack("<4h", answer.payload[layout_bytes(RESULT_LAYOUT):])

@@ -142,7 +142,7 @@ def test_bad_frames_are_answered_and_the_next_is_understood(simulate):
         await host.send(encode(Kind.INFER, IMAGE)[:6])
         check_error(await host.answer(), Kind.INFER, LinkError.CUT_OFF)
         await host.infer(MODEL, IMAGE)
-        await host.send(encode(Kind.INFER, bytes(MAX_PAYLOAD + 2))[:5])
+        await host.send(encode(Kind.INFER, bytes(MAX_PAYLOAD + 2))[:6])
         check_error(await host.answer(), Kind.INFER, LinkError.TOO_LONG)
         await host.send(bytes(range(255, 90, -1)))  # garbage without the first sync byte
         await host.infer(MODEL, IMAGE)
