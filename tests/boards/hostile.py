@@ -1,7 +1,16 @@
 """A line to a board on which everything can happen: what a request's answer becomes is drawn from a table of faults."""
 
-from vitric.boards.link import ERROR_LAYOUT, INFO_LAYOUT, RESULT_LAYOUT, Kind, encode, layout_bytes, pack_layout
-from vitric.boards.link import FrameReader, unpack_layout
+from vitric.boards.link import (
+    ERROR_LAYOUT,
+    INFO_LAYOUT,
+    RESULT_LAYOUT,
+    FrameReader,
+    Kind,
+    encode,
+    layout_bytes,
+    pack_layout,
+    unpack_layout,
+)
 from vitric.boards.transport import LinkFailure
 
 from tests.boards.software_board import BYTE_SECONDS
@@ -16,8 +25,8 @@ class Hostile:
     and the answer, and gives the bytes that arrive and after how many seconds.
     """
 
-    LINE = ("fine", "cut", "repeat", "hold_back", "flip", "babble_before", "silence", "late", "lose", "other_number",
-            "other_kind", "echo")
+    LINE = ("cut", "repeat", "hold_back", "flip", "babble_before", "silence", "late", "other_number", "other_kind",
+            "echo")
     """Whatever the line does to an answer: one that is taken for an answer is the board's."""
 
     BOARD = ("wrong_field", "wrong_length", "junk", "refuse", "unasked")
@@ -34,7 +43,7 @@ class Hostile:
         self.drawn = []
 
     def close(self):
-        self.now = float("inf")  # nothing may be asked of it any more
+        self._unplugged = True  # nothing may be asked of it any more
 
     def clock(self):
         return self.now
@@ -57,8 +66,8 @@ class Hostile:
             self.now = max(self.now, arrived) + len(data) * BYTE_SECONDS
             return data
         if self._babbles:
-            self.now += 64 * BYTE_SECONDS
-            return self.rng.randbytes(64)
+            self.now += 500 * BYTE_SECONDS
+            return self.rng.randbytes(500)
         self.now += timeout
         return b""
 
@@ -95,8 +104,6 @@ class Hostile:
 
     def silence(self, request, answer):
         return []
-
-    lose = silence
 
     def late(self, request, answer):
         return [(self.rng.random() * 10, self._whole(request, answer))]

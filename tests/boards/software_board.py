@@ -41,7 +41,7 @@ class SoftwareBoard:
         self.loading = None
         self.stuck = 0  # bits of the first byte of the memory for a new model that are always 1
         self.requests = []
-        self.protocol = PROTOCOL
+        self.fields = {}  # of the answer to INFO, in place of the right ones
         self._out = bytearray()
         self._reader = FrameReader()
         self.now = 0.0
@@ -77,10 +77,10 @@ class SoftwareBoard:
         kind, payload, word = frame.kind, frame.payload, self.spec.model_bits // 8
         if kind == Kind.INFO:
             return Frame(Kind.INFO_ANSWER, pack_layout(INFO_LAYOUT, {
-                "protocol": self.protocol, "rows": self.spec.rows, "model_bits": self.spec.model_bits,
+                "protocol": PROTOCOL, "rows": self.spec.rows, "model_bits": self.spec.model_bits,
                 "max_classes": self.spec.max_classes, "max_payload": self.max_payload, "spec_hash": self.spec.hash,
                 "capacity": self.capacity, "model_words": len(self.model) // word,
-                "model_crc": crc32c(self.model), "clock_hz": 50_000_000}))
+                "model_crc": crc32c(self.model), "clock_hz": 50_000_000} | self.fields))
         if kind == Kind.BEGIN:
             self.loading = unpack_layout(BEGIN_LAYOUT, payload), bytearray(word * self.capacity)
         elif kind == Kind.DATA:

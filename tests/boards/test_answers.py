@@ -81,7 +81,7 @@ def test_result_of_odd_length_and_without_sense_of_time():
         with pytest.raises(LinkFailure, match=f"not {size} bytes in all"):
             read_result(bytes(size), max_classes=4, max_cycles=5000)
     for cycles in (0, 5001, 0xFFFF_FFFF):
-        with pytest.raises(LinkFailure, match=f"cycles in the answer to INFER must be between 1 and 5000, not {cycles}"):
+        with pytest.raises(LinkFailure, match=f"cycles in the answer to INFER must be .* 1 and 5000, not {cycles}"):
             result(0, 1, cycles=cycles)
 
 

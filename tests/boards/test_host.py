@@ -28,7 +28,8 @@ def test_load_in_pieces():
     board, seen = SoftwareBoard(SPEC, max_payload=64), []
     Device(board).load(MODEL, lambda done, total: seen.append((done, total)))
     assert board.model == MODEL
-    assert board.requests == [Kind.INFO, Kind.BEGIN, *[Kind.DATA] * 7, Kind.COMMIT, Kind.INFO]  # 60 bytes of model a piece
+    pieces = [Kind.DATA] * 7  # of 60 bytes
+    assert board.requests == [Kind.INFO, Kind.BEGIN, *pieces, Kind.COMMIT, Kind.INFO]
     assert seen == [(min(60 * k, 400), 400) for k in range(1, 8)]
 
 
@@ -89,7 +90,7 @@ def test_a_board_that_says_it_took_a_model_and_did_not():
 
 def test_a_later_protocol():
     board = SoftwareBoard(SPEC)
-    board.protocol = 9
+    board.fields = {"protocol": 9}
     with pytest.raises(LinkFailure, match="must speak protocol 2 of the link, not 9"):
         Device(board).info()
 
@@ -142,6 +143,7 @@ def test_a_late_answer_is_no_answer_to_the_next_image(delay):
     board = SoftwareBoard(SPEC, infer=lambda columns: [columns[0] == label for label in range(16)])
     line = late(delay, board)
     device = Device(line, timeout=0.2, gap=0.01)
+    device.info()
     for image in (1, 2, 3, 4, 5):
         start = line.now
         if delay < 0.6:
