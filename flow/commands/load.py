@@ -32,7 +32,8 @@ def load_command(
         if len(stream) > info.capacity:
             raise UserError(f"{model} has {len(stream)} words, the board has room for {info.capacity}")
         columns = TextColumn("load"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
-        with Progress(*columns, console=console(stderr=True), transient=True) as bar:
+        terminal = console(stderr=True)
+        with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as bar:
             task = bar.add_task("load", total=len(stream.data))
             device.load(stream.data, lambda done, total: bar.update(task, completed=done))
     console().print(f"{model}: {len(stream)} words are in use", markup=False)

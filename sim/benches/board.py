@@ -165,7 +165,8 @@ async def broken_load(dut):
     begin = pack_layout(BEGIN_LAYOUT, {"words": 100, "crc": crc32c(words)})
     for request in (encode(Kind.BEGIN, begin), encode(Kind.DATA, bytes(4) + words)):
         await call(transport.write, request, 1.0)
-        await call(transport.read, 0.1)
+        while await call(transport.read, 2 * GAP / SECOND):
+            pass
     await _check(dut, device, model(1), digits("test")[5])
 
 

@@ -81,6 +81,15 @@ def test_inferences_follow_each_other(simulate):
     simulate(testbench, init=MODEL)
 
 
+def test_a_slow_line_is_waited_for(simulate):
+    """The accelerator starts when the whole image is here: it never sees how slowly that came, nor counts it."""
+    async def testbench(host):
+        at_once = await host.infer(MODEL, IMAGE)
+        assert await host.infer(MODEL, IMAGE, pause=GAP - 12 * DIVISOR) == at_once
+
+    simulate(testbench, init=MODEL)
+
+
 def test_the_first_of_equal_logits_wins(simulate):
     async def testbench(host):
         image = bytes([100, 100] * 3)  # rows 0 and 1, classes 2 and 3
