@@ -164,6 +164,14 @@ def test_a_late_refusal_is_no_answer_to_the_next_request():
     assert device.infer(bytes([2, 0])).label == 1
 
 
+@pytest.mark.parametrize("kind", [Kind.INFO, Kind.INFER, Kind.INFER_ANSWER, Kind.COMMIT_ANSWER])
+def test_an_answer_of_another_kind_is_passed_over(kind):
+    board = SoftwareBoard(SPEC)
+    line = Line(lambda request: [(0.01, encode(kind, board.answer(request).payload, request.sequence))])
+    with pytest.raises(LinkFailure, match="INFO failed 3 times: no answer"):
+        Device(line).info()
+
+
 def test_what_arrived_before_the_request_is_dropped():
     board = SoftwareBoard(SPEC, infer=lambda columns: (1, 2))
     device = Device(board)
