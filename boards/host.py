@@ -6,6 +6,7 @@ testbench.
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 
 from .answers import DeviceError, DeviceInfo, Result, read_empty, read_error, read_info, read_result
 from .link import (
@@ -41,9 +42,9 @@ class Device:
     comes too late is passed over. A request whose frame or answer is damaged or lost is sent again under the same
     number: none of them does harm when it is carried out twice, except COMMIT, whose outcome is read from INFO.
 
-    *Deadline*: a request ends within ``attempts * timeout`` seconds, whatever the board does. :meth:`info` is one
-    request, :meth:`infer` one, or two if :meth:`info` was not called before; :meth:`load` is four, and one for each
-    piece.
+    *Deadline*: a request ends within ``attempts * timeout`` seconds and the time of a break, whatever the board does.
+    :meth:`info` is one request, :meth:`infer` one, or two if :meth:`info` was not called before; :meth:`load` is four,
+    and one for each piece. A request without an answer in time is ended by :meth:`abort`.
 
     *Checked*: every field of every answer, as :mod:`vitric.boards.answers` says.
 
@@ -141,6 +142,13 @@ class Device:
         if (info.model_words, info.model_crc) != (stated["words"], stated["crc"]):
             raise refusal or LinkFailure("the board says that it took the model, and does not have it")
 
+    def abort(self) -> None:
+        """End whatever the board is doing: it answers nothing, and a load that was begun is forgotten.
+
+        The board keeps the model in use, and takes the next request.
+        """
+        self.transport.send_break()
+
     def _order(self, kind: Kind, payload: bytes) -> None:
         """Send a request whose answer says nothing more than that it was carried out."""
         read_empty(kind, self._ask(kind, payload, 0))
@@ -166,6 +174,8 @@ class Device:
             if refusal.reason not in _DAMAGED:
                 raise refusal
             fault = f"the board says: {refusal.reason.name.lower().replace('_', ' ')}"
+        with suppress(LinkFailure):  # not every line can carry a break
+            self.abort()
         raise LinkFailure(f"{kind.name} failed {self.attempts} times: {fault}")
 
     def _fall_silent(self, pause: float, end: float) -> bool:

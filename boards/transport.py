@@ -27,6 +27,9 @@ class Transport(Protocol):
     def read(self, timeout: float) -> bytes:
         """Return what has arrived; wait up to ``timeout`` seconds for the first byte, then return ``b""``."""
 
+    def send_break(self) -> None:
+        """Hold the line at 0 for longer than two bytes take."""
+
     def clock(self) -> float:
         """Return the time in seconds, on the clock that timeouts are counted by."""
 
@@ -67,6 +70,13 @@ class SerialTransport:
             first = self._serial.read(1)
             self._serial.timeout = 0
             return first + self._serial.read(self._serial.in_waiting) if first else b""
+
+    def send_break(self) -> None:
+        """Hold the line at 0 for longer than two bytes take: 10 ms and 40 bit times."""
+        with _failures("cannot send a break on the serial port"):
+            self._serial.break_condition = True
+            time.sleep(0.01 + 40 / self._serial.baudrate)
+            self._serial.break_condition = False
 
     def clock(self) -> float:
         """Return the time in seconds, from some moment on."""

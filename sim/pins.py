@@ -53,6 +53,10 @@ class PinTransport:
         self._waiting.clear()
         return data
 
+    def send_break(self) -> None:
+        """Hold the line at 0 for the time of three bytes."""
+        resume(self._break)()
+
     def clock(self) -> float:
         """Return the simulated time, in the seconds that timeouts are counted in."""
         return resume(self._now)() / self._second_ns
@@ -65,6 +69,11 @@ class PinTransport:
             for level in (0, *(byte >> k & 1 for k in range(8)), 1):
                 self._dut.rx.value = level
                 await Timer(self._bit_ns, unit="ns")
+
+    async def _break(self) -> None:
+        for level in (0, 1):
+            self._dut.rx.value = level
+            await Timer(30 * self._bit_ns, unit="ns")
 
     async def _wait(self, timeout: float) -> None:
         if not self._waiting:

@@ -22,7 +22,7 @@ from vitric.golden.spec.vit import vit_config
 from ..clock import start_clock
 from ..pins import PinTransport, call
 
-__all__ = ["after_a_damaged_frame", "another_model", "broken_load", "images", "make_system"]
+__all__ = ["after_a_break", "after_a_damaged_frame", "another_model", "broken_load", "images", "make_system"]
 
 SPEC = SPECS["tiny"]
 DIVISOR = 4
@@ -144,6 +144,18 @@ async def after_a_damaged_frame(dut):
     assert damaged.frames == 3  # INFO twice, then the image
     await call(transport.write, b"\x56\x00\x56\x56garbage\xa9", 1.0)
     await _check(dut, _device(transport), model(1), digits("test")[3])
+
+
+@cocotb.test(timeout_time=5, timeout_unit="ms")
+async def after_a_break(dut):
+    """Images that are given up, early and late in the inference; the next ones are right."""
+    transport = await _start(dut)
+    device = _device(transport)
+    for index, cycles in enumerate((10, 400, 1500, 2500)):
+        await call(transport.write, encode(Kind.INFER, model(1).columns(digits("test")[9])), 1.0)
+        await ClockCycles(dut.clk, cycles)
+        await call(device.abort)
+        await _check(dut, device, model(1), digits("test")[index])
 
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")

@@ -48,6 +48,10 @@ class Hostile:
     def clock(self):
         return self.now
 
+    def send_break(self):
+        self._alive()
+        self.board.send_break()
+
     def write(self, data, timeout):
         self._alive()
         self.now += len(data) * BYTE_SECONDS

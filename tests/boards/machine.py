@@ -29,7 +29,10 @@ DIVISOR = 4
 CAPACITY = 24
 MAX_PAYLOAD = 64
 GAP = 600  # cycles: 15 byte times
+MODEL = [0x11, 0x22, 0x33, 0xFFFF_0044]
+IMAGE = bytes([200, 1, 100, 2, 50, 3])
 REFUSES = 0xE  # first word of a model that the machine below ends with an error, before it takes the image
+HANGS = 0xF  # first word of a model that it never ends
 
 
 class Machine(wiring.Component):
@@ -46,20 +49,20 @@ class Machine(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         sums = [Signal(signed(16), name=f"sum{k}") for k in range(3)]
-        first, refuses, index = Signal(init=1), Signal(), Signal(3)
+        first, refuses, hangs, index = Signal(init=1), Signal(), Signal(), Signal(3)
         with m.FSM():
             with m.State("MODEL"):
                 m.d.comb += self.model.ready.eq(1)
                 with m.If(self.model.valid):
                     m.d.sync += [sums[0].eq(sums[0] + self.model.p.data), first.eq(0)]
                     with m.If(first):
-                        m.d.sync += refuses.eq(self.model.p.data == REFUSES)
+                        m.d.sync += [refuses.eq(self.model.p.data == REFUSES), hangs.eq(self.model.p.data == HANGS)]
                     with m.If(self.model.p.last):
                         m.next = "IMAGE"
             with m.State("IMAGE"):
                 with m.If(refuses):
                     m.next = "STATUS"
-                with m.Else():
+                with m.Elif(~hangs):
                     m.d.comb += self.i.ready.eq(1)
                     with m.If(self.i.valid):
                         m.d.sync += [sums[1 + row].eq(sums[1 + row] + self.i.p.pixel[row]) for row in range(2)]
@@ -103,6 +106,12 @@ class Host:
                 await self.ctx.tick().repeat(DIVISOR)
             if pause:
                 await self.ctx.tick().repeat(pause)
+
+    async def send_break(self, *, bits=22):
+        """Hold the line at 0 for so many bit times."""
+        for level in (0, 1):
+            self.ctx.set(self.dut.rx, level)
+            await self.ctx.tick().repeat(bits * DIVISOR)
 
     async def answer(self):
         for _ in range(20_000):

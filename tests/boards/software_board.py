@@ -45,6 +45,7 @@ class SoftwareBoard:
         self._out = bytearray()
         self._reader = FrameReader()
         self.now = 0.0
+        self.breaks = 0
 
     def close(self):
         self.closed = True
@@ -55,6 +56,10 @@ class SoftwareBoard:
 
     def clock(self):
         return self.now
+
+    def send_break(self):
+        self.breaks += 1
+        self.loading = None
 
     def read(self, timeout):
         data, self._out = bytes(self._out[:5]), self._out[5:]  # in small pieces

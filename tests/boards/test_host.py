@@ -49,6 +49,7 @@ def test_a_load_that_fails_says_why():
     board.damage = [None, None, "drop", "drop", "drop"]
     with pytest.raises(LinkFailure, match="DATA failed 3 times: no answer"):
         device.load(MODEL)
+    assert board.breaks == 1 and board.loading is None
     board.damage = [None, None, "bad crc", "bad crc", "bad crc"]
     with pytest.raises(LinkFailure, match="DATA failed 3 times: the board says: bad crc"):
         device.load(MODEL)
@@ -103,6 +104,9 @@ class Line:
 
     def clock(self):
         return self.now
+
+    def send_break(self):
+        raise LinkFailure("this line cannot carry a break")
 
     def write(self, data, timeout):
         for request in FrameReader().feed(data):

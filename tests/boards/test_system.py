@@ -5,56 +5,12 @@ import random
 import struct
 
 import pytest
-from amaranth.sim import Simulator
 from vitric.boards import system
-from vitric.boards.link import PROTOCOL, Frame, FrameReader, Kind, LinkError, crc32c, encode
+from vitric.boards.link import PROTOCOL, Frame, Kind, LinkError, crc32c, encode
 from vitric.boards.model_store import ModelStore, model_bytes
 from vitric.golden.spec.command import ErrorCode
 
-from tests.boards.machine import CAPACITY, DIVISOR, GAP, MAX_PAYLOAD, REFUSES, SPEC, Host, Machine, check_error
-
-
-@pytest.fixture
-def simulate(monkeypatch):
-    """Return a function that runs a testbench ``async def f(host)`` on a System with this model."""
-    monkeypatch.setattr(system, "Accelerator", Machine)
-
-    def run(testbench, *, init):
-        dut = system.System(SPEC, init=init, capacity=CAPACITY, divisor=DIVISOR, clock_hz=12_345_678,
-                            max_payload=MAX_PAYLOAD, gap=GAP)
-        received = []
-
-        async def main(ctx):
-            await testbench(Host(ctx, dut, received))
-            await ctx.tick().repeat(3 * GAP)
-            assert received == [] and ctx.get(dut.tx) == 1  # nothing was sent unasked
-
-        async def listen(ctx):
-            reader = FrameReader()
-            while True:
-                _, _, level = await ctx.tick().sample(dut.tx)
-                if level:
-                    continue
-                await ctx.tick().repeat(DIVISOR // 2)
-                byte = 0
-                for k in range(8):
-                    await ctx.tick().repeat(DIVISOR)
-                    byte |= ctx.get(dut.tx) << k
-                await ctx.tick().repeat(DIVISOR)
-                assert ctx.get(dut.tx) == 1
-                received.extend(reader.feed(bytes([byte])))
-
-        sim = Simulator(dut)
-        sim.add_clock(1e-6)
-        sim.add_testbench(main)
-        sim.add_testbench(listen, background=True)
-        sim.run()
-
-    return run
-
-
-MODEL = [0x11, 0x22, 0x33, 0xFFFF_0044]
-IMAGE = bytes([200, 1, 100, 2, 50, 3])
+from tests.boards.machine import CAPACITY, DIVISOR, GAP, IMAGE, MAX_PAYLOAD, MODEL, REFUSES, SPEC, check_error
 
 
 def test_info(simulate):

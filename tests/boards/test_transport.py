@@ -29,9 +29,14 @@ def test_serial_port():
         received += transport.read(1.0)
     assert received == b"hello"
     assert transport.read(0.01) == b"" == transport.read(0.0)
+    start = transport.clock()
+    transport.send_break()
+    assert 0.01 < transport.clock() - start < 0.5
     transport.close()
     with pytest.raises(LinkFailure, match="cannot write to the serial port"):
         transport.write(b"x", 1.0)
+    with pytest.raises(LinkFailure, match="cannot send a break on the serial port"):
+        transport.send_break()
 
 
 @pytest.mark.parametrize("port", [
