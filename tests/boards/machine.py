@@ -32,7 +32,8 @@ GAP = 600  # cycles: 15 byte times
 MODEL = [0x11, 0x22, 0x33, 0xFFFF_0044]
 IMAGE = bytes([200, 1, 100, 2, 50, 3])
 REFUSES = 0xE  # first word of a model that the machine below ends with an error, before it takes the image
-HANGS = 0xF  # first word of a model that it never ends
+STARVES = 0xF  # first word of a model of which it takes no more
+HANGS = 0x1F  # first word of a model with which it takes no image
 
 
 class Machine(wiring.Component):
@@ -49,14 +50,15 @@ class Machine(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         sums = [Signal(signed(16), name=f"sum{k}") for k in range(3)]
-        first, refuses, hangs, index = Signal(init=1), Signal(), Signal(), Signal(3)
+        first, refuses, starves, hangs, index = Signal(init=1), Signal(), Signal(), Signal(), Signal(3)
         with m.FSM():
             with m.State("MODEL"):
-                m.d.comb += self.model.ready.eq(1)
+                m.d.comb += self.model.ready.eq(first | ~starves)
                 with m.If(self.model.valid):
                     m.d.sync += [sums[0].eq(sums[0] + self.model.p.data), first.eq(0)]
                     with m.If(first):
-                        m.d.sync += [refuses.eq(self.model.p.data == REFUSES), hangs.eq(self.model.p.data == HANGS)]
+                        m.d.sync += [refuses.eq(self.model.p.data == REFUSES), hangs.eq(self.model.p.data == HANGS),
+                                     starves.eq(self.model.p.data == STARVES)]
                     with m.If(self.model.p.last):
                         m.next = "IMAGE"
             with m.State("IMAGE"):

@@ -7,26 +7,27 @@ import pytest
 from vitric.boards.link import Frame, Kind, LinkError, crc32c, encode
 from vitric.boards.model_store import model_bytes
 
-from tests.boards.machine import DIVISOR, GAP, HANGS, IMAGE, MODEL
+from tests.boards.machine import DIVISOR, GAP, HANGS, IMAGE, MODEL, STARVES
 
 
-def test_a_break_ends_an_inference(simulate):
-    hanging = [HANGS, 1, 2]
+@pytest.mark.parametrize(("first", "image"), [(STARVES, IMAGE), (HANGS, IMAGE), (HANGS, IMAGE[:2])])
+def test_a_break_ends_an_inference(simulate, first, image):
+    hanging = [first, *range(1, 20)]
 
     async def testbench(host):
-        await host.send(encode(Kind.INFER, IMAGE))
-        await host.ctx.tick().repeat(20 * GAP)
+        await host.send(encode(Kind.INFER, image))
+        await host.ctx.tick().repeat(3 * GAP)
         assert host.received == [] and host.ctx.get(host.dut.leds) == 0x40  # it would go on for ever
         await host.send(encode(Kind.INFO))  # nobody listens
         await host.send_break()
         info = await host.info()
-        assert (info["model_words"], info["model_crc"]) == (3, crc32c(model_bytes(hanging, 32)))
-        await host.send(encode(Kind.INFER, IMAGE))
+        assert (info["model_words"], info["model_crc"]) == (20, crc32c(model_bytes(hanging, 32)))
+        assert await host.load(MODEL, piece=4) == Frame(Kind.COMMIT_ANSWER)
+        cycles = await host.infer(MODEL, IMAGE)  # nothing is left of the hanging one
+        before = await host.info()
         await host.send_break()
-        assert await host.load(MODEL) == Frame(Kind.COMMIT_ANSWER)
-        for _ in range(2):
-            await host.send_break()
-            await host.infer(MODEL, IMAGE)
+        assert await host.info() == before
+        assert await host.infer(MODEL, IMAGE) == cycles
 
     simulate(testbench, init=hanging)
 
