@@ -6,6 +6,9 @@ import tty
 import pytest
 from vitric.boards.host import Device
 from vitric.boards.transport import LinkFailure, SerialTransport
+from vitric.golden.spec.accelerator import SPECS
+
+from tests.boards.software_board import SoftwareBoard
 
 
 @pytest.fixture
@@ -35,8 +38,6 @@ def test_serial_port():
     transport.close()
     with pytest.raises(LinkFailure, match="cannot write to the serial port"):
         transport.write(b"x", 1.0)
-    with pytest.raises(LinkFailure, match="cannot send a break on the serial port"):
-        transport.send_break()
 
 
 @pytest.mark.parametrize("port", [
@@ -68,6 +69,25 @@ def test_bytes_pass_both_ways(terminal):
     start = transport.clock()
     assert transport.read(0.05) == b""
     assert 0.04 < transport.clock() - start < 1
+    transport.close()
+
+
+def test_a_board_at_the_other_end(terminal):
+    device, port = terminal
+    board = SoftwareBoard(SPECS["tiny"], infer=lambda columns: (1, sum(columns)))
+
+    def serve():
+        while len(board.requests) < 3:
+            board.write(os.read(device, 1000), 1.0)
+            while answer := board.read(0.0):
+                os.write(device, answer)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    transport = SerialTransport(port)
+    driver = Device(transport)
+    assert [driver.infer(bytes([k, 7])).logits for k in range(2)] == [(1, 7), (1, 8)]
+    thread.join()
     transport.close()
 
 
