@@ -34,7 +34,7 @@ def test_serial_port():
     assert transport.read(0.01) == b"" == transport.read(0.0)
     start = transport.clock()
     transport.send_break()
-    assert 0.01 < transport.clock() - start < 0.5
+    assert 0.01 < transport.clock() - start < 5
     transport.close()
     with pytest.raises(LinkFailure, match="cannot write to the serial port"):
         transport.write(b"x", 1.0)
@@ -68,7 +68,7 @@ def test_bytes_pass_both_ways(terminal):
     assert received == b"\x00\x03\x11\x13\r\n\xff"
     start = transport.clock()
     assert transport.read(0.05) == b""
-    assert 0.04 < transport.clock() - start < 1
+    assert 0.04 < transport.clock() - start < 5
     transport.close()
 
 
@@ -82,12 +82,12 @@ def test_a_board_at_the_other_end(terminal):
             while answer := board.read(0.0):
                 os.write(device, answer)
 
-    thread = threading.Thread(target=serve)
+    thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     transport = SerialTransport(port)
     driver = Device(transport)
     assert [driver.infer(bytes([k, 7])).logits for k in range(2)] == [(1, 7), (1, 8)]
-    thread.join()
+    thread.join(10)
     transport.close()
 
 
@@ -116,20 +116,24 @@ def test_a_line_that_takes_nothing(terminal):
 
 def test_a_device_that_keeps_talking(terminal):
     device, port = terminal
-    talking = True
+    os.set_blocking(device, False)
+    quiet = threading.Event()
 
     def talk():
-        while talking:
-            os.write(device, b"\x56\xa9\xff\x00\x05\x00" * 20)
+        while not quiet.is_set():
+            try:
+                os.write(device, b"\x56\xa9\xff\x00\x05\x00" * 20)
+            except BlockingIOError:
+                time.sleep(1e-3)
 
-    thread = threading.Thread(target=talk)
+    thread = threading.Thread(target=talk, daemon=True)
     thread.start()
     transport = SerialTransport(port)
     start = time.monotonic()
     with pytest.raises(LinkFailure, match="INFO failed 2 times: "):
         Device(transport, timeout=0.2, gap=0.01, attempts=2).info()
-    assert time.monotonic() - start < 1
-    talking = False
-    transport.read(0)
-    thread.join()
+    assert time.monotonic() - start < 5
+    quiet.set()
+    thread.join(10)
+    assert not thread.is_alive()
     transport.close()
