@@ -130,7 +130,7 @@ class Host:
         assert answer.sequence == self.sequence
         return replace(answer, sequence=0)
 
-    async def fails(self, kind, payload, reason, *, code=0, command=0):
+    async def check_refused(self, kind, payload, reason, *, code=0, command=0):
         """Assert that the request is refused for this reason."""
         check_error(await self.ask(kind, payload), kind, reason, code=code, command=command)
 

@@ -63,7 +63,7 @@ def test_leds(simulate):
         await host.infer(MODEL, IMAGE)  # row 0 has the largest sum: class 2
         await ctx.tick().repeat(20)
         assert ctx.get(leds) == 2
-        await host.fails(0x40, b"", LinkError.BAD_KIND)
+        await host.check_refused(0x40, b"", LinkError.BAD_KIND)
         await ctx.tick().repeat(20)
         assert ctx.get(leds) == 0x80 | 2
         await host.send(encode(Kind.INFO))
@@ -91,7 +91,7 @@ def test_leds(simulate):
 ])
 def test_refused_requests_change_nothing(simulate, kind, payload, reason):
     async def testbench(host):
-        await host.fails(kind, payload, reason)
+        await host.check_refused(kind, payload, reason)
         await host.infer(MODEL, IMAGE)
 
     simulate(testbench, init=MODEL)
@@ -123,7 +123,7 @@ def test_load_another_model(simulate):
         await host.infer(other, IMAGE)
         info = await host.info()
         assert (info["model_words"], info["model_crc"]) == (CAPACITY, crc32c(model_bytes(other, 32)))
-        await host.fails(Kind.COMMIT, b"", LinkError.NOT_BEGUN)
+        await host.check_refused(Kind.COMMIT, b"", LinkError.NOT_BEGUN)
         assert await host.load(MODEL, piece=15) == Frame(Kind.COMMIT_ANSWER)
         await host.infer(MODEL, IMAGE)
 
@@ -139,17 +139,17 @@ def test_a_broken_load_leaves_the_old_model(simulate):
         # A piece is missing.
         await host.ask(Kind.BEGIN, begin)
         await host.ask(Kind.DATA, struct.pack("<I", 0) + data[:36])
-        await host.fails(Kind.COMMIT, b"", LinkError.BAD_MODEL)
+        await host.check_refused(Kind.COMMIT, b"", LinkError.BAD_MODEL)
         await host.infer(MODEL, IMAGE)
         # Another CRC than the words have.
         await host.ask(Kind.BEGIN, struct.pack("<II", 10, crc32c(data) ^ 1))
         await host.ask(Kind.DATA, struct.pack("<I", 0) + data)
-        await host.fails(Kind.COMMIT, b"", LinkError.BAD_MODEL)
+        await host.check_refused(Kind.COMMIT, b"", LinkError.BAD_MODEL)
         await host.infer(MODEL, IMAGE)
         # Beyond the length that was stated, once across its end and once far away.
         await host.ask(Kind.BEGIN, begin)
-        await host.fails(Kind.DATA, struct.pack("<I", 9) + bytes(8), LinkError.TOO_LARGE)
-        await host.fails(Kind.DATA, struct.pack("<I", 0xFFFF_FFFF) + bytes(8), LinkError.TOO_LARGE)
+        await host.check_refused(Kind.DATA, struct.pack("<I", 9) + bytes(8), LinkError.TOO_LARGE)
+        await host.check_refused(Kind.DATA, struct.pack("<I", 0xFFFF_FFFF) + bytes(8), LinkError.TOO_LARGE)
         await host.infer(MODEL, IMAGE)
         # The load that was begun goes on, in any order and with a piece sent twice.
         for offset, count in ((5, 5), (0, 3), (0, 3), (3, 2)):
@@ -163,7 +163,7 @@ def test_a_broken_load_leaves_the_old_model(simulate):
 
 def test_no_model(simulate):
     async def testbench(host):
-        await host.fails(Kind.INFER, IMAGE, LinkError.NO_MODEL)
+        await host.check_refused(Kind.INFER, IMAGE, LinkError.NO_MODEL)
         assert await host.load(MODEL) == Frame(Kind.COMMIT_ANSWER)
         await host.infer(MODEL, IMAGE)
 
@@ -175,7 +175,7 @@ def test_an_error_of_the_accelerator_is_reported(simulate):
 
     async def testbench(host):
         for size in (2, 6, MAX_PAYLOAD):
-            await host.fails(
+            await host.check_refused(
                 Kind.INFER, bytes([7] * size), LinkError.ACCELERATOR, code=ErrorCode.BAD_CRC, command=0x1234)
         assert host.ctx.get(host.dut.leds) & 0x80
         assert await host.load(MODEL) == Frame(Kind.COMMIT_ANSWER)

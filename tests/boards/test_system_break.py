@@ -39,7 +39,7 @@ def test_a_break_ends_a_load_and_a_frame(simulate, count):
         await host.ask(Kind.DATA, struct.pack("<III", 0, 1, 2))
         await host.send(encode(Kind.INFER, IMAGE)[:count])
         await host.send_break()
-        await host.fails(Kind.COMMIT, b"", LinkError.NOT_BEGUN)
+        await host.check_refused(Kind.COMMIT, b"", LinkError.NOT_BEGUN)
         await host.infer(MODEL, IMAGE)
 
     simulate(testbench, init=MODEL)
