@@ -39,7 +39,8 @@ class Controller(wiring.Component):
     """Take a request from ``frame`` and ``i``, carry it out, send the answer to ``sent`` and ``o``.
 
     The requests, what each must look like and what is answered are in :mod:`vitric.boards.link`. A request that is
-    refused changes nothing; it is answered with an ERROR frame, as is every bad frame.
+    refused changes nothing; it is answered with an ERROR frame, as is every bad frame. An answer has the sequence
+    number of its request.
 
     *Handshake*: rules 1 to 4 of :mod:`vitric.hdl.streams`; one request at a time. ``frame`` is taken when the answer
     has left.
@@ -254,8 +255,8 @@ class Controller(wiring.Component):
         moves = self.o.valid & self.o.ready
         ended = position == length
         m.d.comb += [
-            self.sent.p.kind.eq(reply), self.o.valid.eq(sending & ~ended),
-            self.o.payload.eq(info[position]),
+            self.sent.p.kind.eq(reply), self.sent.p.sequence.eq(self.frame.p.sequence),
+            self.o.valid.eq(sending & ~ended), self.o.payload.eq(info[position]),
         ]
         with m.Switch(reply):
             with m.Case(Kind.INFO_ANSWER):

@@ -10,12 +10,14 @@ from .link import LENGTH_MAX, SYNC, LinkError
 
 __all__ = ["RECEIVED", "SENT", "FrameReceiver", "FrameTransmitter"]
 
-RECEIVED = data.StructLayout({"error": 8, "kind": 8, "length": 16})
-"""A frame that arrived: 0 or the :class:`~vitric.boards.link.LinkError` found in it, its kind, bytes of payload."""
+RECEIVED = data.StructLayout({"error": 8, "kind": 8, "sequence": 8, "length": 16})
+"""A frame that arrived: 0 or the :class:`~vitric.boards.link.LinkError` found in it, its kind and sequence number (0
+if its header is not complete), bytes of payload."""
 
-SENT = data.StructLayout({"kind": 8, "length": 16})
-"""A frame to be sent: its kind and bytes of payload."""
+SENT = data.StructLayout({"kind": 8, "sequence": 8, "length": 16})
+"""A frame to be sent: its kind, sequence number and bytes of payload."""
 
+_HEADER_BYTES = 4  # after the sync bytes
 _CRC_BYTES = 4
 
 
@@ -71,6 +73,7 @@ class FrameReceiver(wiring.Component):
         write, read = buffer.write_port(), buffer.read_port()
         byte, take = self.i.payload, self.i.valid
         frame = self.frame.p
+        header = Cat(frame.kind, frame.sequence, frame.length)
         length = Cat(frame.length[8:], byte)  # when the last byte of the header is there
         count = Signal(range(max(self.max_payload, 8)))  # bytes of the present part so far
         silence = Signal(range(self.gap + 1))
@@ -91,7 +94,7 @@ class FrameReceiver(wiring.Component):
         with m.FSM():
             with m.State("SYNC"):
                 m.d.comb += check.start.eq(1)
-                m.d.sync += [count.eq(0), frame.error.eq(0), frame.kind.eq(0), frame.length.eq(0)]
+                m.d.sync += [count.eq(0), frame.eq(0)]
                 with m.If(take & (byte == SYNC[0])):
                     m.next = "SYNC 2"
             with m.State("SYNC 2"):
@@ -102,9 +105,8 @@ class FrameReceiver(wiring.Component):
             with m.State("HEADER"):
                 m.d.comb += [inside.eq(1), check.valid.eq(take)]
                 with m.If(take):
-                    m.d.sync += [Cat(frame.kind, frame.length).eq(Cat(frame.kind, frame.length, byte)[8:])]
-                    m.d.sync += count.eq(count + 1)
-                    with m.If(count == 2):
+                    m.d.sync += [header.eq(Cat(header, byte)[8:]), count.eq(count + 1)]
+                    with m.If(count == _HEADER_BYTES - 1):
                         m.d.sync += count.eq(0)
                         m.next = "PAYLOAD"
                         with m.If(length > self.max_payload):
@@ -112,6 +114,7 @@ class FrameReceiver(wiring.Component):
                         with m.Elif(length == 0):
                             m.next = "CHECK"
                 with m.If(silence == self.gap):
+                    m.d.sync += header.eq(0)
                     give_up(LinkError.CUT_OFF)
             with m.State("PAYLOAD"):
                 m.d.comb += [inside.eq(1), check.valid.eq(take), write.en.eq(take)]
@@ -161,7 +164,7 @@ class FrameTransmitter(wiring.Component):
     *Handshake*: rules 1 to 4 of :mod:`vitric.hdl.streams`. ``i.ready`` is 1 only while payload is being sent, and
     then follows ``o.ready``. ``frame.ready`` is 1 once the frame before is complete.
 
-    *Latency*: the first byte is valid in the cycle after the transfer at ``frame``. *Interval*: ``9 + length``
+    *Latency*: the first byte is valid in the cycle after the transfer at ``frame``. *Interval*: ``10 + length``
     bytes for each frame, one cycle a byte, and one cycle between frames.
 
     Members
@@ -184,9 +187,9 @@ class FrameTransmitter(wiring.Component):
         """Return the module."""
         m = Module()
         m.submodules.crc = check = crc.catalog.CRC32_ISO_HDLC(data_width=8).create()
-        header = Signal(data.ArrayLayout(8, len(SYNC) + 3))
+        header = Signal(data.ArrayLayout(8, len(SYNC) + _HEADER_BYTES))
         left = Signal(16)  # bytes of payload
-        count = Signal(range(max(len(SYNC) + 3, _CRC_BYTES)))
+        count = Signal(range(max(len(SYNC) + _HEADER_BYTES, _CRC_BYTES)))
         moves = self.o.valid & self.o.ready
         m.d.comb += check.data.eq(self.o.payload)
         with m.FSM():
@@ -206,7 +209,7 @@ class FrameTransmitter(wiring.Component):
                 ]
                 with m.If(moves):
                     m.d.sync += [header.as_value().eq(header.as_value()[8:]), count.eq(count + 1)]
-                    with m.If(count == len(SYNC) + 2):
+                    with m.If(count == len(SYNC) + _HEADER_BYTES - 1):
                         m.d.sync += count.eq(0)
                         m.next = "PAYLOAD"
                         with m.If(left == 0):

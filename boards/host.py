@@ -1,12 +1,14 @@
 """The host's end of the link: asks a board for inferences and gives it models.
 
-The driver works over any :class:`Transport`: a serial port, or the simulated pins of a testbench.
+The driver works over any :class:`~vitric.boards.transport.Transport`: a serial port, or the simulated pins of a
+testbench.
 """
 
-import struct
-from dataclasses import dataclass
-from typing import Protocol
+import random
+from collections.abc import Callable
+from contextlib import suppress
 
+from .answers import DeviceError, DeviceInfo, Result, read_empty, read_error, read_info, read_result
 from .link import (
     BEGIN_LAYOUT,
     DATA_LAYOUT,
@@ -14,180 +16,97 @@ from .link import (
     INFO_LAYOUT,
     PROTOCOL,
     RESULT_LAYOUT,
+    SEQUENCES,
     Frame,
     FrameReader,
     Kind,
     LinkError,
     crc32c,
     encode,
+    is_protocol_1,
     layout_bytes,
     pack_layout,
-    unpack_layout,
 )
+from .transport import LinkFailure, SerialTransport, Transport
 
 __all__ = ["Device", "DeviceError", "DeviceInfo", "LinkFailure", "Result", "SerialTransport", "Transport"]
 
-
-_BABBLE = 1 << 18
-"""Bytes without an answer among them after which waiting ends."""
-
-
-class LinkFailure(RuntimeError):
-    """The board does not answer, or not in a way that can be understood."""
-
-
-class DeviceError(RuntimeError):
-    """The board refused a request.
-
-    Attributes
-    ----------
-    reason : LinkError
-    code : int
-        Error code of the accelerator's status (:class:`~vitric.golden.spec.command.ErrorCode`), for ACCELERATOR.
-    command : int
-        The command at which it arose.
-    """
-
-    def __init__(self, reason: LinkError, request: int, code: int, command: int):
-        self.reason = reason
-        self.code = code
-        self.command = command
-        text = f"the board refused the request {request:#04x}: {reason.name.lower().replace('_', ' ')}"
-        if reason == LinkError.ACCELERATOR:
-            text += f" error {code} at command {command}"
-        super().__init__(text)
-
-
-class Transport(Protocol):
-    """Bytes to and from a board."""
-
-    def write(self, data: bytes) -> None:
-        """Send ``data``."""
-
-    def read(self, timeout: float) -> bytes:
-        """Return what has arrived; wait up to ``timeout`` seconds for the first byte, then return ``b""``."""
-
-
-class SerialTransport:
-    """A serial port.
-
-    Parameters
-    ----------
-    port : str
-        Its name, for example ``/dev/ttyUSB0``, or a URL that pyserial understands.
-    baud : int
-
-    Raises
-    ------
-    LinkFailure
-        The port cannot be opened.
-    """
-
-    def __init__(self, port: str, baud: int = 1_000_000):
-        import serial
-
-        try:
-            self._serial = serial.serial_for_url(port, baudrate=baud, timeout=0)
-        except (serial.SerialException, ValueError, OSError) as error:
-            raise LinkFailure(f"cannot open the serial port {port}: {error}") from error
-
-    def write(self, data: bytes) -> None:
-        """Send ``data``."""
-        self._serial.write(data)
-        self._serial.flush()
-
-    def read(self, timeout: float) -> bytes:
-        """Return what has arrived; wait up to ``timeout`` seconds for the first byte, then return ``b""``."""
-        self._serial.timeout = timeout
-        first = self._serial.read(1)
-        return first + self._serial.read(self._serial.in_waiting) if first else b""
-
-    def close(self) -> None:
-        """Close the port."""
-        self._serial.close()
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeviceInfo:
-    """Answer to INFO; the fields are those of :data:`~vitric.boards.link.INFO_LAYOUT`."""
-
-    protocol: int
-    rows: int
-    model_bits: int
-    max_classes: int
-    max_payload: int
-    spec_hash: int
-    capacity: int
-    model_words: int
-    model_crc: int
-    clock_hz: int
-
-
-@dataclass(frozen=True)
-class Result:
-    """Of one inference.
-
-    Attributes
-    ----------
-    logits : tuple of int
-        Class 0 first.
-    label : int
-        Index of the largest, the first of equal ones, as the board found it.
-    cycles : int
-        Clock cycles.
-    """
-
-    logits: tuple[int, ...]
-    label: int
-    cycles: int
+_DAMAGED = (LinkError.BAD_CRC, LinkError.TOO_LONG, LinkError.CUT_OFF)
+"""What a board says of a frame that it could not read: ask again."""
 
 
 class Device:
     """A board behind a transport.
 
-    A request whose frame or answer is damaged or lost is sent again: none of them does harm when it is carried out
-    twice, except COMMIT, whose outcome is then read from INFO.
+    Each request gets the next sequence number, and only an answer with this number is taken for its answer: one that
+    comes too late is passed over. A request whose frame or answer is damaged or lost is sent again under the same
+    number: none of them does harm when it is carried out twice, except COMMIT, whose outcome is read from INFO.
+
+    *Deadline*: a request ends within ``attempts * timeout`` seconds and the time of a break, whatever the board does.
+    :meth:`info` is one request, :meth:`infer` one, or two if :meth:`info` was not called before; :meth:`load` is four,
+    and one for each piece. A request without an answer in time is ended by :meth:`abort`.
+
+    *Checked*: every field of every answer, as :mod:`vitric.boards.answers` says.
 
     Parameters
     ----------
     transport : Transport
     timeout : float
-        Seconds to wait for an answer; longer than the slowest inference and than the board's gap.
+        Seconds for one attempt: to send the request and get its answer. Longer than the slowest inference, than both
+        frames on the line, and than ``2 * gap``.
+    gap : float
+        Seconds of silence after which the board gives up a frame that was begun:
+        :data:`~vitric.boards.link.GAP_BITS` over the baud rate.
     attempts : int
         How often a request is sent before :exc:`LinkFailure`.
 
     Raises
     ------
     LinkFailure
-        Every method: no answer that can be understood.
+        Every method: the line has failed, no answer in time, or one that cannot be.
     DeviceError
         Every method: the board refused.
     """
 
-    def __init__(self, transport: Transport, *, timeout: float = 2.0, attempts: int = 3):
+    def __init__(self, transport: Transport, *, timeout: float = 2.0, gap: float = 0.1, attempts: int = 3):
         self.transport = transport
         self.timeout = timeout
+        self.gap = gap
         self.attempts = attempts
+        self._sequence = random.randrange(SEQUENCES)  # another one than the process had that asked before
+        self._known: DeviceInfo | None = None
 
     def info(self) -> DeviceInfo:
         """Ask what the board is and what it holds."""
-        values = unpack_layout(INFO_LAYOUT, self._payload(Kind.INFO, b"", layout_bytes(INFO_LAYOUT)))
-        if values["protocol"] != PROTOCOL:
-            raise LinkFailure(f"the board speaks version {values['protocol']} of the link, not {PROTOCOL}")
-        return DeviceInfo(**values)
+        self._known = read_info(self._ask(Kind.INFO, b"", layout_bytes(INFO_LAYOUT)))
+        return self._known
 
     def infer(self, columns: bytes) -> Result:
-        """Run one image: the columns of the accelerator's input port, ``rows`` bytes each, in order."""
-        head = layout_bytes(RESULT_LAYOUT)
-        payload = self._payload(Kind.INFER, columns, head)
-        values = unpack_layout(RESULT_LAYOUT, payload)
-        logits = struct.unpack(f"<{(len(payload) - head) // 2}h", payload[head:])
-        return Result(logits, values["label"], values["cycles"])
+        """Run one image.
 
-    def load(self, model: bytes, progress=lambda done, total: None) -> None:
+        Parameters
+        ----------
+        columns : bytes
+            The columns of the accelerator's input port, ``rows`` bytes each, in order.
+
+        Raises
+        ------
+        ValueError
+            No whole columns, or more than the board's ``max_payload``.
+        """
+        info = self._known or self.info()
+        if not columns or len(columns) % info.rows or len(columns) > info.max_payload:
+            raise ValueError(f"an image must be columns of {info.rows} bytes, at most {info.max_payload} bytes in all, "
+                             f"not {len(columns)} bytes")
+        longest = layout_bytes(RESULT_LAYOUT) + 2 * info.max_classes
+        payload = self._ask(Kind.INFER, columns, longest)
+        most = int(info.clock_hz * self.attempts * self.timeout)  # more cannot have passed
+        return read_result(payload, max_classes=info.max_classes, max_cycles=most)
+
+    def load(self, model: bytes, progress: Callable[[int, int], object] = lambda done, total: None) -> None:
         """Give the board another model: the bytes of a model stream for its spec.
 
-        If this fails at any point the board goes on with the model it had.
+        If this fails at any point before the end the board goes on with the model it had.
 
         Parameters
         ----------
@@ -195,60 +114,90 @@ class Device:
             A whole number of model words.
         progress : callable
             Is given the bytes sent and the bytes in all.
+
+        Raises
+        ------
+        ValueError
+            No whole number of words.
         """
         info = self.info()
         word = info.model_bits // 8
-        if len(model) % word:
+        if not model or len(model) % word:
             raise ValueError(f"model must be a whole number of {word}-byte words, not {len(model)} bytes")
         stated = {"words": len(model) // word, "crc": crc32c(model)}
-        self._payload(Kind.BEGIN, pack_layout(BEGIN_LAYOUT, stated), 0)
+        self._order(Kind.BEGIN, pack_layout(BEGIN_LAYOUT, stated))
         piece = (info.max_payload - layout_bytes(DATA_LAYOUT)) // word * word
         for start in range(0, len(model), piece):
             offset = pack_layout(DATA_LAYOUT, {"offset": start // word})
-            self._payload(Kind.DATA, offset + model[start:start + piece], 0)
+            self._order(Kind.DATA, offset + model[start:start + piece])
             progress(min(start + piece, len(model)), len(model))
+        refusal = None
         try:
-            self._payload(Kind.COMMIT, b"", 0)
+            self._order(Kind.COMMIT, b"")
         except DeviceError as error:
             if error.reason != LinkError.NOT_BEGUN:  # that may be a repeated COMMIT whose first answer was lost
                 raise
-            info = self.info()
-            if (info.model_words, info.model_crc) != (stated["words"], stated["crc"]):
-                raise
+            refusal = error
+        info = self.info()
+        if (info.model_words, info.model_crc) != (stated["words"], stated["crc"]):
+            raise refusal or LinkFailure("the board says that it took the model, and does not have it")
 
-    def _payload(self, kind: Kind, payload: bytes, minimum: int) -> bytes:
-        """Return the payload of the answer, which must have ``minimum`` bytes."""
-        answer = self._ask(kind, payload)
-        if len(answer.payload) < minimum:
-            raise LinkFailure(f"the answer to {kind.name} has {len(answer.payload)} bytes, not at least {minimum}")
-        return answer.payload
+    def abort(self) -> None:
+        """End whatever the board is doing: it answers nothing, and a load that was begun is forgotten.
 
-    def _ask(self, kind: Kind, payload: bytes) -> Frame:
-        """Send a request until an answer to it arrives; raise what the answer says."""
-        last = "no answer"
-        for _ in range(self.attempts):
-            self.transport.write(encode(kind, payload))
-            answer = self._answer(kind)
+        The board keeps the model in use, and takes the next request.
+        """
+        self.transport.send_break()
+
+    def _order(self, kind: Kind, payload: bytes) -> None:
+        """Send a request whose answer says nothing more than that it was carried out."""
+        read_empty(kind, self._ask(kind, payload, 0))
+
+    def _ask(self, kind: Kind, payload: bytes, longest: int) -> bytes:
+        """Send a request until its answer arrives, with up to ``longest`` bytes; return its payload, or raise."""
+        self._sequence = (self._sequence + 1) % SEQUENCES
+        request = encode(kind, payload, self._sequence)
+        clock = self.transport.clock
+        fault = "no answer"
+        for attempt in range(self.attempts):
+            end = clock() + self.timeout
+            if not self._fall_silent(1.5 * self.gap if attempt else 0.0, end):
+                fault = "the line does not fall silent"
+                continue
+            self.transport.write(request, end - clock())
+            answer = self._answer(kind, longest, end)
             if answer is None:
                 continue
             if answer.kind != Kind.ERROR:
-                return answer
-            values = unpack_layout(ERROR_LAYOUT, answer.payload)
-            reason = LinkError(values.pop("reason"))
-            if reason not in (LinkError.BAD_CRC, LinkError.TOO_LONG, LinkError.CUT_OFF):
-                raise DeviceError(reason, **values)
-            last = f"the board says: {reason.name.lower().replace('_', ' ')}"
-            while self.transport.read(self.timeout / 10):  # let the line fall silent
-                pass
-        raise LinkFailure(f"{kind.name} failed {self.attempts} times: {last}")
+                return answer.payload
+            refusal = read_error(kind, answer.payload)
+            if refusal.reason not in _DAMAGED:
+                raise refusal
+            fault = f"the board says: {refusal.reason.name.lower().replace('_', ' ')}"
+        with suppress(LinkFailure):  # not every line can carry a break
+            self.abort()
+        raise LinkFailure(f"{kind.name} failed {self.attempts} times: {fault}")
 
-    def _answer(self, kind: Kind) -> Frame | None:
-        """Return the next frame that answers ``kind``, or ``None`` if the line falls silent before."""
-        reader = FrameReader()
-        received = 0
-        while received < _BABBLE and (data := self.transport.read(self.timeout)):
-            received += len(data)
+    def _fall_silent(self, pause: float, end: float) -> bool:
+        """Drop what arrives until nothing has for ``pause`` seconds; return whether that was before ``end``."""
+        while self.transport.clock() + pause < end:
+            if not self.transport.read(pause):
+                return True
+        return False
+
+    def _answer(self, kind: Kind, longest: int, end: float) -> Frame | None:
+        """Return the frame that answers the last request, or ``None`` if there is none until ``end``."""
+        reader = FrameReader(max(longest, layout_bytes(INFO_LAYOUT), layout_bytes(ERROR_LAYOUT)))
+        heard = b""
+        while (left := end - self.transport.clock()) > 0:
+            data = self.transport.read(left)
             for frame in reader.feed(data):
-                if frame.kind in (kind | 0x80, Kind.ERROR):
+                if frame.sequence == self._sequence and frame.kind in (kind | 0x80, Kind.ERROR):
                     return frame
+                if frame.kind == Kind.ERROR and frame.payload[:1] in map(bytes, zip(_DAMAGED, strict=True)):
+                    return frame  # the number of a damaged frame may be damaged as well
+            heard += data
+            if kind == Kind.INFO and is_protocol_1(heard):
+                raise LinkFailure(f"the board must speak protocol {PROTOCOL} of the link, not 1: load a new bitstream")
+            heard = heard[-32:]  # may be the start of such a frame
         return None

@@ -5,25 +5,33 @@ This is the contract between the gateware (:mod:`vitric.boards.frame`, :mod:`vit
 
 A frame is, in bytes::
 
-    0x56 0xA9  kind  length (2)  payload (length)  CRC-32 (4)
+    0x56 0xA9  kind  sequence  length (2)  payload (length)  CRC-32 (4)
 
-All numbers are little-endian. The CRC is the common one (zlib's) of kind, length and payload. The line carries 8
-data bits, no parity, 1 stop bit.
+All numbers are little-endian. An answer has the sequence number of its request. The CRC is the common one (zlib's) of
+kind, sequence, length and payload. The line carries 8 data bits, no parity, 1 stop bit.
 """
 
 import enum
+import re
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 __all__ = [
-    "BEGIN_LAYOUT", "DATA_LAYOUT", "ERROR_LAYOUT", "INFO_LAYOUT", "Kind", "LENGTH_MAX", "PROTOCOL", "RESULT_LAYOUT",
-    "Frame", "FrameReader", "LinkError", "SYNC", "crc32c", "encode", "layout_bytes", "pack_layout", "unpack_layout",
+    "BEGIN_LAYOUT", "DATA_LAYOUT", "ERROR_LAYOUT", "GAP_BITS", "INFO_LAYOUT", "Kind", "LENGTH_MAX", "PROTOCOL",
+    "RESULT_LAYOUT", "SEQUENCES", "Frame", "FrameReader", "LinkError", "SYNC", "crc32c", "encode", "is_protocol_1",
+    "layout_bytes", "pack_layout", "unpack_layout",
 ]
 
-PROTOCOL = 1
-"""Version of this contract, in the answer to INFO."""
+PROTOCOL = 2
+"""Version of this contract, in the answer to INFO. Frames of version 1 had no sequence number."""
+
+SEQUENCES = 256
+"""Sequence numbers: 0 and up, then from 0 again."""
+
+GAP_BITS = 100_000
+"""Bit times of silence after which a device gives up a frame that was begun: 0.1 s at 1 Mbaud."""
 
 SYNC = b"\x56\xa9"
 """First bytes of every frame: a letter and its complement."""
@@ -31,7 +39,7 @@ SYNC = b"\x56\xa9"
 LENGTH_MAX = 0xFFFF
 """Longest payload that the format allows; a device states its own, smaller one in the answer to INFO."""
 
-_HEADER = struct.Struct("<BH")
+_HEADER = struct.Struct("<BBH")
 _CRC = struct.Struct("<I")
 
 
@@ -66,7 +74,7 @@ class LinkError(enum.IntEnum):
     """Reasons in an ERROR frame."""
 
     BAD_CRC = 1
-    """The CRC of a frame is wrong."""
+    """The CRC of a frame is wrong: its kind and sequence number, which the ERROR repeats, may be as well."""
     TOO_LONG = 2
     """A frame states a length beyond the device's ``max_payload``."""
     CUT_OFF = 3
@@ -160,7 +168,7 @@ def crc32c(data: bytes) -> int:
     return crc ^ 0xFFFFFFFF
 
 
-def encode(kind: int, payload: bytes = b"") -> bytes:
+def encode(kind: int, payload: bytes = b"", sequence: int = 0) -> bytes:
     """Return the bytes of one frame.
 
     Raises
@@ -170,7 +178,7 @@ def encode(kind: int, payload: bytes = b"") -> bytes:
     """
     if len(payload) > LENGTH_MAX:
         raise ValueError(f"payload must have at most {LENGTH_MAX} bytes, not {len(payload)}")
-    body = _HEADER.pack(kind, len(payload)) + payload
+    body = _HEADER.pack(kind, sequence, len(payload)) + payload
     return SYNC + body + _CRC.pack(zlib.crc32(body))
 
 
@@ -180,6 +188,7 @@ class Frame:
 
     kind: int
     payload: bytes = b""
+    sequence: int = 0
 
 
 class FrameReader:
@@ -214,7 +223,7 @@ class FrameReader:
             del self._bytes[:start]
             if len(self._bytes) < prefix:
                 return None
-            kind, length = _HEADER.unpack_from(self._bytes, len(SYNC))
+            kind, sequence, length = _HEADER.unpack_from(self._bytes, len(SYNC))
             if length <= self.max_payload:
                 end = prefix + length
                 if len(self._bytes) < end + _CRC.size:
@@ -222,5 +231,16 @@ class FrameReader:
                 if _CRC.unpack_from(self._bytes, end)[0] == zlib.crc32(self._bytes[len(SYNC):end]):
                     payload = bytes(self._bytes[prefix:end])
                     del self._bytes[:end + _CRC.size]
-                    return Frame(kind, payload)
+                    return Frame(kind, payload, sequence)
             del self._bytes[:1]
+
+
+def is_protocol_1(data: bytes) -> bool:
+    """Return whether an ERROR frame of protocol 1 is among these bytes: a device of that time answers any INFO so."""
+    header = SYNC + struct.pack("<BH", Kind.ERROR, layout_bytes(ERROR_LAYOUT))
+    size = len(header) + layout_bytes(ERROR_LAYOUT)
+    for found in re.finditer(re.escape(header), data):
+        frame = data[found.start():found.start() + size + _CRC.size]
+        if frame[size:] == _CRC.pack(zlib.crc32(frame[len(SYNC):size])):
+            return True
+    return False

@@ -45,6 +45,8 @@ class ModelStore(wiring.Component):
     *Latency*: 5 cycles from ``start`` to the first word; a commit takes about ``words * model_bits / 8`` cycles.
     *Interval*: 1 cycle a word.
 
+    A reset ends what is being done, and leaves the model in use as it is.
+
     The banks lie in one memory, which is not read while it is written, so that it needs no collision logic.
 
     Parameters
@@ -87,8 +89,8 @@ class ModelStore(wiring.Component):
                                          always_ready=True)),
             "commit": In(stream.Signature(COMMIT)),
             "result": Out(stream.Signature(1)),
-            "words": Out(32, init=len(self.init)),
-            "crc": Out(32, init=crc32c(model_bytes(self.init, spec.model_bits))),
+            "words": Out(32),
+            "crc": Out(32),
             "idle": Out(1),
         })
 
@@ -102,7 +104,11 @@ class ModelStore(wiring.Component):
         m.submodules.output = output = StreamBuffer(model_word(spec))
         m.submodules.to_bytes = to_bytes = Narrow(8, ratio=spec.model_bits // 8)
         m.submodules.crc = check = crc.catalog.CRC32_ISCSI(data_width=8).create()
-        bank = Signal()  # in use
+        # The model in use outlives a reset.
+        bank = Signal(reset_less=True)
+        words_in_use = Signal(32, init=len(self.init), reset_less=True)
+        crc_in_use = Signal(32, init=crc32c(model_bytes(self.init, spec.model_bits)), reset_less=True)
+        m.d.comb += [self.words.eq(words_in_use), self.crc.eq(crc_in_use)]
         connect(m, output.o, wiring.flipped(self.o))
 
         word = self.write.p
@@ -162,7 +168,7 @@ class ModelStore(wiring.Component):
                     m.d.comb += self.commit.ready.eq(1)
                     with m.If(self.result.payload):
                         m.d.sync += [
-                            bank.eq(~bank), self.words.eq(self.commit.p.words), self.crc.eq(self.commit.p.crc),
+                            bank.eq(~bank), words_in_use.eq(self.commit.p.words), crc_in_use.eq(self.commit.p.crc),
                         ]
                     m.next = "IDLE"
         return m

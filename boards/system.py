@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.accelerator import AcceleratorSpec
@@ -13,16 +13,14 @@ from vitric.hdl.streams import connect
 from .controller import Controller
 from .frame import FrameReceiver, FrameTransmitter
 from .inference import Inference
+from .link import GAP_BITS
 from .model_store import ModelStore
 from .uart import DIVISOR_MIN, UartReceiver, UartTransmitter
 
-__all__ = ["GAP_BITS", "MAX_PAYLOAD", "System"]
+__all__ = ["MAX_PAYLOAD", "System"]
 
 MAX_PAYLOAD = 2048
 """Longest payload of a request, in bytes, unless chosen otherwise: one block of RAM."""
-
-GAP_BITS = 100_000
-"""Bit times of silence that end a frame, unless chosen otherwise: 0.1 s at 1 Mbaud."""
 
 
 class System(wiring.Component):
@@ -30,6 +28,9 @@ class System(wiring.Component):
 
     The host sends images and models as :mod:`vitric.boards.link` describes. The model of ``init`` is in use after
     configuration; one that is loaded over the link takes its place until the next configuration.
+
+    A break on the line resets all but the model in use: the request that is being carried out is not answered, a load
+    that was begun is forgotten.
 
     LEDs 0 to 5 show the class of the last inference (its low six bits), LED 6 that a request is being carried out,
     LED 7 that the last answer was an error.
@@ -48,7 +49,7 @@ class System(wiring.Component):
     max_payload : int
         Longest payload of a request, 32 to 65535 bytes; an image must fit.
     gap : int, optional
-        Cycles of silence that end a frame; default: :data:`GAP_BITS` times ``divisor``.
+        Cycles of silence that end a frame; default: :data:`~vitric.boards.link.GAP_BITS` times ``divisor``.
     fabric : {None, "generic", "ecp5", "ice40", "gowin"}
         What primitives are built from: None for simulation, else those of the part.
 
@@ -80,13 +81,18 @@ class System(wiring.Component):
         m = Module()
         m.submodules.receiver = receiver = UartReceiver(divisor=self.divisor)
         m.submodules.transmitter = transmitter = UartTransmitter(divisor=self.divisor)
-        m.submodules.frames = frames = FrameReceiver(max_payload=self.max_payload, gap=self.gap)
-        m.submodules.answers = answers = FrameTransmitter()
-        m.submodules.store = store = ModelStore(self.spec, init=self.init, capacity=self.capacity)
-        m.submodules.controller = controller = Controller(
+        frames = FrameReceiver(max_payload=self.max_payload, gap=self.gap)
+        answers = FrameTransmitter()
+        store = ModelStore(self.spec, init=self.init, capacity=self.capacity)
+        controller = Controller(
             self.spec, capacity=self.capacity, max_payload=self.max_payload, clock_hz=self.clock_hz)
-        m.submodules.inference = inference = Inference(self.spec)
-        m.submodules.accelerator = accelerator = Accelerator(self.spec, fabric=self.fabric)
+        inference = Inference(self.spec)
+        accelerator = Accelerator(self.spec, fabric=self.fabric)
+        broken = Signal()
+        m.d.sync += broken.eq(receiver.held)
+        for name, part in {"frames": frames, "answers": answers, "store": store, "controller": controller,
+                           "inference": inference, "accelerator": accelerator}.items():
+            m.submodules[name] = ResetInserter(broken)(part)
 
         m.d.comb += [receiver.rx.eq(self.rx), self.tx.eq(transmitter.tx)]
         connect(m, receiver.o, frames.i)

@@ -5,10 +5,13 @@ from amaranth.lib import cdc, stream, wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.check import check_int
 
-__all__ = ["DIVISOR_MIN", "UartReceiver", "UartTransmitter"]
+__all__ = ["BREAK_BITS", "DIVISOR_MIN", "UartReceiver", "UartTransmitter"]
 
 DIVISOR_MIN = 4
 """Fewest clock cycles per bit: the receiver needs them to find the middle of a bit."""
+
+BREAK_BITS = 20
+"""Bit times for which the line is 0 in a break: two bytes, more than any byte has."""
 
 _DIVISOR_MAX = 1 << 20
 _FRAME_BITS = 10  # start, 8 data, stop
@@ -39,12 +42,14 @@ class UartReceiver(wiring.Component):
     rx : 1, in
         The line, asynchronous.
     o : stream of unsigned(8), out
+    held : 1, out
+        The line has been 0 for :data:`BREAK_BITS` bit times or longer, and still is: a break.
     """
 
     def __init__(self, *, divisor: int):
         check_int("divisor", divisor, DIVISOR_MIN, _DIVISOR_MAX)
         self.divisor = divisor
-        super().__init__({"rx": In(1, init=1), "o": Out(stream.Signature(8))})
+        super().__init__({"rx": In(1, init=1), "o": Out(stream.Signature(8)), "held": Out(1)})
 
     def elaborate(self, platform):
         """Return the module."""
@@ -61,6 +66,14 @@ class UartReceiver(wiring.Component):
             m.d.sync += timer.eq(self.divisor - 1)
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
+
+        low = Signal(range(BREAK_BITS * self.divisor + 1))  # cycles for which the line has been 0
+        m.d.comb += self.held.eq(low == BREAK_BITS * self.divisor)
+        with m.If(line):
+            m.d.sync += low.eq(0)
+        with m.Elif(~self.held):
+            m.d.sync += low.eq(low + 1)
+
         with m.FSM():
             with m.State("IDLE"):
                 m.d.sync += [timer.eq(self.divisor // 2 - 1), count.eq(0)]

@@ -1,6 +1,7 @@
 """The host driver's transport over simulated pins: a serial line bit by bit."""
 
 import cocotb
+from cocotb.simtime import get_sim_time
 from cocotb.task import bridge, resume
 from cocotb.triggers import Event, FallingEdge, SimTimeoutError, Timer, with_timeout
 
@@ -10,7 +11,7 @@ __all__ = ["PinTransport", "call"]
 
 
 class PinTransport:
-    """Bytes over the pins ``rx`` and ``tx`` of a design, for :class:`vitric.boards.host.Device`.
+    """Bytes over the pins ``rx`` and ``tx`` of a design: a :class:`~vitric.boards.transport.Transport`.
 
     Use it inside :func:`call`. A timeout is counted in simulated time, and scaled: the link's seconds would be
     millions of cycles.
@@ -40,8 +41,8 @@ class PinTransport:
         dut.rx.value = 1
         cocotb.start_soon(self._listen())
 
-    def write(self, data: bytes) -> None:
-        """Send ``data``."""
+    def write(self, data: bytes, timeout: float) -> None:
+        """Send ``data``; the pins always take it, in the time that it needs on the line."""
         self.sent += data
         resume(self._send)(data)
 
@@ -52,11 +53,27 @@ class PinTransport:
         self._waiting.clear()
         return data
 
+    def send_break(self) -> None:
+        """Hold the line at 0 for the time of three bytes."""
+        resume(self._break)()
+
+    def clock(self) -> float:
+        """Return the simulated time, in the seconds that timeouts are counted in."""
+        return resume(self._now)() / self._second_ns
+
+    async def _now(self) -> float:
+        return get_sim_time("ns")
+
     async def _send(self, data: bytes) -> None:
         for byte in data:
             for level in (0, *(byte >> k & 1 for k in range(8)), 1):
                 self._dut.rx.value = level
                 await Timer(self._bit_ns, unit="ns")
+
+    async def _break(self) -> None:
+        for level in (0, 1):
+            self._dut.rx.value = level
+            await Timer(30 * self._bit_ns, unit="ns")
 
     async def _wait(self, timeout: float) -> None:
         if not self._waiting:

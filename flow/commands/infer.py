@@ -35,19 +35,17 @@ def infer_command(
     from vitric.compiler.compile import compile_model
 
     from ..inputs.configs import configuration
-    from ..inputs.device import open_device
+    from ..inputs.device import matching_info, open_device
     from ..inputs.models import quantized_model
 
     entry = configuration(config)
     pixels = read_image(image, entry.vit)
     model = quantized_model(config)
     compiled = compile_model(model, entry.spec)
+    columns = compiled.input_words(pixels)[0].tobytes()
     with open_device(port, baud) as device:
-        info = device.info()
-        if info.spec_hash != entry.spec.hash:
-            raise UserError(f"the board has the spec {info.spec_hash:#010x}, --config {config} is for "
-                            f"{entry.spec.name} ({entry.spec.hash:#010x})")
-        answer = device.infer(compiled.input_words(pixels)[0].tobytes())
+        info = matching_info(device, entry.spec, f"--config {config}")
+        answer = device.infer(columns)
     known = info.model_crc == crc32c(compiled.stream.data)
     expected = model(pixels)[0].tolist() if known else None
     result = {

@@ -24,18 +24,16 @@ def load_command(
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
     from vitric.compiler.stream import ModelStream
 
-    from ..inputs.device import open_device
+    from ..inputs.device import matching_info, open_device
 
     stream = ModelStream.load(model)
     with open_device(port, baud) as device:
-        info = device.info()
-        if info.spec_hash != stream.spec.hash:
-            raise UserError(f"{model} is for the spec {stream.spec.name} ({stream.spec.hash:#010x}), the board has "
-                            f"{info.spec_hash:#010x}")
+        info = matching_info(device, stream.spec, str(model))
         if len(stream) > info.capacity:
             raise UserError(f"{model} has {len(stream)} words, the board has room for {info.capacity}")
         columns = TextColumn("load"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
-        with Progress(*columns, console=console(stderr=True), transient=True) as bar:
+        terminal = console(stderr=True)
+        with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as bar:
             task = bar.add_task("load", total=len(stream.data))
             device.load(stream.data, lambda done, total: bar.update(task, completed=done))
     console().print(f"{model}: {len(stream)} words are in use", markup=False)

@@ -22,11 +22,12 @@ from vitric.golden.spec.vit import vit_config
 from ..clock import start_clock
 from ..pins import PinTransport, call
 
-__all__ = ["after_a_damaged_frame", "another_model", "broken_load", "images", "make_system"]
+__all__ = ["after_a_break", "after_a_damaged_frame", "another_model", "broken_load", "images", "make_system"]
 
 SPEC = SPECS["tiny"]
 DIVISOR = 4
 GAP = 2000  # cycles: 50 byte times
+SECOND = 100 * GAP  # cycles that stand for a second of the driver's timeouts
 CAPACITY = 1536
 CLOCK_HZ = 48_000_000
 
@@ -66,9 +67,13 @@ def make_system() -> System:
 
 
 async def _start(dut) -> PinTransport:
-    transport = PinTransport(dut, DIVISOR, cycles_per_second=10 * GAP)
+    transport = PinTransport(dut, DIVISOR, cycles_per_second=SECOND)
     await start_clock(dut)
     return transport
+
+
+def _device(transport) -> Device:
+    return Device(transport, gap=GAP / SECOND)
 
 
 async def _check(dut, device: Device, expected: Model, image: torch.Tensor) -> None:
@@ -88,15 +93,15 @@ class Damaged:
 
     def __init__(self, transport: PinTransport):
         self._transport = transport
-        self.read = transport.read
+        self.read, self.clock = transport.read, transport.clock
         self.frames = 0
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, timeout: float) -> None:
         """Send ``data``, the first time with an error."""
         self.frames += 1
         damage = 0x08 if self.frames == 1 else 0
         middle = len(data) // 2
-        self._transport.write(data[:middle] + bytes([data[middle] ^ damage]) + data[middle + 1:])
+        self._transport.write(data[:middle] + bytes([data[middle] ^ damage]) + data[middle + 1:], timeout)
 
 
 class Spoiled:
@@ -104,23 +109,23 @@ class Spoiled:
 
     def __init__(self, transport: PinTransport):
         self._transport = transport
-        self.read = transport.read
+        self.read, self.clock = transport.read, transport.clock
         self._pieces = 0
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, timeout: float) -> None:
         """Send the frame in ``data``, maybe changed."""
         (frame,) = FrameReader().feed(data)
         payload = bytearray(frame.payload)
         if frame.kind == Kind.DATA:
             self._pieces += 1
             payload[-1] ^= 0x80 if self._pieces == 2 else 0
-        self._transport.write(encode(frame.kind, bytes(payload)))
+        self._transport.write(encode(frame.kind, bytes(payload), frame.sequence), timeout)
 
 
 @cocotb.test(timeout_time=2, timeout_unit="ms")
 async def images(dut):
     """Two test images, one after the other; then what the board tells about itself."""
-    device = Device(await _start(dut))
+    device = _device(await _start(dut))
     assert dut.leds.value.to_unsigned() == 0
     for image in digits("test")[:2]:
         await _check(dut, device, model(1), image)
@@ -135,17 +140,29 @@ async def after_a_damaged_frame(dut):
     transport = await _start(dut)
     damaged = Damaged(transport)
     image = digits("test")[2]
-    await _check(dut, Device(damaged), model(1), image)
-    assert damaged.frames == 2
-    await call(transport.write, b"\x56\x00\x56\x56garbage\xa9")
-    await _check(dut, Device(transport), model(1), digits("test")[3])
+    await _check(dut, _device(damaged), model(1), image)
+    assert damaged.frames == 3  # INFO twice, then the image
+    await call(transport.write, b"\x56\x00\x56\x56garbage\xa9", 1.0)
+    await _check(dut, _device(transport), model(1), digits("test")[3])
+
+
+@cocotb.test(timeout_time=5, timeout_unit="ms")
+async def after_a_break(dut):
+    """Images that are given up, early and late in the inference; the next ones are right."""
+    transport = await _start(dut)
+    device = _device(transport)
+    for index, cycles in enumerate((10, 400, 1500, 2500)):
+        await call(transport.write, encode(Kind.INFER, model(1).columns(digits("test")[9])), 1.0)
+        await ClockCycles(dut.clk, cycles)
+        await call(device.abort)
+        await _check(dut, device, model(1), digits("test")[index])
 
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")
 async def broken_load(dut):
     """A load with a wrong word, and one that does not end, leave the model as it was."""
     transport = await _start(dut)
-    device, spoiling = Device(transport), Device(Spoiled(transport))
+    device, spoiling = _device(transport), _device(Spoiled(transport))
 
     def load_wrongly():
         try:
@@ -157,17 +174,18 @@ async def broken_load(dut):
     assert await call(load_wrongly) == LinkError.BAD_MODEL
     await _check(dut, device, model(1), digits("test")[4])
     words = model(2).data[:400]
-    await call(transport.write, encode(Kind.BEGIN, pack_layout(BEGIN_LAYOUT, {"words": 100, "crc": crc32c(words)})))
-    await call(transport.read, 1.0)
-    await call(transport.write, encode(Kind.DATA, bytes(4) + words))
-    await call(transport.read, 1.0)
+    begin = pack_layout(BEGIN_LAYOUT, {"words": 100, "crc": crc32c(words)})
+    for request in (encode(Kind.BEGIN, begin), encode(Kind.DATA, bytes(4) + words)):
+        await call(transport.write, request, 1.0)
+        while await call(transport.read, 2 * GAP / SECOND):
+            pass
     await _check(dut, device, model(1), digits("test")[5])
 
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")
 async def another_model(dut):
     """A load that succeeds: from then on the other model answers."""
-    device = Device(await _start(dut))
+    device = _device(await _start(dut))
     image = digits("test")[5]
     assert model(1).logits(image) != model(2).logits(image)
     await _check(dut, device, model(1), image)

@@ -2,6 +2,7 @@
 """A small machine in the accelerator's place, and the other end of the two pins."""
 
 import struct
+from dataclasses import replace
 
 from amaranth.hdl import Const, Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
@@ -10,6 +11,7 @@ from vitric.boards.link import (
     ERROR_LAYOUT,
     INFO_LAYOUT,
     RESULT_LAYOUT,
+    SEQUENCES,
     Frame,
     Kind,
     crc32c,
@@ -27,7 +29,11 @@ DIVISOR = 4
 CAPACITY = 24
 MAX_PAYLOAD = 64
 GAP = 600  # cycles: 15 byte times
+MODEL = [0x11, 0x22, 0x33, 0xFFFF_0044]
+IMAGE = bytes([200, 1, 100, 2, 50, 3])
 REFUSES = 0xE  # first word of a model that the machine below ends with an error, before it takes the image
+STARVES = 0xF  # first word of a model of which it takes no more
+HANGS = 0x1F  # first word of a model with which it takes no image
 
 
 class Machine(wiring.Component):
@@ -44,20 +50,21 @@ class Machine(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         sums = [Signal(signed(16), name=f"sum{k}") for k in range(3)]
-        first, refuses, index = Signal(init=1), Signal(), Signal(3)
+        first, refuses, starves, hangs, index = Signal(init=1), Signal(), Signal(), Signal(), Signal(3)
         with m.FSM():
             with m.State("MODEL"):
-                m.d.comb += self.model.ready.eq(1)
+                m.d.comb += self.model.ready.eq(first | ~starves)
                 with m.If(self.model.valid):
                     m.d.sync += [sums[0].eq(sums[0] + self.model.p.data), first.eq(0)]
                     with m.If(first):
-                        m.d.sync += refuses.eq(self.model.p.data == REFUSES)
+                        m.d.sync += [refuses.eq(self.model.p.data == REFUSES), hangs.eq(self.model.p.data == HANGS),
+                                     starves.eq(self.model.p.data == STARVES)]
                     with m.If(self.model.p.last):
                         m.next = "IMAGE"
             with m.State("IMAGE"):
                 with m.If(refuses):
                     m.next = "STATUS"
-                with m.Else():
+                with m.Elif(~hangs):
                     m.d.comb += self.i.ready.eq(1)
                     with m.If(self.i.valid):
                         m.d.sync += [sums[1 + row].eq(sums[1 + row] + self.i.p.pixel[row]) for row in range(2)]
@@ -91,12 +98,22 @@ class Host:
 
     def __init__(self, ctx, dut, received):
         self.ctx, self.dut, self.received = ctx, dut, received
+        self.sequence = 0xFD
 
-    async def send(self, data):
+    async def send(self, data, *, pause=0):
+        """Send bytes, with so many cycles of silence behind each."""
         for byte in data:
             for level in (0, *(byte >> k & 1 for k in range(8)), 1):
                 self.ctx.set(self.dut.rx, level)
                 await self.ctx.tick().repeat(DIVISOR)
+            if pause:
+                await self.ctx.tick().repeat(pause)
+
+    async def send_break(self, *, bits=22):
+        """Hold the line at 0 for so many bit times."""
+        for level in (0, 1):
+            self.ctx.set(self.dut.rx, level)
+            await self.ctx.tick().repeat(bits * DIVISOR)
 
     async def answer(self):
         for _ in range(20_000):
@@ -105,17 +122,21 @@ class Host:
             await self.ctx.tick()
         raise TimeoutError("no answer")
 
-    async def ask(self, kind, payload=b""):
-        await self.send(encode(kind, payload))
-        return await self.answer()
+    async def ask(self, kind, payload=b"", *, pause=0):
+        """Return the answer to a request, whose sequence number it must have, as if that were 0."""
+        self.sequence = (self.sequence + 1) % SEQUENCES
+        await self.send(encode(kind, payload, self.sequence), pause=pause)
+        answer = await self.answer()
+        assert answer.sequence == self.sequence
+        return replace(answer, sequence=0)
 
-    async def fails(self, kind, payload, reason, *, code=0, command=0):
+    async def check_refused(self, kind, payload, reason, *, code=0, command=0):
         """Assert that the request is refused for this reason."""
         check_error(await self.ask(kind, payload), kind, reason, code=code, command=command)
 
-    async def infer(self, model, image):
-        """Assert that an inference gives what this model and image must give."""
-        answer = await self.ask(Kind.INFER, image)
+    async def infer(self, model, image, *, pause=0):
+        """Assert that an inference gives what this model and image must give; return its cycles."""
+        answer = await self.ask(Kind.INFER, image, pause=pause)
         assert answer.kind == Kind.INFER_ANSWER
         head = unpack_layout(RESULT_LAYOUT, answer.payload)
         logits = struct.unpack("<4h", answer.payload[layout_bytes(RESULT_LAYOUT):])

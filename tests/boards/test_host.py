@@ -1,8 +1,10 @@
 import random
+import struct
+import zlib
 
 import pytest
-from vitric.boards.host import Device, DeviceError, LinkFailure, SerialTransport
-from vitric.boards.link import Kind, LinkError
+from vitric.boards.host import Device, DeviceError, LinkFailure
+from vitric.boards.link import Frame, FrameReader, Kind, LinkError, encode
 from vitric.golden.spec.accelerator import SPECS
 
 from tests.boards.software_board import SoftwareBoard
@@ -26,12 +28,13 @@ def test_load_in_pieces():
     board, seen = SoftwareBoard(SPEC, max_payload=64), []
     Device(board).load(MODEL, lambda done, total: seen.append((done, total)))
     assert board.model == MODEL
-    assert board.requests == [Kind.INFO, Kind.BEGIN, *[Kind.DATA] * 7, Kind.COMMIT]  # 60 bytes of model a piece
+    pieces = [Kind.DATA] * 7  # of 60 bytes
+    assert board.requests == [Kind.INFO, Kind.BEGIN, *pieces, Kind.COMMIT, Kind.INFO]
     assert seen == [(min(60 * k, 400), 400) for k in range(1, 8)]
 
 
 @pytest.mark.parametrize("damage", ["drop", "bad crc", "lose answer"])
-@pytest.mark.parametrize("position", range(10))
+@pytest.mark.parametrize("position", range(11))
 def test_a_load_survives_one_fault(damage, position):
     board = SoftwareBoard(SPEC, damage=[None] * position + [damage])
     Device(board).load(MODEL)
@@ -46,6 +49,7 @@ def test_a_load_that_fails_says_why():
     board.damage = [None, None, "drop", "drop", "drop"]
     with pytest.raises(LinkFailure, match="DATA failed 3 times: no answer"):
         device.load(MODEL)
+    assert board.breaks == 1 and board.loading is None
     board.damage = [None, None, "bad crc", "bad crc", "bad crc"]
     with pytest.raises(LinkFailure, match="DATA failed 3 times: the board says: bad crc"):
         device.load(MODEL)
@@ -64,39 +68,134 @@ def test_commit_of_a_bad_model(lost):
 
 
 def test_errors_of_the_accelerator():
-    with pytest.raises(DeviceError, match="accelerator error 5 at command 17") as caught:
+    with pytest.raises(DeviceError, match=r"accelerator error 5 \(bad crc\) at command 17") as caught:
         Device(SoftwareBoard(SPEC, infer=lambda columns: None)).infer(bytes(2))
     assert (caught.value.reason, caught.value.code, caught.value.command) == (LinkError.ACCELERATOR, 5, 17)
 
 
-def test_another_protocol():
+@pytest.mark.parametrize("size", [0, 3, 66])
+def test_an_image_that_the_board_cannot_take(size):
     board = SoftwareBoard(SPEC)
-    board.protocol = 9
-    with pytest.raises(LinkFailure, match="version 9 of the link, not 1"):
+    with pytest.raises(ValueError, match=f"columns of 2 bytes, at most 64 bytes in all, not {size} bytes"):
+        Device(board).infer(bytes(size))
+    assert board.requests == [Kind.INFO]
+
+
+def test_a_board_that_says_it_took_a_model_and_did_not():
+    board = SoftwareBoard(SPEC, model=b"old!")
+    whole = board.answer
+    board.answer = lambda frame: Frame(Kind.COMMIT_ANSWER) if frame.kind == Kind.COMMIT else whole(frame)
+    with pytest.raises(LinkFailure, match="says that it took the model, and does not have it"):
+        Device(board).load(MODEL)
+
+
+def test_a_later_protocol():
+    board = SoftwareBoard(SPEC)
+    board.fields = {"protocol": 9}
+    with pytest.raises(LinkFailure, match="must speak protocol 2 of the link, not 9"):
         Device(board).info()
 
 
-class Babbling:
-    def write(self, data):
-        pass
+class Line:
+    """A transport at whose other end ``board(request)`` returns (seconds until it arrives, bytes) for each answer."""
+
+    def __init__(self, board):
+        self.board, self.now, self.arriving = board, 0.0, []
+
+    def clock(self):
+        return self.now
+
+    def send_break(self):
+        raise LinkFailure("this line cannot carry a break")
+
+    def write(self, data, timeout):
+        for request in FrameReader().feed(data):
+            self.arriving += [(self.now + delay, answer) for delay, answer in self.board(request)]
 
     def read(self, timeout):
+        self.arriving.sort()
+        if self.arriving and self.arriving[0][0] <= self.now + timeout:
+            arrived, data = self.arriving.pop(0)
+            self.now = max(self.now, arrived)
+            return data
+        self.now += timeout
+        return b""
+
+
+@pytest.mark.parametrize("reason", [LinkError.BAD_CRC, LinkError.CUT_OFF, LinkError.BAD_LENGTH])
+def test_a_board_of_protocol_1(reason):
+    """It cannot read the request, and says so in a frame of its own kind."""
+    body = bytes([Kind.ERROR, 5, 0, reason, Kind.INFO, 0, 0, 0])
+    line = Line(lambda request: [(0.1, b"\x56\xa9" + body + zlib.crc32(body).to_bytes(4, "little"))])
+    with pytest.raises(LinkFailure, match="must speak protocol 2 of the link, not 1: load a new bitstream"):
+        Device(line).info()
+    assert line.now < 0.2
+
+
+def late(delay, board):
+    """Return a line whose answers come late: each label is the first byte of the image."""
+    def answers(request):
+        answer = board.answer(request)
+        return [(delay if request.kind == Kind.INFER else 0.01, encode(answer.kind, answer.payload, request.sequence))]
+
+    return Line(answers)
+
+
+@pytest.mark.parametrize("delay", [0.15, 0.3, 0.45, 0.9, 2.5])
+def test_a_late_answer_is_no_answer_to_the_next_image(delay):
+    """With 0.2 s for each of three attempts: late for the first, the second, the third, and for all."""
+    board = SoftwareBoard(SPEC, infer=lambda columns: [columns[0] == label for label in range(16)])
+    line = late(delay, board)
+    device = Device(line, timeout=0.2, gap=0.01)
+    device.info()
+    for image in (1, 2, 3, 4, 5):
+        start = line.now
+        if delay < 0.6:
+            assert device.infer(bytes([image, 0])).label == image
+        else:
+            with pytest.raises(LinkFailure, match="INFER failed 3 times: no answer"):
+                device.infer(bytes([image, 0]))
+        assert line.now - start <= 0.6 + 1e-9
+        line.now += 0.5
+
+
+def test_a_late_refusal_is_no_answer_to_the_next_request():
+    board = SoftwareBoard(SPEC, infer=lambda columns: None if columns[0] == 1 else (5, 6))
+    device = Device(late(0.7, board), timeout=0.2, gap=0.01)
+    with pytest.raises(LinkFailure, match="INFER failed 3 times: no answer"):
+        device.infer(bytes([1, 0]))
+    device.transport.board = late(0.15, board).board
+    assert device.infer(bytes([2, 0])).label == 1
+
+
+@pytest.mark.parametrize("kind", [Kind.INFO, Kind.INFER, Kind.INFER_ANSWER, Kind.COMMIT_ANSWER])
+def test_an_answer_of_another_kind_is_passed_over(kind):
+    board = SoftwareBoard(SPEC)
+    line = Line(lambda request: [(0.01, encode(kind, board.answer(request).payload, request.sequence))])
+    with pytest.raises(LinkFailure, match="INFO failed 3 times: no answer"):
+        Device(line).info()
+
+
+def test_what_arrived_before_the_request_is_dropped():
+    board = SoftwareBoard(SPEC, infer=lambda columns: (1, 2))
+    device = Device(board)
+    device.info()
+    forged = encode(Kind.INFER_ANSWER, struct.pack("<IHhh", 1, 0, 2, 1), (device._sequence + 1) % 256)
+    board.deliver(forged)
+    assert device.infer(bytes(2)).label == 1
+
+
+class Babbling(Line):
+    def __init__(self):
+        super().__init__(lambda request: [])
+
+    def read(self, timeout):
+        self.now += 0.04
         return bytes(4096)
 
 
 def test_a_line_that_never_falls_silent():
-    with pytest.raises(LinkFailure, match="no answer"):
-        Device(Babbling()).info()
-
-
-def test_serial_port():
-    transport = SerialTransport("loop://")
-    transport.write(b"hello")
-    received = b""
-    while len(received) < 5:
-        received += transport.read(1.0)
-    assert received == b"hello"
-    assert transport.read(0.01) == b""
-    transport.close()
-    with pytest.raises(LinkFailure, match="cannot open the serial port"):
-        SerialTransport("no/such/port")
+    line = Babbling()
+    with pytest.raises(LinkFailure, match="INFO failed 3 times: the line does not fall silent"):
+        Device(line).info()
+    assert line.now <= 6.2

@@ -12,6 +12,7 @@ from vitric.boards.link import (
     Kind,
     crc32c,
     encode,
+    is_protocol_1,
     layout_bytes,
     pack_layout,
     unpack_layout,
@@ -23,8 +24,8 @@ from vitric.golden.spec.vit import VIT_CONFIGS
 
 
 def test_encode_by_hand():
-    body = bytes([5, 3, 0]) + b"abc"
-    assert encode(Kind.INFER, b"abc") == b"\x56\xa9" + body + zlib.crc32(body).to_bytes(4, "little")
+    body = bytes([5, 201, 3, 0]) + b"abc"
+    assert encode(Kind.INFER, b"abc", 201) == b"\x56\xa9" + body + zlib.crc32(body).to_bytes(4, "little")
     # The check value of this CRC (CRC-32/ISO-HDLC, "123456789") ties zlib's to the catalogue.
     assert zlib.crc32(b"123456789") == 0xCBF43926
 
@@ -43,7 +44,7 @@ def test_crc32c_tells_models_apart_where_crc32_cannot():
 
 
 def test_payload_too_long():
-    assert len(encode(1, bytes(LENGTH_MAX))) == LENGTH_MAX + 9
+    assert len(encode(1, bytes(LENGTH_MAX))) == LENGTH_MAX + 10
     with pytest.raises(ValueError, match="at most 65535 bytes, not 65536"):
         encode(1, bytes(LENGTH_MAX + 1))
 
@@ -70,11 +71,11 @@ def pieces(data, rng):
 @pytest.mark.parametrize("seed", range(20))
 def test_reader_finds_frames_in_garbage(seed):
     rng = random.Random(seed)
-    frames = [Frame(rng.randrange(256), rng.randbytes(rng.randint(0, 30))) for _ in range(6)]
+    frames = [Frame(rng.randrange(256), rng.randbytes(rng.randint(0, 30)), rng.randrange(256)) for _ in range(6)]
     line = bytearray()
     for frame in frames:
         garbage = bytes(rng.choice((*SYNC, 0, 1, 255)) for _ in range(rng.randint(0, 20)))
-        line += garbage + encode(frame.kind, frame.payload)
+        line += garbage + encode(frame.kind, frame.payload, frame.sequence)
     line += bytes(64)  # a false start before the last frame may wait for more
     reader = FrameReader(max_payload=40)
     found = [frame for piece in pieces(bytes(line), rng) for frame in reader.feed(piece)]
@@ -90,3 +91,21 @@ def test_reader_ignores_a_broken_frame_and_finds_one_inside():
 
 def test_reader_ignores_a_frame_beyond_its_longest():
     assert list(FrameReader(max_payload=4).feed(encode(1, bytes(5)) + encode(2, bytes(4)))) == [Frame(2, bytes(4))]
+
+
+def test_every_bit_of_the_crc_counts():
+    good = encode(Kind.INFO_ANSWER, b"payload", 9)
+    for bit in range(32):
+        bad = int.from_bytes(good[-4:], "little") ^ 1 << bit
+        assert list(FrameReader().feed(good[:-4] + bad.to_bytes(4, "little"))) == []
+
+
+def test_an_error_frame_of_protocol_1():
+    body = bytes.fromhex("ff 0500 01 01 00 0000")
+    old = b"\x56\xa9" + body + zlib.crc32(body).to_bytes(4, "little")
+    assert is_protocol_1(old) and is_protocol_1(b"\x56\xa9\xff" + old[:7] + old + b"more")
+    for position in range(len(old)):
+        assert not is_protocol_1(old[:position] + bytes([old[position] ^ 8]) + old[position + 1:])
+        assert not is_protocol_1(old[:position])
+    for kind in Kind:
+        assert not is_protocol_1(encode(kind, bytes(5)) + encode(kind, b"", 5))

@@ -106,6 +106,21 @@ def test_a_broken_model_changes_nothing(case):
     run(dut, testbench)
 
 
+def test_every_bit_of_the_crc_counts():
+    first, second = words(9, 1), words(2, 2)
+    dut = ModelStore(SPEC, init=first, capacity=CAPACITY)
+
+    async def testbench(ctx):
+        do = driver(ctx, dut)
+        await do.write(second)
+        for bit in range(32):
+            assert await do.commit(2, crc(second) ^ 1 << bit) == 0
+        assert ctx.get(dut.words) == 9
+        assert await do.commit(2, crc(second)) == 1
+
+    run(dut, testbench)
+
+
 def test_addresses_beyond_the_bank_are_passed_over():
     first, second = words(CAPACITY, 1), words(CAPACITY, 2)
     dut = ModelStore(SPEC, init=first, capacity=CAPACITY)

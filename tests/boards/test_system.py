@@ -5,56 +5,12 @@ import random
 import struct
 
 import pytest
-from amaranth.sim import Simulator
 from vitric.boards import system
-from vitric.boards.link import PROTOCOL, Frame, FrameReader, Kind, LinkError, crc32c, encode
+from vitric.boards.link import PROTOCOL, Frame, Kind, LinkError, crc32c, encode
 from vitric.boards.model_store import ModelStore, model_bytes
 from vitric.golden.spec.command import ErrorCode
 
-from tests.boards.machine import CAPACITY, DIVISOR, GAP, MAX_PAYLOAD, REFUSES, SPEC, Host, Machine, check_error
-
-
-@pytest.fixture
-def simulate(monkeypatch):
-    """Return a function that runs a testbench ``async def f(host)`` on a System with this model."""
-    monkeypatch.setattr(system, "Accelerator", Machine)
-
-    def run(testbench, *, init):
-        dut = system.System(SPEC, init=init, capacity=CAPACITY, divisor=DIVISOR, clock_hz=12_345_678,
-                            max_payload=MAX_PAYLOAD, gap=GAP)
-        received = []
-
-        async def main(ctx):
-            await testbench(Host(ctx, dut, received))
-            await ctx.tick().repeat(3 * GAP)
-            assert received == [] and ctx.get(dut.tx) == 1  # nothing was sent unasked
-
-        async def listen(ctx):
-            reader = FrameReader()
-            while True:
-                _, _, level = await ctx.tick().sample(dut.tx)
-                if level:
-                    continue
-                await ctx.tick().repeat(DIVISOR // 2)
-                byte = 0
-                for k in range(8):
-                    await ctx.tick().repeat(DIVISOR)
-                    byte |= ctx.get(dut.tx) << k
-                await ctx.tick().repeat(DIVISOR)
-                assert ctx.get(dut.tx) == 1
-                received.extend(reader.feed(bytes([byte])))
-
-        sim = Simulator(dut)
-        sim.add_clock(1e-6)
-        sim.add_testbench(main)
-        sim.add_testbench(listen, background=True)
-        sim.run()
-
-    return run
-
-
-MODEL = [0x11, 0x22, 0x33, 0xFFFF_0044]
-IMAGE = bytes([200, 1, 100, 2, 50, 3])
+from tests.boards.machine import CAPACITY, DIVISOR, GAP, IMAGE, MAX_PAYLOAD, MODEL, REFUSES, SPEC, check_error
 
 
 def test_info(simulate):
@@ -81,6 +37,15 @@ def test_inferences_follow_each_other(simulate):
     simulate(testbench, init=MODEL)
 
 
+def test_a_slow_line_is_waited_for(simulate):
+    """The accelerator starts when the whole image is here: it never sees how slowly that came, nor counts it."""
+    async def testbench(host):
+        at_once = await host.infer(MODEL, IMAGE)
+        assert await host.infer(MODEL, IMAGE, pause=GAP - 12 * DIVISOR) == at_once
+
+    simulate(testbench, init=MODEL)
+
+
 def test_the_first_of_equal_logits_wins(simulate):
     async def testbench(host):
         image = bytes([100, 100] * 3)  # rows 0 and 1, classes 2 and 3
@@ -98,7 +63,7 @@ def test_leds(simulate):
         await host.infer(MODEL, IMAGE)  # row 0 has the largest sum: class 2
         await ctx.tick().repeat(20)
         assert ctx.get(leds) == 2
-        await host.fails(0x40, b"", LinkError.BAD_KIND)
+        await host.check_refused(0x40, b"", LinkError.BAD_KIND)
         await ctx.tick().repeat(20)
         assert ctx.get(leds) == 0x80 | 2
         await host.send(encode(Kind.INFO))
@@ -126,7 +91,7 @@ def test_leds(simulate):
 ])
 def test_refused_requests_change_nothing(simulate, kind, payload, reason):
     async def testbench(host):
-        await host.fails(kind, payload, reason)
+        await host.check_refused(kind, payload, reason)
         await host.infer(MODEL, IMAGE)
 
     simulate(testbench, init=MODEL)
@@ -142,7 +107,7 @@ def test_bad_frames_are_answered_and_the_next_is_understood(simulate):
         await host.send(encode(Kind.INFER, IMAGE)[:6])
         check_error(await host.answer(), Kind.INFER, LinkError.CUT_OFF)
         await host.infer(MODEL, IMAGE)
-        await host.send(encode(Kind.INFER, bytes(MAX_PAYLOAD + 2))[:5])
+        await host.send(encode(Kind.INFER, bytes(MAX_PAYLOAD + 2))[:6])
         check_error(await host.answer(), Kind.INFER, LinkError.TOO_LONG)
         await host.send(bytes(range(255, 90, -1)))  # garbage without the first sync byte
         await host.infer(MODEL, IMAGE)
@@ -158,7 +123,7 @@ def test_load_another_model(simulate):
         await host.infer(other, IMAGE)
         info = await host.info()
         assert (info["model_words"], info["model_crc"]) == (CAPACITY, crc32c(model_bytes(other, 32)))
-        await host.fails(Kind.COMMIT, b"", LinkError.NOT_BEGUN)
+        await host.check_refused(Kind.COMMIT, b"", LinkError.NOT_BEGUN)
         assert await host.load(MODEL, piece=15) == Frame(Kind.COMMIT_ANSWER)
         await host.infer(MODEL, IMAGE)
 
@@ -174,17 +139,17 @@ def test_a_broken_load_leaves_the_old_model(simulate):
         # A piece is missing.
         await host.ask(Kind.BEGIN, begin)
         await host.ask(Kind.DATA, struct.pack("<I", 0) + data[:36])
-        await host.fails(Kind.COMMIT, b"", LinkError.BAD_MODEL)
+        await host.check_refused(Kind.COMMIT, b"", LinkError.BAD_MODEL)
         await host.infer(MODEL, IMAGE)
         # Another CRC than the words have.
         await host.ask(Kind.BEGIN, struct.pack("<II", 10, crc32c(data) ^ 1))
         await host.ask(Kind.DATA, struct.pack("<I", 0) + data)
-        await host.fails(Kind.COMMIT, b"", LinkError.BAD_MODEL)
+        await host.check_refused(Kind.COMMIT, b"", LinkError.BAD_MODEL)
         await host.infer(MODEL, IMAGE)
         # Beyond the length that was stated, once across its end and once far away.
         await host.ask(Kind.BEGIN, begin)
-        await host.fails(Kind.DATA, struct.pack("<I", 9) + bytes(8), LinkError.TOO_LARGE)
-        await host.fails(Kind.DATA, struct.pack("<I", 0xFFFF_FFFF) + bytes(8), LinkError.TOO_LARGE)
+        await host.check_refused(Kind.DATA, struct.pack("<I", 9) + bytes(8), LinkError.TOO_LARGE)
+        await host.check_refused(Kind.DATA, struct.pack("<I", 0xFFFF_FFFF) + bytes(8), LinkError.TOO_LARGE)
         await host.infer(MODEL, IMAGE)
         # The load that was begun goes on, in any order and with a piece sent twice.
         for offset, count in ((5, 5), (0, 3), (0, 3), (3, 2)):
@@ -198,7 +163,7 @@ def test_a_broken_load_leaves_the_old_model(simulate):
 
 def test_no_model(simulate):
     async def testbench(host):
-        await host.fails(Kind.INFER, IMAGE, LinkError.NO_MODEL)
+        await host.check_refused(Kind.INFER, IMAGE, LinkError.NO_MODEL)
         assert await host.load(MODEL) == Frame(Kind.COMMIT_ANSWER)
         await host.infer(MODEL, IMAGE)
 
@@ -210,7 +175,7 @@ def test_an_error_of_the_accelerator_is_reported(simulate):
 
     async def testbench(host):
         for size in (2, 6, MAX_PAYLOAD):
-            await host.fails(
+            await host.check_refused(
                 Kind.INFER, bytes([7] * size), LinkError.ACCELERATOR, code=ErrorCode.BAD_CRC, command=0x1234)
         assert host.ctx.get(host.dut.leds) & 0x80
         assert await host.load(MODEL) == Frame(Kind.COMMIT_ANSWER)

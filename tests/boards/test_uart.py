@@ -6,7 +6,7 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import Out
 from amaranth.sim import Simulator
-from vitric.boards.uart import UartReceiver, UartTransmitter
+from vitric.boards.uart import BREAK_BITS, UartReceiver, UartTransmitter
 from vitric.hdl.streams import connect
 
 from tests.hdl.stream_kit import interval, receive, run, send
@@ -79,6 +79,22 @@ def test_receiver_passes_over_a_glitch():
 def test_receiver_drops_a_byte_without_stop_bit():
     line = levels(0x12, stop=0) + [0] * 30 + [1, 1] + levels(0x34)
     assert receiver_bytes(8, line) == [0x34]
+
+
+@pytest.mark.parametrize("divisor", [4, 9])
+def test_a_break_is_longer_than_two_bytes(divisor):
+    dut = UartReceiver(divisor=divisor)
+    shortest = BREAK_BITS * divisor
+
+    async def testbench(ctx):
+        for low in (9 * divisor, shortest - 1, shortest, shortest + 50, shortest - 1):
+            held = 0
+            for cycle in range(low + 100):
+                ctx.set(dut.rx, cycle >= low)
+                held += (await ctx.tick().sample(dut.held))[2]
+            assert held == max(0, low - shortest + 1)
+
+    simulate(dut, testbench)
 
 
 def test_receiver_latency_and_overrun():

@@ -40,13 +40,13 @@ def test_infer(board, tmp_path):
 
 def test_infer_needs_the_board_of_the_config(board, tmp_path):
     status, output = run("infer", picture(tmp_path / "0.png"), "--port", "port", "--config", "digits")
-    assert status == 2 and f"the board has the spec {SPEC.hash:#010x}, --config digits is for digits" in output
+    assert status == 2 and f"the board has the spec {SPEC.hash:#010x}, --config digits is for the spec digits" in output
 
 
 def test_infer_reports_an_error_of_the_accelerator(board, tmp_path):
     board.infer = lambda columns: None
     status, output = run("infer", picture(tmp_path / "0.png"), "--port", "port", "--config", "tiny")
-    assert status == 2 and "accelerator error 5 at command 17" in output
+    assert status == 2 and "accelerator error 5 (bad crc) at command 17" in output
 
 
 @pytest.mark.parametrize(("pixels", "message"), [

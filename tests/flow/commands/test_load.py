@@ -13,7 +13,7 @@ def test_load(board, tmp_path):
 
 @pytest.mark.parametrize("case", ["missing", "damaged", "spec", "capacity", "port", "silent", "refused"])
 def test_load_that_cannot_be(board, tmp_path, case):
-    before, path, port = board.model, tmp_path / "model.vitric", "port"
+    path, port = tmp_path / "model.vitric", "port"
     stream = compiled(2, "digits" if case == "spec" else "tiny").stream
     if case != "missing":
         stream.save(path)
@@ -25,13 +25,14 @@ def test_load_that_cannot_be(board, tmp_path, case):
     if case == "damaged":
         path.write_bytes(stream.data[:-8] + bytes(8))
     elif case == "capacity":
-        board.capacity = 1000
+        board.capacity, board.model = 1000, b""
     elif case == "port":
         port = "other"
     elif case == "silent":
         board.damage = ["drop"] * 3
     elif case == "refused":
         board.stuck = ~stream.data[0] & 0xFF
+    before = board.model
     status, output = run("load", path, "--port", port)
     assert status == 2 and messages[case] in output
     assert board.model == before
