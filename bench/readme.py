@@ -11,7 +11,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from vitric.flow.inputs.configs import CONFIGS
+from vitric.flow.project.file import config_names
 from vitric.flow.reports.console import console
 from vitric.flow.start import run
 from vitric.golden.files import write_json, write_text
@@ -44,7 +44,7 @@ def sim_figures(build: Path) -> dict[str, dict]:
 def bitstream_figures(build: Path) -> dict[str, dict]:
     """Return the figures of every ``CONFIG/BOARD/report.json`` below ``build``, by ``CONFIG/BOARD``."""
     return {path.parent.relative_to(build).as_posix(): _chosen(path, BITSTREAM)
-            for path in sorted(build.glob("*/*/report.json")) if path.parent.parent.name in CONFIGS}
+            for path in sorted(build.glob("*/*/report.json")) if path.parent.parent.name in config_names()}
 
 
 def collect(stored: dict, build: Path, commit: str) -> dict:

@@ -5,12 +5,14 @@ A change that alters one of these numbers belongs in CHANGELOG, with the reason.
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 from vitric.compiler.compile import compile_model
-from vitric.flow.inputs.configs import CONFIGS
-from vitric.flow.inputs.models import committed_file, float_file, quantized_model
+from vitric.flow.project.file import config_names
+from vitric.flow.project.integer import committed_file, integer_model
+from vitric.flow.project.project import open_project
 from vitric.golden import load_float, quantize
 from vitric.golden.data.sets import dataset
 from vitric.golden.integer.storage import load_integer, model_digest
@@ -19,22 +21,24 @@ DIGESTS = {  # of the integer model, and of its stream
     "tiny": ("21a5a035a40c7cb821f9b3157fc1ccb3", "18f470d3c19a76d135b15f19533dfffc"),
     "digits": ("13b140975bad87721849b5354a086d14", "59aa239b6a1038db01610aebc7aec404"),
     "fashion": ("2dfdaba5383e9190243b8947b3f535e7", "89193272dccdca5f045f14dd2f7b28f0"),
+    "deit_tiny": ("eb9b2d64d2438108f8bf437fa5587211", "0a720015e27fe42d83f1ebdf4bfc84f6"),
     "deit_tiny_block": ("288637a47a19a4e1ba9712911226f0ec", "9ea61b8aca29d4a3fb207a5c5ddee213"),
 }
-TRAINED = [name for name, entry in CONFIGS.items() if entry.data == "digits"]  # data that come with scikit-learn
+NAMES = config_names()
+TRAINED = [name for name in NAMES if open_project(name).data == "digits"]  # data that come with scikit-learn
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", NAMES)
 def test_models_and_streams_are_what_they_were(name, tmp_path):
-    model = quantized_model(name, build=tmp_path)
-    stream = compile_model(model, CONFIGS[name].spec).stream.data
+    model = integer_model(replace(open_project(name), build=tmp_path))
+    stream = compile_model(model, open_project(name).spec).stream.data
     assert (model_digest(model)[:32], hashlib.sha256(stream).hexdigest()[:32]) == DIGESTS.get(name)
 
 
-@pytest.mark.parametrize("name", [name for name, entry in CONFIGS.items() if entry.data])
+@pytest.mark.parametrize("name", [name for name in NAMES if open_project(name).data])
 def test_committed_models_are_of_the_float_models_that_are_there(name):
     info = load_integer(committed_file(name)).info
-    assert info["float_sha256"] == hashlib.sha256(float_file(CONFIGS[name]).read_bytes()).hexdigest()
+    assert info["float_sha256"] == hashlib.sha256(open_project(name).weights.read_bytes()).hexdigest()
     assert json.loads(info.get("layer_bits", "{}")) == {}
 
 
@@ -42,7 +46,7 @@ def test_committed_models_are_of_the_float_models_that_are_there(name):
 def test_committed_models_are_what_quantization_gives(name):
     """Up to the last bits of float sums, which differ between CPUs and may round a weight otherwise."""
     committed = load_integer(committed_file(name))
-    entry = CONFIGS[name]
+    entry = open_project(name)
     images = dataset(entry.data, "train")[:int(committed.info["calibration_images"])]
     made = quantize(load_float(name), images, spec=entry.spec)
     layers = [(model.patch_embed, model.head, *(b.mlp.fc1 for b in model.blocks)) for model in (committed, made)]

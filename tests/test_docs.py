@@ -13,7 +13,7 @@ from vitric.flow.cli import COMMANDS, app
 from vitric.flow.commands import doctor
 from vitric.flow.commands import synth as unit_synthesis
 from vitric.flow.commands.generate import generate_unit
-from vitric.flow.inputs.configs import CONFIGS
+from vitric.flow.project.file import config_names
 from vitric.flow.studies import STUDIES, study_named
 from vitric.flow.studies.pages import load, svg
 from vitric.hdl.units import UNITS
@@ -91,7 +91,7 @@ def unknown_commands(lines: list[str]) -> list[str]:
             if not known or not all(re.search(rf"^{name}\s*\?=", makefile, re.MULTILINE) for name in names):
                 unknown.append(f"make {target}{settings}")
         for config in re.findall(r"\bCONFIG=(\w+)", line):
-            if config not in CONFIGS:
+            if config not in config_names():
                 unknown.append(f"CONFIG={config}")
         for command, rest in re.findall(r"\bvitric ([a-z][\w-]*)([^#]*)", line):
             if command not in COMMANDS:

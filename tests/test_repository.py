@@ -47,9 +47,10 @@ def test_packages_are_the_folders_with_init():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     folders = {module_name(path) for path in python_files(*FOLDERS) if path.name == "__init__.py"}
     with_code = {module_name(path.parent / "__init__.py") for path in python_files(*FOLDERS)}
-    assert set(project["packages"]) == folders
-    assert with_code == folders
-    assert project["package-dir"] == {f"vitric.{folder}": folder for folder in FOLDERS}
+    data = {"vitric.models", "vitric.models.integer", "vitric.configs"}  # files alone, so that a wheel has them
+    assert set(project["packages"]) == folders | data
+    assert with_code == folders and data <= set(project["package-data"])
+    assert project["package-dir"] == {f"vitric.{folder}": folder for folder in (*FOLDERS, "models", "configs")}
 
 
 @pytest.mark.parametrize("folder", ["golden", "hdl"])

@@ -12,7 +12,7 @@ import typer
 from vitric.golden.errors import UserError
 from vitric.golden.files import write_json
 
-from ..inputs.options import COUNT, JsonFile, check_output
+from ..inputs.options import COUNT, JsonFile, ProjectName, check_output
 from ..reports.console import console
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from vitric.golden.quantization.analysis.allocate import Allocation
     from vitric.golden.quantization.analysis.layer_errors import LayerErrors
     from vitric.golden.quantization.bits import Bits
+
+    from ..project.project import Project
 
 __all__ = ["allocate_command", "solve"]
 
@@ -31,12 +33,12 @@ def allocate_command(
     budget: Annotated[
         float, typer.Option(min=0, max=10**12, help="Largest cost: mean bits of an operand, cycles of "
                             "an image, or bytes of the model stream, as --measure says.")],
-    config: Annotated[str, typer.Option(help="Committed float model, for example tiny or digits.")] = "digits",
+    project: ProjectName = None,
     measure: Annotated[str, typer.Option(help="What the budget limits: bits, cycles or bytes.")] = "bits",
     widths: Annotated[str, typer.Option(help="Widths to choose from, 2 to 8.")] = "2,3,4,6,8",
     method: Annotated[str, typer.Option(help="Quantization method, as of `vitric quantize`.")] = "mse",
     calibration: Annotated[int, typer.Option(**COUNT, help="Training images to calibrate on, from the first.")] = 64,
-    out: Annotated[Path | None, typer.Option(help="Widths (JSON); by default build/CONFIG/bits.json.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Widths (JSON); by default build/PROJECT/bits.json.")] = None,
     json_file: JsonFile = None,
 ) -> None:
     """Choose the widths of every layer's operands so that the logits lose least under a budget.
@@ -47,16 +49,19 @@ def allocate_command(
     """
     from vitric.compiler.costs import MEASURES
 
+    from ..project.project import open_project
+
     chosen = _widths(widths)
     if measure not in MEASURES:
         raise UserError(f"--measure must be one of {', '.join(MEASURES)}, not {measure}")
-    path = check_output(out or Path("build") / config / "bits.json")
+    work = open_project(project)
+    path = check_output(out or work.build / "bits.json")
     to_stdout = str(json_file) == "-"
     started = time.process_time()
-    costs, errors = _prepare(config, method, calibration, chosen, measure, budget)
+    costs, errors = _prepare(work, method, calibration, chosen, measure, budget)
     allocation = solve(costs, errors, measure, budget, chosen)
     figures = _figures(costs, errors, allocation, chosen) | {
-        "config": config, "method": method, "measure": measure, "budget": budget, "widths": chosen,
+        "config": work.name, "method": method, "measure": measure, "budget": budget, "widths": chosen,
         "calibration_images": calibration, "images": _MEASURED_ON,
         "cpu_seconds": round(time.process_time() - started, 2), "file": str(path),
     }
@@ -76,39 +81,27 @@ def _widths(text: str) -> list[int]:
     return widths
 
 
-def _prepare(config: str, method: str, count: int, widths: list[int], measure: str,
+def _prepare(work: "Project", method: str, count: int, widths: list[int], measure: str,
              budget: float) -> tuple["CostModel", "LayerErrors"]:
     from rich.progress import Progress
     from vitric.compiler.costs import CostModel
-    from vitric.golden import load_float
-    from vitric.golden.data.sets import dataset
     from vitric.golden.quantization.analysis.layer_errors import measure_layer_errors
     from vitric.golden.quantization.bits import product_names
     from vitric.golden.quantization.methods import method as named
 
-    from ..inputs.configs import configuration
-    from ..inputs.models import float_file
-
-    entry = configuration(config)
-    if entry.data is None:
-        raise UserError(f"{config} has random weights, so there is nothing to measure; give a trained configuration")
-    try:
-        images = dataset(entry.data, "train")
-    except ValueError as error:
-        raise UserError(str(error)) from error
+    model, images = work.model, work.images("train")
     if not 1 <= count <= len(images) - _MEASURED_ON:
         raise UserError(f"--calibration must be between 1 and {len(images) - _MEASURED_ON}, not {count}")
     try:
         recipe = named(method)
-        model = load_float(float_file(entry))
-        costs = CostModel(model.config, entry.spec, recipe)
+        costs = CostModel(model.config, work.spec, recipe)
         if budget < _least(costs, measure, widths):
             raise _too_small(costs, measure, widths, budget)
         with Progress(console=console(stderr=True), transient=True) as progress:
             task = progress.add_task("quantizing to 8 bits", total=len(product_names(model.config)))
             errors = measure_layer_errors(
-                model, images[:count], images[count:count + _MEASURED_ON], widths=widths, method=method,
-                spec=entry.spec,
+                model, *images.take(count + _MEASURED_ON).split([count, _MEASURED_ON]), widths=widths, method=method,
+                spec=work.spec,
                 on_product=lambda name: progress.update(task, advance=1, description=f"rounding {name}"))
     except (TypeError, ValueError, OSError) as error:
         raise UserError(str(error)) from error

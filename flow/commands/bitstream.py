@@ -10,12 +10,14 @@ from vitric.golden.errors import UserError
 from vitric.golden.files import write_json, write_text
 from vitric.toolchain.folders import locked
 
-from ..inputs.options import SEED, JsonFile, check_output
+from ..inputs.options import SEED, BoardName, JsonFile, ProjectName, check_output
 from ..reports.console import console
 
 if TYPE_CHECKING:
     from vitric.boards.registry import Board
     from vitric.compiler.compile import Compiled
+
+    from ..project.project import Project
 
 __all__ = ["BANK_STEP", "bitstream_command", "build_bitstream"]
 
@@ -26,9 +28,10 @@ _BAUD_ERROR = 0.02  # largest share by which the serial line may be off
 
 
 def bitstream_command(
-    config: Annotated[str, typer.Option(help="Configuration; a wrong name lists them.")] = "digits",
-    board: Annotated[str, typer.Option(help="Board; a wrong name lists them.")] = "ulx3s",
-    seed: Annotated[int, typer.Option(**SEED, help="Seed of place and route.")] = 1,
+    project: ProjectName = None,
+    board: BoardName = None,
+    seed: Annotated[
+        int | None, typer.Option(**SEED, help="Seed of place and route; by default the project's, or 1.")] = None,
     clock_mhz: Annotated[
         float | None, typer.Option("--clock-mhz", min=10, max=400,
                                    help="Clock of the system; by default the board's.")] = None,
@@ -37,13 +40,16 @@ def bitstream_command(
                                  "them are held.")] = None,
     json_file: JsonFile = None,
 ) -> None:
-    """Make a bitstream of the model of CONFIG and its accelerator for BOARD, with a report.
+    """Make a bitstream of the model of a project and its accelerator for BOARD, with a report.
 
-    Writes build/CONFIG/BOARD/top.bit, report.json and report.md. Exit status 1, and no bitstream, if the clock is
+    Writes build/PROJECT/BOARD/top.bit, report.json and report.md. Exit status 1, and no bitstream, if the clock is
     not met.
     """
+    from ..project.project import open_project
+
     to_stdout = str(json_file) == "-"
-    report = build_bitstream(config, board, seed=seed, clock_mhz=clock_mhz, capacity=capacity, stderr=to_stdout)
+    changes = {"name": board, "seed": seed, "clock_mhz": clock_mhz, "capacity": capacity}
+    report = build_bitstream(open_project(project).changed({"board": changes}), stderr=to_stdout)
     if json_file is not None:
         write_json(json_file, report)
     if not report["timing_met"]:
@@ -53,9 +59,8 @@ def bitstream_command(
         raise typer.Exit(1)
 
 
-def build_bitstream(config: str, board: str, *, seed: int = 1, clock_mhz: float | None = None,
-                    capacity: int | None = None, stderr: bool = False, build: Path | str = "build") -> dict:
-    """Build ``build/<config>/<board>/top.bit`` and its reports; return the report.
+def build_bitstream(project: "Project", *, stderr: bool = False) -> dict:
+    """Build ``top.bit`` and its reports in a folder of the project's board; return the report.
 
     The fields of the report are described in ``docs/board.md``. Without a met clock there is a report, but no
     ``top.bit``.
@@ -63,57 +68,49 @@ def build_bitstream(config: str, board: str, *, seed: int = 1, clock_mhz: float 
     Raises
     ------
     UserError
-        An unknown configuration or board, an option out of range, or a design that does not fit the part.
+        Something of the project is not there, or a design that does not fit the part.
     vitric.golden.errors.ToolFailure
         A tool failed.
     """
-    from vitric.boards.registry import find_board
-
-    from ..inputs.configs import configuration
-
-    entry = configuration(config)
-    try:
-        target = find_board(board)
-    except ValueError as error:
-        raise UserError(str(error)) from error
-    clock_mhz = target.clock_mhz if clock_mhz is None else clock_mhz
-    _check_clock(target, clock_mhz)
-    if capacity is not None:
-        _check_room(target, entry.spec, capacity)
-    folder = Path(build) / config / board
+    board, said = project.board, project.settings.board
+    clock_mhz = board.clock_mhz if said.clock_mhz is None else said.clock_mhz
+    _check_clock(board, clock_mhz)
+    if said.capacity is not None:
+        _check_room(board, project.spec, said.capacity)
+    folder = project.build / board.name
     check_output(folder / "report.json")
     with locked(folder / "work"):
-        return _build(entry, target, folder, seed, clock_mhz, capacity, console(stderr=stderr), Path(build))
+        return _build(project, folder, clock_mhz, console(stderr=stderr))
 
 
-def _build(entry, target: "Board", folder: Path, seed: int, clock_mhz: float, capacity: int | None, say,
-           build: Path) -> dict:
+def _build(project: "Project", folder: Path, clock_mhz: float, say) -> dict:
     from vitric.compiler.compile import compile_model
     from vitric.toolchain.parts import over_capacity
     from vitric.toolchain.run import Steps, pack, place_and_route, synthesize
 
-    from ..inputs.models import quantized_model
+    from ..project.integer import integer_model
     from ..reports.bitstream import markdown, report_of, show
 
-    say.print(f"[bold]board[/]           {target.title}, {entry.name}")
-    steps, family, work, product = Steps(say), target.part.family, folder / "work", folder / "top.bit"
+    board, said = project.board, project.settings.board
+    say.print(f"[bold]board[/]           {board.title}, {project.name}")
+    steps, family, work, product = Steps(say), board.part.family, folder / "work", folder / "top.bit"
     with steps.step("model"):
-        compiled = compile_model(quantized_model(entry.name, build=build), entry.spec)
-    say.print(f"                {len(compiled.stream)} words of {entry.spec.model_bits} bits")
-    top, settings = _design(target, compiled, clock_mhz, capacity, image_bytes=_image_bytes(entry))
+        compiled = compile_model(integer_model(project), project.spec)
+    say.print(f"                {len(compiled.stream)} words of {project.spec.model_bits} bits")
+    top, settings = _design(board, compiled, clock_mhz, said.capacity, image_bytes=_image_bytes(project))
     with steps.step("generate"):
-        plan = target.make_platform().prepare(top, name="top")
+        plan = board.make_platform().prepare(top, name="top")
         for name in ("top.il", family.constraints):
             content = plan.files[name]
             (work / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     with steps.step("synthesize") as tell:
         cells = synthesize(family, work, "top", tell)
-    if over := over_capacity(target.part, cells):
-        raise UserError(f"the design does not fit {target.part.name}: it needs {', '.join(over)}")
+    if over := over_capacity(board.part, cells):
+        raise UserError(f"the design does not fit {board.part.name}: it needs {', '.join(over)}")
     with steps.step("place and route") as tell:
-        arguments = [*target.part.arguments, *family.constrained, "--seed", str(seed)]
+        arguments = [*board.part.arguments, *family.constrained, "--seed", str(said.seed)]
         placed = place_and_route(family, work, arguments, tell)
-    report = report_of(entry, target, compiled, top.system, settings, cells, placed, work, seed=seed, build=build)
+    report = report_of(project, board, compiled, top.system, settings, cells, placed, work)
     product.unlink(missing_ok=True)
     if report["timing_met"]:
         with steps.step("pack"):
@@ -129,9 +126,9 @@ def _build(entry, target: "Board", folder: Path, seed: int, clock_mhz: float, ca
     return report
 
 
-def _image_bytes(entry) -> int:
-    groups = -(-entry.vit.num_tokens // entry.spec.rows)
-    return groups * entry.vit.patch_dim * entry.spec.rows
+def _image_bytes(project: "Project") -> int:
+    groups = -(-project.vit.num_tokens // project.spec.rows)
+    return groups * project.vit.patch_dim * project.spec.rows
 
 
 def _design(board: "Board", compiled: "Compiled", clock_mhz: float, capacity: int | None, *, image_bytes: int):

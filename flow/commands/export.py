@@ -4,25 +4,30 @@ torch, onnx and qonnx are imported where they are used: the first so that ``--he
 are optional.
 """
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from vitric.golden.errors import UserError
 from vitric.golden.files import write_bytes, write_json
 
-from ..inputs.configs import configuration
+from ..inputs.checked import checked
 from ..inputs.layer_bits import read_layer_bits
-from ..inputs.options import COUNT, WIDTH, JsonFile, check_output, readable
+from ..inputs.options import COUNT, WIDTH, JsonFile, ProjectName, check_output, readable
+from ..project.file import config_names
+from ..project.integer import calibration_of, options_of, quantization_options
+from ..project.project import open_project
 from ..reports.console import console
 
 if TYPE_CHECKING:
     import torch
     from rich.console import Console
-    from vitric.golden.data.images import ImageData
     from vitric.golden.qonnx.check import Comparison
     from vitric.golden.quantization import Lowered
+
+    from ..project.project import Project
 
 __all__ = ["export_command"]
 
@@ -35,8 +40,7 @@ def export_command(
                                     "the options of the quantization. Without it the float model CONFIG is "
                                     "quantized.")] = None,
     qonnx: Annotated[bool, typer.Option("--qonnx", help="Write QONNX: ONNX with Quant nodes.")] = False,
-    config: Annotated[
-        str | None, typer.Option(help="Configuration with a committed float model; by default digits.")] = None,
+    project: ProjectName = None,
     method: Annotated[str | None, typer.Option(help="As of `vitric quantize`, and so the next seven.")] = None,
     w_bits: Annotated[int | None, typer.Option(min=1, max=8, help="Width of the weights.")] = None,
     a_bits: Annotated[int | None, typer.Option(**WIDTH, help="Width of the activations.")] = None,
@@ -51,7 +55,7 @@ def export_command(
     images: Annotated[
         int, typer.Option(min=0, help="Test images to execute the file on and compare; 0 for none.")] = 8,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="File; by default build/CONFIG/METHOD-wWaA.onnx.")] = None,
+        Path | None, typer.Option("--out", "-o", help="File; by default build/PROJECT/METHOD-wWaA.onnx.")] = None,
     json_file: JsonFile = None,
 ) -> None:
     """Write a quantized model as QONNX, execute it with the qonnx package and compare it with golden.
@@ -68,26 +72,26 @@ def export_command(
     if images:
         _need("qonnx", "executes the file (--images 0 does without)")
     options = {"method": method, "w_bits": w_bits, "a_bits": a_bits, "edge_bits": edge_bits,
-               "softmax_bits": softmax_bits, "granularity": granularity, "calibration": calibration, "config": config,
+               "softmax_bits": softmax_bits, "granularity": granularity, "calibration_images": calibration,
                "layer_bits": None if layer_bits is None else read_layer_bits(layer_bits)}
-    options = {name: value for name, value in options.items() if value is not None}
-    if model is not None:
-        if options:
-            raise UserError(f"{', '.join(options)}: not together with an integer model, which has been quantized")
-        name, lowered = _quantized_again(model)
-        check_output(out or Path("build") / name / "model.onnx")
-        chosen = _images(name, images)
+    if model is None:
+        work = open_project(project)
+        check_output(out or work.build / "model.onnx")
+        chosen = _images(work, images)
+        lowered = _quantized(work, options_of(work, options))
     else:
-        name = options.pop("config", "digits")
-        check_output(out or Path("build") / name / "model.onnx")
-        chosen = _images(name, images)
-        lowered = _quantized(name, options.pop("calibration", None), options)
+        if given := [name for name, value in options.items() if value is not None]:
+            raise UserError(f"{', '.join(given)}: not together with an integer model, which has been quantized")
+        names = config_names() if project is None else [project]
+        work, lowered = _quantized_again(model, [open_project(name) for name in names])
+        check_output(out or work.build / "model.onnx")
+        chosen = _images(work, images)
     info = lowered.model.info
     widths = f"w{info['w_bits']}a{info['a_bits']}" if layer_bits is None else layer_bits.stem
-    path = out or Path("build") / name / f"{info['method']}-{widths}.onnx"
+    path = out or work.build / f"{info['method']}-{widths}.onnx"
     say = console(stderr=str(json_file) == "-")
     figures, equal = _export(lowered, path, batch, chosen, say)
-    figures = {"config": name, **figures}
+    figures = {"config": work.name, **figures}
     if json_file is not None:
         write_json(json_file, figures)
     if not equal:
@@ -99,69 +103,48 @@ def _need(package: str, purpose: str) -> None:
         raise UserError(f"the package {package}, which {purpose}, is not installed: {_INSTALL}")
 
 
-def _data(config: str, split: str) -> "ImageData":
-    from vitric.golden.data.sets import dataset
-
-    name = configuration(config).data
-    if name is None:
-        raise UserError(f"{config} has random weights, which are integers from the start: there is nothing to export")
-    try:
-        return dataset(name, split)
-    except ValueError as error:
-        raise UserError(str(error)) from error
-
-
-def _images(config: str, count: int) -> "torch.Tensor | None":
-    test = _data(config, "test")
+def _images(project: "Project", count: int) -> "torch.Tensor | None":
+    test = project.images("test")
     if not 0 <= count <= len(test):
         raise UserError(f"--images must be between 0 and {len(test)}, not {count}")
-    return test[:count] if count else None
+    return test.take(count) if count else None
 
 
-def _quantized(config: str, calibration: int | None, options: dict) -> "Lowered":
-    from vitric.golden import load_float
+def _quantized(project: "Project", options: Mapping[str, Any]) -> "Lowered":
     from vitric.golden.quantization import quantize_with_scales
 
-    from ..inputs.models import CALIBRATION_IMAGES
-
-    count = CALIBRATION_IMAGES if calibration is None else calibration
-    train = _data(config, "train")
+    train, count = project.images("train"), options["calibration_images"]
     if not 1 <= count <= len(train):
         raise UserError(f"--calibration must be between 1 and {len(train)}, not {count}")
-    try:
-        return quantize_with_scales(load_float(config), train[:count], **{"spec": configuration(config).spec} | options)
-    except (TypeError, ValueError, OSError) as error:
-        raise UserError(str(error)) from error
+    chosen = quantization_options(options)
+    return checked(lambda: quantize_with_scales(project.model, calibration_of(project, options),
+                                                **{"spec": project.spec, **chosen}))
 
 
-def _quantized_again(path: Path) -> "tuple[str, Lowered]":
-    """Return name and lowering of an integer model's file: scales are not in it, so they are found anew."""
+def _quantized_again(path: Path, projects: "list[Project]") -> "tuple[Project, Lowered]":
+    """Return project and lowering of an integer model's file: scales are not in it, so they are found anew."""
     from dataclasses import fields
 
-    from vitric.golden import load_float
-    from vitric.golden.checkpoint import model_names
     from vitric.golden.integer.storage import load_integer, model_digest
     from vitric.golden.quantization.settings import Settings
 
-    try:
-        model = load_integer(path)
-    except (OSError, ValueError) as error:
-        raise UserError(str(error)) from error
-    names = [name for name in model_names() if load_float(name).config == model.config]
+    model = checked(lambda: load_integer(path))
     try:
         settings = Settings.from_info(model.info)
         count = int(model.info["calibration_images"])
     except (KeyError, TypeError, ValueError):
         raise UserError(f"{path} does not hold the real scales of its integers, nor how it was made: export from the "
-                        "float model, with --config") from None
-    for name in names:
+                        "float model, with --project") from None
+    fitting = [one for one in projects if one.weights is not None and one.vit == model.config]
+    for project in fitting:
         options = {one.name: getattr(settings, one.name) for one in fields(settings)}
-        lowered = _quantized(name, count, options)
+        lowered = _quantized(project, options_of(project, options | {"calibration_images": count}))
         if model_digest(lowered.model) == model_digest(model):
-            return name, lowered
-    raise UserError(f"{path} does not hold the real scales of its integers, and quantizing the committed models of its "
-                    f"dimensions ({', '.join(names) or 'none'}) as it says it was made does not give it again: "
-                    "export from the float model, with --config")
+            return project, lowered
+    names = ", ".join(one.name for one in fitting) or "none"
+    raise UserError(f"{path} does not hold the real scales of its integers, and quantizing the float models of its "
+                    f"dimensions ({names}) as it says it was made does not give it again: export from the float model, "
+                    "with --project")
 
 
 def _export(lowered: "Lowered", path: Path, batch: int, images: "torch.Tensor | None",

@@ -13,9 +13,9 @@ from vitric.hdl.fabric import FABRICS
 from vitric.hdl.units import UNITS, Unit
 from vitric.toolchain.verilog import verilog_text
 
-from ..inputs.configs import configuration
-from ..inputs.options import check_output
+from ..inputs.options import ProjectName, check_output
 from ..inputs.units import find_unit, make_unit, parse_settings
+from ..project.project import Project, open_project
 from ..reports.console import console
 
 __all__ = ["generate", "generate_command", "generate_unit"]
@@ -31,40 +31,38 @@ def generate_command(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Parameter of the unit (repeatable).")
     ] = None,
-    config: Annotated[
-        str | None, typer.Option(help="Configuration whose accelerator is generated; by default digits."),
-    ] = None,
+    project: ProjectName = None,
     fabric: Annotated[
         str, typer.Option(help="generic (any tool), or ecp5, ice40 or gowin (with cells of that family).")] = "generic",
     name: Annotated[
         str | None, typer.Option(help="Of the Verilog module; by default it says what differs from the defaults, so "
                                  "that two of them can be in one design.")] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Verilog file; by default build/CONFIG/NAME.v or, of a unit, "
+        Path | None, typer.Option("--out", "-o", help="Verilog file; by default build/PROJECT/NAME.v or, of a unit, "
                                   "build/units/NAME.v.")] = None,
 ) -> None:
-    """Write UNIT, or the accelerator of a configuration, as Verilog, and beside it FILE.json with its ports.
+    """Write UNIT, or the accelerator of a project, as Verilog, and beside it FILE.json with its ports.
 
     The fields of the JSON file are described in docs/synth.md.
     """
     if unit is None:
         if settings:
             raise UserError("--set needs a unit: vitric generate UNIT --set NAME=VALUE")
-    elif config is not None:
-        raise UserError("--config belongs to the accelerator; a unit takes its parameters with --set")
+    elif project is not None:
+        raise UserError("--project belongs to the accelerator; a unit takes its parameters with --set")
     if out is not None and out.suffix != ".v":
         raise UserError(f"--out must be named *.v, not {out}")
     if name is not None and not _NAME.fullmatch(name):
         raise UserError(f"--name must be letters, digits and _, beginning with no digit, not {name!r}")
     if unit is None:
-        config = config or "digits"
-        module, folder, made = name or _accelerator_name(config, fabric), config, partial(generate, config, fabric)
+        work = open_project(project)
+        module, folder, made = name or _accelerator_name(work, fabric), work.build, partial(generate, work, fabric)
     else:
         chosen = find_unit(unit)
         values = parse_settings(chosen, settings or ())
-        module, folder = name or _unit_name(chosen, values, fabric), "units"
+        module, folder = name or _unit_name(chosen, values, fabric), Path("build", "units")
         made = partial(generate_unit, chosen, values, fabric)
-    path = check_output(out or Path("build") / folder / f"{module}.v")
+    path = check_output(out or folder / f"{module}.v")
     check_output(path.with_suffix(".json"))
     text, ports = made(name=module)
     write_text(path, text)
@@ -72,10 +70,10 @@ def generate_command(
     console().print(f"{path}: {len(text.splitlines())} lines; ports in {path.with_suffix('.json')}")
 
 
-def _accelerator_name(config: str, fabric: str) -> str:
-    configuration(config)
+def _accelerator_name(project: Project, fabric: str) -> str:
     _check_fabric(fabric)
-    return f"accelerator_{config}" + ("" if fabric == "generic" else f"_{fabric}")
+    name = re.sub(r"\W", "_", project.name, flags=re.ASCII)
+    return f"accelerator_{name}" + ("" if fabric == "generic" else f"_{fabric}")
 
 
 def _unit_name(unit: Unit, settings: Mapping[str, object], fabric: str) -> str:
@@ -91,8 +89,8 @@ def _unit_name(unit: Unit, settings: Mapping[str, object], fabric: str) -> str:
     return re.sub(r"\W", "_", "_".join(words + [built] * (built != "generic")).replace("-", "m"))
 
 
-def generate(config: str, fabric: str, *, name: str = "accelerator") -> tuple[str, dict]:
-    """Return the Verilog text of the accelerator of ``config``, the module ``name``, and its ports.
+def generate(project: Project, fabric: str, *, name: str = "accelerator") -> tuple[str, dict]:
+    """Return the Verilog text of the accelerator of ``project``, the module ``name``, and its ports.
 
     The ports are a dictionary with ``module``, ``config``, ``spec_hash`` (what the header of a model stream for it
     holds), ``model_bits``, ``rows`` and ``ports`` as :func:`generate_unit` returns them.
@@ -100,16 +98,15 @@ def generate(config: str, fabric: str, *, name: str = "accelerator") -> tuple[st
     Raises
     ------
     UserError
-        Unknown configuration or fabric.
+        The project has no accelerator, or the fabric is unknown.
     """
-    entry = configuration(config)
     _check_fabric(fabric)
     from vitric.hdl.accelerator import Accelerator
 
-    component = Accelerator(entry.spec, fabric=None if fabric == "generic" else fabric)
+    component = Accelerator(project.spec, fabric=None if fabric == "generic" else fabric)
     return verilog_text(component, name), {
-        "module": name, "config": config, "spec_hash": entry.spec.hash, "model_bits": entry.spec.model_bits,
-        "rows": entry.spec.rows, "ports": _ports(component),
+        "module": name, "config": project.name, "spec_hash": project.spec.hash, "model_bits": project.spec.model_bits,
+        "rows": project.spec.rows, "ports": _ports(component),
     }
 
 

@@ -12,8 +12,8 @@ import typer
 from vitric.golden.errors import UserError
 from vitric.golden.files import write_bytes, write_json
 
-from ..inputs.calibration import checked, synthesized
-from ..inputs.options import SEED, JsonFile, check_output
+from ..inputs.calibration import synthesized
+from ..inputs.options import SEED, JsonFile, ProjectName, check_output, readable
 from ..reports.console import console
 
 if TYPE_CHECKING:
@@ -27,12 +27,14 @@ _CELL = 32  # pixels of the sheet for an image, at least
 
 
 def images_command(
-    config: Annotated[str, typer.Option(help="Float model: the name of a committed one, or a checkpoint.")] = "digits",
+    project: ProjectName = None,
+    weights: Annotated[
+        Path | None, typer.Option(callback=readable, help="Checkpoint of a ViT or DeiT instead.")] = None,
     count: Annotated[int, typer.Option(min=1, max=100_000, help="Images.")] = 64,
     steps: Annotated[int | None, typer.Option(min=1, max=100_000, help="Of the optimisation; by default 200.")] = None,
     seed: Annotated[int, typer.Option(**SEED, help="Of the noise that images start from, and of random shifts.")] = 0,
     out: Annotated[
-        Path | None, typer.Option(help="Images; by default build/CONFIG/synthetic.safetensors. A contact sheet for "
+        Path | None, typer.Option(help="Images; by default build/PROJECT/synthetic.safetensors. A contact sheet for "
                                   "people, *.png, is written beside it.")] = None,
     json_file: JsonFile = None,
 ) -> None:
@@ -44,13 +46,18 @@ def images_command(
     from vitric.golden.data_free import STEPS
     from vitric.golden.train import accuracy
 
-    path = out or Path("build") / Path(config).stem / "synthetic.safetensors"
+    from ..project.project import checkpoint_project, open_project
+
+    if weights is not None and project is not None:
+        raise UserError("--project and --weights exclude each other: both say which float model to take")
+    work = open_project(project) if weights is None else checkpoint_project(weights, {})
+    path = out or work.build / "synthetic.safetensors"
     if path.suffix != ".safetensors":
         raise UserError(f"--out must be named *.safetensors, not {path}")
     check_output(path)
     stderr = str(json_file) == "-"
-    model = _load(config)
-    about = {"config": config, "count": count, "steps": STEPS if steps is None else steps, "seed": seed}
+    model = work.model
+    about = {"config": work.name, "count": count, "steps": STEPS if steps is None else steps, "seed": seed}
     started = time.process_time()
     images = synthesized(model, count, steps=about["steps"], seed=seed, say=console(stderr=stderr))
     seconds = time.process_time() - started
@@ -102,12 +109,6 @@ def _labelled(images, classes):
     from vitric.golden.data.images import ImageData
 
     return ImageData("train", images, torch.arange(len(images)) % classes)
-
-
-def _load(config):
-    from vitric.golden import load_float
-
-    return checked(lambda: load_float(config))
 
 
 def _show(figures, *, stderr):

@@ -7,7 +7,7 @@ import typer
 from vitric.golden.errors import UserError
 from vitric.golden.files import write_json
 
-from ..inputs.options import BAUD, JsonFile, readable
+from ..inputs.options import BAUD, JsonFile, ProjectName, readable
 from ..reports.console import console
 
 if TYPE_CHECKING:
@@ -22,29 +22,29 @@ def infer_command(
         Path, typer.Argument(callback=readable, help="Image of the size that the model takes, grey: 8x8 for digits, "
                              "28x28 for fashion.")],
     port: Annotated[str, typer.Option(help="Serial port of the board, for example /dev/ttyUSB0.")],
-    config: Annotated[str, typer.Option(help="Configuration that the board was built for.")] = "digits",
+    project: ProjectName = None,
     baud: Annotated[int, typer.Option(**BAUD, help="Of the serial line.")] = 1_000_000,
     json_file: JsonFile = None,
 ) -> None:
     """Run one image on a board; print its class and logits, and whether they are golden's.
 
-    The comparison is made if the board holds the model of CONFIG; one loaded with `vitric load` is only reported.
+    The comparison is made if the board holds the model of the project; one loaded with `vitric load` is only reported.
     Exit status 1 if the logits differ from golden's.
     """
     from vitric.boards.link import crc32c
     from vitric.compiler.compile import compile_model
 
-    from ..inputs.configs import configuration
     from ..inputs.device import matching_info, open_device
-    from ..inputs.models import quantized_model
+    from ..project.integer import integer_model
+    from ..project.project import open_project
 
-    entry = configuration(config)
-    pixels = read_image(image, entry.vit)
-    model = quantized_model(config)
-    compiled = compile_model(model, entry.spec)
+    work = open_project(project)
+    pixels = read_image(image, work.vit)
+    model = integer_model(work)
+    compiled = compile_model(model, work.spec)
     columns = compiled.input_words(pixels)[0].tobytes()
     with open_device(port, baud) as device:
-        info = matching_info(device, entry.spec, f"--config {config}")
+        info = matching_info(device, work.spec, f"the project {work.name}")
         answer = device.infer(columns)
     known = info.model_crc == crc32c(compiled.stream.data)
     expected = model(pixels)[0].tolist() if known else None

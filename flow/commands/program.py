@@ -7,29 +7,25 @@ import typer
 from vitric.golden.errors import UserError
 from vitric.toolchain import processes, tools
 
+from ..inputs.options import BoardName, ProjectName
 from ..reports.console import console
 
 __all__ = ["program_command"]
 
 
 def program_command(
-    config: Annotated[str, typer.Option(help="Configuration whose bitstream to load.")] = "digits",
-    board: Annotated[str, typer.Option(help="Board; a wrong name lists them.")] = "ulx3s",
+    project: ProjectName = None,
+    board: BoardName = None,
     flash: Annotated[bool, typer.Option("--flash", help="Write it to the flash: it survives power-off.")] = False,
 ) -> None:
-    """Load build/CONFIG/BOARD/top.bit into a board that is connected over USB."""
-    from vitric.boards.registry import find_board
+    """Load build/PROJECT/BOARD/top.bit into a board that is connected over USB."""
+    from ..project.project import open_project
 
-    from ..inputs.configs import configuration
-
-    configuration(config)
-    try:
-        target = find_board(board)
-    except ValueError as error:
-        raise UserError(str(error)) from error
-    bitstream = Path("build") / config / board / "top.bit"
+    work = open_project(project).changed({"board": {"name": board}})
+    target = work.board
+    bitstream = work.build / target.name / "top.bit"
     if not bitstream.is_file():
-        raise UserError(f"there is no {bitstream}: run `make bitstream CONFIG={config} BOARD={board}` first")
+        raise UserError(f"there is no {bitstream}: run `vitric bitstream` with the same project and board first")
     tool = tools.require("openFPGALoader")
     command = [tool.path, "-b", target.loader, "-f" if flash else "-m", bitstream]
     environment = {**processes.own_environment(), **tool.environment}

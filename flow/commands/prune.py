@@ -12,7 +12,7 @@ import typer
 from vitric.golden.errors import UserError
 from vitric.golden.files import write_json
 
-from ..inputs.options import EPOCHS, SEED, SHARE, WIDTH, JsonFile, check_output
+from ..inputs.options import EPOCHS, SEED, SHARE, WIDTH, JsonFile, ProjectName, check_output
 from ..reports.console import console
 from ..reports.progress import TrainingBar
 from ..reports.pruning import float_row, integer_row
@@ -31,7 +31,7 @@ def parse_n_m(text: str) -> tuple[int, int]:
 
 
 def prune_command(
-    config: Annotated[str, typer.Option(help="Committed float model, for example tiny or digits.")] = "digits",
+    project: ProjectName = None,
     n_m: Annotated[
         str | None, typer.Option(help="Keep N of each M consecutive weights of a row, for example 2:4.")] = None,
     heads: Annotated[float, typer.Option(**SHARE, help="Share of all attention heads to remove, 0 to below 1.")] = 0.0,
@@ -44,7 +44,7 @@ def prune_command(
     w_bits: Annotated[int, typer.Option(min=1, max=8, help="Width of the weights in the table's integer models.")] = 4,
     a_bits: Annotated[int, typer.Option(**WIDTH, help="Width of the activations there.")] = 4,
     out: Annotated[
-        Path | None, typer.Option(help="Checkpoint (*.safetensors); by default build/CONFIG/pruned.safetensors.")
+        Path | None, typer.Option(help="Checkpoint (*.safetensors); by default build/PROJECT/pruned.safetensors.")
     ] = None,
     json_file: JsonFile = None,
 ) -> None:
@@ -55,47 +55,42 @@ def prune_command(
     stay 0 in the integer model, and pruned heads leave it.
     """
     from vitric.compiler.capacity import check_capacity
-    from vitric.golden import load_float
     from vitric.golden.checkpoint import save_float
-    from vitric.golden.data.sets import dataset
     from vitric.golden.pruning.prune import Pruning, recovery_recipe
     from vitric.golden.quantization.settings import Settings
     from vitric.golden.train import accuracy
 
-    from ..inputs.configs import configuration
-    from ..inputs.models import float_file
+    from ..project.project import open_project
 
     if n_m is None and not heads:
         raise UserError("there is nothing to prune: give --n-m, --heads or both")
     pruning = Pruning(None if n_m is None else parse_n_m(n_m), heads, importance)
-    path = out or Path("build") / config / "pruned.safetensors"
+    work = open_project(project)
+    path = out or work.build / "pruned.safetensors"
     if path.suffix != ".safetensors":
         raise UserError(f"--out must be named *.safetensors, not {path}")
     check_output(path)
-    entry = configuration(config)
-    if entry.data is None:
-        raise UserError(f"{config} has random weights, so there is nothing to prune; give a trained configuration")
+    dense = work.model
     try:
-        recipe = recovery_recipe(config, epochs, seed)
-        dense = load_float(float_file(entry))
-        check_capacity(dense.config, entry.spec, Settings(spec=entry.spec, w_bits=w_bits, a_bits=a_bits))
-        train, test = dataset(entry.data, "train"), dataset(entry.data, "test")
+        recipe = recovery_recipe(work.name, epochs, seed)
+        check_capacity(dense.config, work.spec, Settings(spec=work.spec, w_bits=w_bits, a_bits=a_bits))
     except (TypeError, ValueError, OSError) as error:
         raise UserError(str(error)) from error
+    train, test = work.images("train"), work.images("test")
     started = time.process_time()
     before = []
-    pruned = _with_progress(f"train pruned {config}", recipe, dense, pruning, train,
+    pruned = _with_progress(f"train pruned {work.name}", recipe, dense, pruning, train,
                             lambda model: before.append(accuracy(model, test)))
     seconds = time.process_time() - started
-    control = _with_progress(f"train {config} as long", recipe, dense, Pruning(), train)
+    control = _with_progress(f"train {work.name} as long", recipe, dense, Pruning(), train)
     rows = []
     for model, what, more in ((dense, Pruning(), 0), (control, Pruning(), recipe.epochs),
                               (pruned, pruning, recipe.epochs)):
         own = [float_row(model, what, test),
-               integer_row(model, what, train[:_CALIBRATION], test, entry.spec, w_bits, a_bits)]
+               integer_row(model, what, train[:_CALIBRATION], test, work.spec, w_bits, a_bits)]
         rows += [{**row, "more_epochs": more} for row in own]
     figures = {
-        "config": config, "data": entry.data, "n_m": n_m, "heads": heads, "importance": importance, "seed": seed,
+        "config": work.name, "data": work.data, "n_m": n_m, "heads": heads, "importance": importance, "seed": seed,
         "epochs": recipe.epochs, "accuracy_before_training": before[0], "test_images": len(test), "rows": rows,
     }
     path.parent.mkdir(parents=True, exist_ok=True)

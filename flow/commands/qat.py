@@ -12,8 +12,8 @@ import typer
 from vitric.golden.errors import UserError
 from vitric.golden.files import write_json
 
-from ..inputs.models import write_integer
-from ..inputs.options import COUNT, EPOCHS, SEED, SHARE, WIDTH, JsonFile, check_output
+from ..inputs.options import COUNT, EPOCHS, SEED, SHARE, WIDTH, JsonFile, ProjectName, check_output
+from ..project.integer import write_integer
 from ..reports.console import console
 from ..reports.progress import TrainingBar
 
@@ -21,7 +21,7 @@ __all__ = ["qat_command"]
 
 
 def qat_command(
-    config: Annotated[str, typer.Option(help="Configuration with a committed float model.")] = "digits",
+    project: ProjectName = None,
     w_bits: Annotated[int, typer.Option(min=1, max=8, help="Width of the weights, 1 to 8; 1 is the sign alone.")] = 4,
     a_bits: Annotated[int, typer.Option(**WIDTH, help="Width of the activations, 2 to 8.")] = 4,
     edge_bits: Annotated[
@@ -45,7 +45,7 @@ def qat_command(
     threads: Annotated[
         int | None, typer.Option(min=1, max=64, help="CPU threads; by default as in the config's recipe.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Integer model; by default build/CONFIG/qat-wWaA.safetensors.")] = None,
+        Path | None, typer.Option(help="Integer model; by default build/PROJECT/qat-wWaA.safetensors.")] = None,
     json_file: JsonFile = None,
 ) -> None:
     """Fine-tune a float model as the integer model that it becomes; report accuracies on the test split.
@@ -53,15 +53,14 @@ def qat_command(
     Starts from the post-training quantization that `vitric quantize` makes. Every step of the training runs the integer
     model, so that the result is what the hardware computes; the float model teaches.
     """
-    from vitric.golden import load_float
-    from vitric.golden.data.sets import dataset
     from vitric.golden.qat import TUNING_RECIPES, Tuning, fine_tune
     from vitric.golden.quantization import quantize_with_scales
     from vitric.golden.train import accuracy, recipe_for
 
-    from ..inputs.configs import configuration
+    from ..project.project import open_project
 
-    path = out or Path("build") / config / f"qat-w{w_bits}a{a_bits}.safetensors"
+    work = open_project(project)
+    path = out or work.build / f"qat-w{w_bits}a{a_bits}.safetensors"
     if path.suffix != ".safetensors":
         raise UserError(f"--out must be named *.safetensors, not {path}")
     check_output(path)
@@ -70,20 +69,20 @@ def qat_command(
     options = {"method": method, "w_bits": w_bits, "a_bits": a_bits, "edge_bits": edge_bits,
                "softmax_bits": softmax_bits, "granularity": granularity, "seed": seed}
     try:
-        recipe = recipe_for(config, TUNING_RECIPES, seed=seed, **changes)
+        recipe = recipe_for(work.name, TUNING_RECIPES, seed=seed, **changes)
         tuning = Tuning(distillation=distillation, freeze_from=freeze_from)
-        model, train, test = load_float(config), dataset(recipe.data, "train"), dataset(recipe.data, "test")
+        model, train, test = work.model, work.images("train"), work.images("test")
         if not 1 <= calibration <= len(train):
             raise UserError(f"--calibration must be between 1 and {len(train)}, not {calibration}")
         started = time.process_time()
-        lowered = quantize_with_scales(model, train[:calibration], spec=configuration(config).spec, **options)
-        with TrainingBar(f"train {config}") as bar:
+        lowered = quantize_with_scales(model, train[:calibration], spec=work.spec, **options)
+        with TrainingBar(f"train {work.name}") as bar:
             tuned = fine_tune(lowered, model, train, recipe, tuning, on_step=bar.step, on_epoch=bar.epoch)
         seconds = time.process_time() - started
     except (TypeError, ValueError, OSError) as error:
         raise UserError(str(error)) from error
     figures = {
-        "config": config, **options, "epochs": recipe.epochs, "learning_rate": recipe.learning_rate,
+        "config": work.name, **options, "epochs": recipe.epochs, "learning_rate": recipe.learning_rate,
         "distillation": distillation, "freeze_from": freeze_from, "calibration_images": calibration,
         "test_images": len(test),
         "accuracy": {"float": accuracy(model, test), "post_training": accuracy(lowered.model, test),

@@ -12,11 +12,12 @@ import typer
 from vitric.golden.errors import UserError
 from vitric.golden.files import write_json
 
-from ..inputs.calibration import calibration_images, checked
+from ..inputs.calibration import calibration_images
+from ..inputs.checked import checked
 from ..inputs.layer_bits import read_layer_bits
-from ..inputs.models import float_info, write_integer
-from ..inputs.options import COUNT, SEED, WIDTH, JsonFile, check_output, readable
-from ..inputs.workload import Workload, open_workload
+from ..inputs.options import COUNT, SEED, WIDTH, JsonFile, ProjectName, check_output, readable
+from ..project.integer import about, integer_file, options_of, quantization_options, write_integer
+from ..project.workload import Workload, open_workload
 from ..reports.console import console
 from ..reports.progress import PartBars
 
@@ -28,32 +29,35 @@ _LISTED = 20  # skipped files that the table shows
 
 
 def quantize_command(
-    config: Annotated[
-        str | None, typer.Option(help="Committed float model and its data: digits (the default), tiny or fashion.")
-    ] = None,
+    project: ProjectName = None,
     weights: Annotated[
         Path | None, typer.Option(help="Checkpoint of a ViT or DeiT instead: timm's or Hugging Face's, *.safetensors, "
                                   "*.pt, *.pth or *.bin.")] = None,
     data: Annotated[
         str | None, typer.Option(help="digits, fashion, a folder of MNIST's IDX files, or one with train/ and val/ and "
                                  "in them a folder of images per class.")] = None,
-    w_bits: Annotated[int, typer.Option(min=1, max=8, help="Width of the weights, 1 to 8; 1 is the sign alone.")] = 4,
-    a_bits: Annotated[int, typer.Option(**WIDTH, help="Width of the activations, 2 to 8.")] = 4,
+    w_bits: Annotated[
+        int | None, typer.Option(min=1, max=8, help="Width of the weights, 1 to 8; 1 is the sign alone; by default 4."
+                                 )] = None,
+    a_bits: Annotated[int | None, typer.Option(**WIDTH, help="Width of the activations, 2 to 8; by default 4.")] = None,
     edge_bits: Annotated[
-        int, typer.Option(**WIDTH, help="Width of the patch embedding's and the head's operands.")] = 8,
+        int | None, typer.Option(**WIDTH, help="Width of the patch embedding's and the head's operands; by default 8.")
+    ] = None,
     softmax_bits: Annotated[
         int | None, typer.Option(**WIDTH, help="Width of the attention probabilities, 2 to 8; by default 8 or, for "
                                  "methods with other than uniform codes, that of the activations.")] = None,
-    method: Annotated[str, typer.Option(help="How ranges are found and weights rounded; a wrong name lists them.")] =
-    "mse",
-    granularity: Annotated[str, typer.Option(help="Of the weights' scales: channel, group or layer.")] = "channel",
+    method: Annotated[
+        str | None, typer.Option(help="How ranges are found and weights rounded; a wrong name lists them; by default "
+                                 "mse.")] = None,
+    granularity: Annotated[
+        str | None, typer.Option(help="Of the weights' scales: channel (the default), group or layer.")] = None,
     layer_bits: Annotated[
         Path | None, typer.Option(callback=readable, help="Widths of single layers (JSON), as `vitric allocate` writes "
                                   "them.")] = None,
-    calibration: Annotated[int, typer.Option(**COUNT, help="Images to calibrate on.")] = 64,
+    calibration: Annotated[int | None, typer.Option(**COUNT, help="Images to calibrate on; by default 64.")] = None,
     calibration_source: Annotated[
-        str, typer.Option(help="Where they come from: train (the training split), data_free (made from the model, as "
-                          "by `vitric images`) or noise (Gaussian).")] = "train",
+        str | None, typer.Option(help="Where they come from: train (the training split, the default), data_free (made "
+                                 "from the model, as by `vitric images`) or noise (Gaussian).")] = None,
     draw: Annotated[
         int | None, typer.Option(**SEED, metavar="SEED", help="Draw the calibration images with this seed; by default "
                                  "they are the first ones.")] = None,
@@ -71,10 +75,10 @@ def quantize_command(
         str | None, typer.Option(help="How class folders are numbered: checkpoint (by its labels), natural (0, 1, 2, "
                                  "10, as timm does) or lexical (0, 1, 10, 2, as torchvision does).")] = None,
     spec: Annotated[
-        str | None, typer.Option(help="Named accelerator to quantize for; by default that of CONFIG.")] = None,
+        str | None, typer.Option(help="Named accelerator to quantize for; by default the project's.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Integer model; by default build/NAME/METHOD-wWaA.safetensors.")
-    ] = None,
+        Path | None, typer.Option(help="Integer model; by default build/PROJECT/integer-OPTIONS.safetensors, where "
+                                  "other commands look for it.")] = None,
     json_file: JsonFile = None,
 ) -> None:
     """Quantize a float model after training and report the accuracy on the test split.
@@ -83,31 +87,38 @@ def quantize_command(
     GELU in float; and of the integer model, which is what the hardware computes. The signal-to-noise ratio of the
     logits, on training images that were not calibrated on, tells methods apart when a small test split cannot.
     """
+    from vitric.golden.data.classes import ORDERS
+    from vitric.golden.data.sets import DATASETS
+    from vitric.golden.integer.heads import without_dead_heads
     from vitric.golden.quantization.settings import Settings
 
-    options = {"method": method, "w_bits": w_bits, "a_bits": a_bits, "edge_bits": edge_bits,
-               "softmax_bits": softmax_bits, "granularity": granularity}
-    if layer_bits is not None:
-        options["layer_bits"] = read_layer_bits(layer_bits)
+    if class_order is not None and class_order not in ORDERS:
+        raise UserError(f"--class-order must be one of {', '.join(ORDERS)}, not {class_order!r}")
+    if weights is None and (heads, statistics) != (None, None):
+        raise UserError("--heads and --statistics belong to --weights")
     if out is not None and out.suffix != ".safetensors":
         raise UserError(f"--out must be named *.safetensors, not {out}")
     to_stdout = str(json_file) == "-"
-    work = open_workload(config, weights, data, heads=heads, statistics=statistics, skip_bad=skip_bad, spec=spec,
-                         class_order=class_order)
-    widths = f"w{w_bits}a{a_bits}" if layer_bits is None else f"{layer_bits.stem}"
-    path = check_output(out or Path("build") / work.name / f"{method}-{widths}.safetensors")
+    folder = data if data in (None, *DATASETS) else str(Path(data).absolute())
+    work = open_workload(project, weights, {
+        "model": {"num_heads": heads, "statistics": statistics}, "accelerator": {"spec": spec},
+        "data": {"source": folder, "skip_bad": skip_bad or None, "class_order": class_order}})
+    asked = options_of(work.project, {
+        "method": method, "w_bits": w_bits, "a_bits": a_bits, "edge_bits": edge_bits, "softmax_bits": softmax_bits,
+        "granularity": granularity, "layer_bits": None if layer_bits is None else read_layer_bits(layer_bits),
+        "calibration_images": calibration, "calibration_source": calibration_source, "calibration_seed": draw})
+    options = quantization_options(asked)
+    path = check_output(out or integer_file(work.project, asked))
     checked(lambda: Settings(spec=work.spec, **options))
     count = work.test_count(test)
-    images = work.calibration(calibration, draw, count)
-    if calibration_source != "train":
+    images, others = work.calibration(asked["calibration_images"], asked["calibration_seed"], count)
+    if asked["calibration_source"] != "train":
         images = calibration_images(
-            calibration_source, work.model, calibration, say=console(stderr=to_stdout)), images[1]
-    from vitric.golden.integer.heads import without_dead_heads
-
-    lowered, figures = _quantize(work, *images, options, count)
-    figures |= {"calibration_source": calibration_source, "calibration_seed": draw}
+            asked["calibration_source"], work.model, asked["calibration_images"], say=console(stderr=to_stdout))
+    lowered, figures = _quantize(work, images, others, options, count)
+    figures |= {name: asked[name] for name in ("calibration_source", "calibration_seed")}
     model = without_dead_heads(lowered.model)
-    write_integer(replace(model, info=model.info | float_info(work.name, work.file)), path)
+    write_integer(replace(model, info=model.info | about(work.project, asked)), path)
     figures["model"] = str(path)
     if json_file is not None:
         write_json(json_file, figures)
@@ -128,7 +139,8 @@ def _quantize(work: Workload, images, others, options: dict, test: int):
         except (TypeError, ValueError, OSError) as error:
             raise UserError(str(error)) from error
     return lowered, {
-        "config": work.name, "data": work.data, **options, "softmax_bits": int(lowered.model.info["softmax_bits"]),
+        "config": work.name, "data": work.project.data, **options,
+        "softmax_bits": int(lowered.model.info["softmax_bits"]),
         "calibration_images": len(images), "test_images": test, "accuracy": accuracy,
         "accuracy_top5": top5, "logit_snr_db": snr, "skipped_files": work.skipped, "assumed": list(work.assumed),
         "class_order": getattr(work.test, "order", None),

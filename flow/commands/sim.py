@@ -3,17 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from vitric.golden.errors import UserError
 from vitric.golden.files import write_json
 from vitric.toolchain.folders import locked
 
-from ..inputs.configs import configuration
 from ..inputs.layer_bits import read_layer_bits
-from ..inputs.options import SEED, WIDTH, JsonFile, check_output, readable
+from ..inputs.options import SEED, WIDTH, JsonFile, ProjectName, check_output, readable
 from ..reports.console import console
+
+if TYPE_CHECKING:
+    from vitric.golden.integer import IntegerViT
+
+    from ..project.project import Project
 
 __all__ = ["sim_command", "simulate"]
 
@@ -34,7 +38,7 @@ class Options:
 
 
 def sim_command(
-    config: Annotated[str, typer.Option(help="Configuration; a wrong name lists them.")] = "digits",
+    project: ProjectName = None,
     method: Annotated[
         str | None, typer.Option(help="Quantization method, as of `vitric quantize`; by default its default.")] = None,
     w_bits: Annotated[
@@ -44,7 +48,7 @@ def sim_command(
         Path | None, typer.Option(callback=readable, help="Widths of single layers (JSON), as `vitric allocate` writes "
                                   "them.")] = None,
     model: Annotated[
-        Path | None, typer.Option(callback=readable, help="Integer model of CONFIG's network instead, as `vitric qat` "
+        Path | None, typer.Option(callback=readable, help="Integer model of its network instead, as `vitric qat` "
                                   "or `quantize` writes it.")] = None,
     images: Annotated[
         int | None, typer.Option(min=1, max=1000000, help="Test images to run, from the first; at most the whole "
@@ -59,17 +63,19 @@ def sim_command(
 ) -> None:
     """Run test images through the generated accelerator under Verilator and compare every value with golden.
 
-    Quantizes and compiles the model of CONFIG, generates the hardware, runs it, and compares the logits and every
+    Quantizes and compiles the model of the project, generates the hardware, runs it, and compares the logits and every
     intermediate tensor that the accelerator writes to memory. Exit status 1 if any value differs.
     """
+    from ..project.project import open_project
+
     chosen = {"method": method, "w_bits": w_bits, "a_bits": a_bits,
               "layer_bits": None if layer_bits is None else read_layer_bits(layer_bits)}
-    configuration(config)
-    summary = check_output(Path("build") / config / "sim.json")
+    work = open_project(project)
+    summary = check_output(work.build / "sim.json")
     options = Options(images=images, seed=seed, stall=stall, waves=(waves_begin, waves_end) if waves else None,
                       quantization={name: value for name, value in chosen.items() if value is not None}, model=model)
     to_stdout = str(json_file) == "-"
-    figures = simulate(config, options, stderr=to_stdout)
+    figures = simulate(work, options, stderr=to_stdout)
     write_json(summary, figures)
     if json_file is not None:
         write_json(json_file, figures)
@@ -80,35 +86,34 @@ def sim_command(
         raise typer.Exit(1)
 
 
-def simulate(config: str, options: Options = Options(), *, stderr: bool = False) -> dict:
-    """Simulate ``config`` and return the figures of ``build/<config>/sim.json``.
+def simulate(project: "Project", options: Options = Options(), *, stderr: bool = False) -> dict:
+    """Simulate a project and return the figures of its ``sim.json``.
 
     Raises
     ------
     UserError
-        Unknown configuration, or a number out of range.
+        Something of the project is not there or does not fit, or a number is out of range.
     """
-    entry = configuration(config)
     if options.waves and not 0 <= options.waves[0] < options.waves[1]:
         raise UserError(f"--waves-begin and --waves-end must be a window from 0 on, not {options.waves}")
-    folder = options.build or Path("build") / config / ("waves" if options.waves else "verilator")
+    folder = options.build or project.build / ("waves" if options.waves else "verilator")
     with locked(folder):
-        return _simulate(entry, options, folder, console(stderr=stderr))
+        return _simulate(project, options, folder, console(stderr=stderr))
 
 
-def _simulate(entry, options: Options, folder: Path, say) -> dict:
+def _simulate(project: "Project", options: Options, folder: Path, say) -> dict:
     from vitric.compiler.compile import compile_model
     from vitric.sim.accelerator import run_stream
 
-    from ..inputs.configs import test_images
+    from ..project.images import test_images
     from ..reports.simulation import figures_of
 
-    count = (1 if entry.data is None else DEFAULT_IMAGES) if options.images is None else options.images
-    chosen = test_images(entry, count, seed=options.seed)
-    model = _model(entry, options)
+    count = (1 if project.data is None else DEFAULT_IMAGES) if options.images is None else options.images
+    chosen = test_images(project, count, seed=options.seed)
+    model = _model(project, options)
     info = ", ".join(f"{name} {model.info[name]}" for name in ("method", "w_bits", "a_bits") if name in model.info)
-    say.print(f"[bold]model[/]     {entry.name}, quantized: {info}")
-    spec = entry.spec
+    say.print(f"[bold]model[/]     {project.name}, quantized: {info}")
+    spec = project.spec
     compiled = compile_model(model, spec)
     say.print(f"[bold]stream[/]    {len(compiled.stream.data)} bytes, {len(compiled.tensors) + 1} commands for spec "
               f"{spec.name}: {spec.rows} x {spec.cols} x {spec.depth} = {spec.macs_per_cycle} MAC/cycle")
@@ -125,26 +130,16 @@ def _simulate(entry, options: Options, folder: Path, say) -> dict:
     if options.waves:
         say.print(f"[bold]trace[/]     {next(iter(sorted(folder.glob('dump.*'))), folder)}")
     with say.status("comparing with golden"):
-        return figures_of(entry, model, compiled, chosen, run)
+        return figures_of(project, model, compiled, chosen, run)
 
 
-def _model(entry, options):
-    """Return the integer model of the file that the options name, or of the configuration."""
-    from ..inputs.models import quantized_model
+def _model(project: "Project", options: Options) -> "IntegerViT":
+    """Return the integer model of the file that the options name, or of the project."""
+    from ..project.integer import integer_model
 
-    if options.model is None:
-        return quantized_model(entry.name, **options.quantization)
-    if options.quantization:
-        raise UserError(f"--model is quantized already, so {', '.join(options.quantization)} cannot be chosen")
-    from vitric.golden.integer.storage import load_integer
-
-    try:
-        model = load_integer(options.model)
-    except (OSError, ValueError) as error:
-        raise UserError(f"--model {options.model}: {error}") from error
-    if model.config != entry.vit:
-        raise UserError(f"--model must be of the network {entry.name}, {entry.vit}, not {model.config}")
-    return model
+    if options.model is not None:
+        project = project.changed({"model": {"integer": str(options.model.absolute())}})
+    return integer_model(project, **options.quantization)
 
 
 class _progress:

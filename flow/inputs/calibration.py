@@ -1,16 +1,17 @@
 """Where calibration images come from when there are no training images: the model alone, or noise."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vitric.golden.errors import UserError
+
+from .checked import checked
 
 if TYPE_CHECKING:
     import torch
     from rich.console import Console
     from vitric.golden.vit import VisionTransformer
 
-__all__ = ["SOURCES", "calibration_images", "checked", "synthesized"]
+__all__ = ["SOURCES", "calibration_images", "synthesized"]
 
 SOURCES = ("train", "data_free", "noise")
 """Where calibration images come from: the training split, the model alone, or Gaussian noise."""
@@ -40,14 +41,6 @@ def calibration_images(
     if source == "noise":
         return checked(lambda: gaussian_images(model.config, count))
     return synthesized(model, count, steps=STEPS, seed=0, say=say)
-
-
-def checked(call: Callable) -> Any:
-    """Return what ``call`` returns; errors of values and files become :exc:`UserError`."""
-    try:
-        return call()
-    except (TypeError, ValueError, OSError) as error:
-        raise UserError(str(error)) from error
 
 
 def synthesized(

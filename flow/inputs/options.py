@@ -7,7 +7,8 @@ import typer
 from vitric.golden.errors import UserError
 from vitric.golden.files import is_writable
 
-__all__ = ["BAUD", "COUNT", "EPOCHS", "SECONDS", "SEED", "SHARE", "WIDTH", "JsonFile", "check_output", "readable"]
+__all__ = ["BAUD", "COUNT", "EPOCHS", "SECONDS", "SEED", "SHARE", "WIDTH", "BoardName", "JsonFile", "ProjectName",
+           "check_output", "readable"]
 
 BAUD = {"min": 1, "max": 12_000_000}
 """Bounds of the speed of a serial line, in bits per second."""
@@ -53,6 +54,30 @@ def readable(parameter: typer.CallbackParam, path: Path | None) -> Path | None:
 def _checked(path: Path | None) -> Path | None:
     return path if path is None or str(path) == "-" else check_output(path)
 
+
+ProjectName = Annotated[
+    str | None,
+    typer.Option("--project", "--config", metavar="PROJECT", show_default=False,
+                 help="Built-in project (a wrong name lists them), or a folder with a vitric.toml, or such a file; by "
+                      "default ./vitric.toml if it is there, else digits."),
+]
+"""Type of the option that says what a command works on."""
+
+def _known_board(name: str | None) -> str | None:
+    if name is not None:
+        from vitric.boards.registry import BOARDS
+
+        if name not in BOARDS:
+            raise UserError(f"--board must be one of {', '.join(BOARDS)}, not {name!r}")
+    return name
+
+
+BoardName = Annotated[
+    str | None,
+    typer.Option("--board", callback=_known_board, show_default=False,
+                 help="Board, a wrong name lists them; by default the project's, or ulx3s."),
+]
+"""Type of the option that says which board."""
 
 JsonFile = Annotated[
     Path | None,

@@ -13,7 +13,7 @@ from vitric.toolchain.families import Family
 from vitric.toolchain.parts import PARTS
 from vitric.toolchain.run import breakdown
 
-from ..inputs.configs import Configuration
+from ..project.project import Project
 from .console import console
 
 __all__ = ["cycles_per_image", "markdown", "report_of", "show"]
@@ -57,8 +57,8 @@ def _critical_path(placed: dict, clock: str) -> dict | None:
     return None
 
 
-def report_of(entry: Configuration, board, compiled: Compiled, system, pll, cells: dict[str, int], placed: dict,
-              work: Path, *, seed: int, build: Path | str) -> dict:
+def report_of(project: Project, board, compiled: Compiled, system, pll, cells: dict[str, int], placed: dict,
+              work: Path) -> dict:
     """Return what ``report.json`` holds, but for the names of products and the times; see ``docs/board.md``."""
     clock_mhz = float(pll.output_mhz)
     clock, timing = next(
@@ -71,9 +71,10 @@ def report_of(entry: Configuration, board, compiled: Compiled, system, pll, cell
     used = {name: cells[name] for name in _AREA}
     there = {name: getattr(part, name) for name in used if name != "ccu2c"} | {"ccu2c": part.lut4 // 2}
     logic = placed["utilization"][family.logic]
-    cycles, source = cycles_per_image(compiled, Path(build) / entry.name / "sim.json")
+    cycles, source = cycles_per_image(compiled, project.build / "sim.json")
     return {
-        "config": entry.name, "spec": compiled.spec.name, "board": board.name, "device": part.name, "seed": seed,
+        "config": project.name, "spec": compiled.spec.name, "board": board.name, "device": part.name,
+        "seed": project.settings.board.seed,
         "fmax_mhz": round(timing["achieved"], 2), "clock_mhz": clock_mhz,
         "timing_met": timing["achieved"] >= clock_mhz,
         **used,

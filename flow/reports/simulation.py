@@ -10,7 +10,8 @@ from vitric.golden.spec.command import ErrorCode
 from vitric.golden.tensors import block_of, short_name
 from vitric.sim.accelerator import Run
 
-from ..inputs.configs import Configuration, TestImages
+from ..project.images import TestImages
+from ..project.project import Project
 from .console import console
 
 __all__ = ["figures_of", "show"]
@@ -18,7 +19,7 @@ __all__ = ["figures_of", "show"]
 LISTED = 20
 
 
-def figures_of(entry: Configuration, model: IntegerViT, compiled: Compiled, chosen: TestImages, run: Run) -> dict:
+def figures_of(project: Project, model: IntegerViT, compiled: Compiled, chosen: TestImages, run: Run) -> dict:
     """Return what ``sim.json`` holds; every value of every image is compared.
 
     Raises
@@ -44,14 +45,14 @@ def figures_of(entry: Configuration, model: IntegerViT, compiled: Compiled, chos
     spec = compiled.spec
     beats = sum(command["beats"] for command in commands)
     figures = {
-        "config": entry.name, "spec": spec.name, "images": len(chosen.images), "values_compared": compared,
+        "config": project.name, "spec": spec.name, "images": len(chosen.images), "values_compared": compared,
         "values_differ": differ, "mismatches": listed,
-        "accuracy": _accuracy(entry, chosen, logits, run.logits),
+        "accuracy": _accuracy(project, chosen, logits, run.logits),
         "cycles_per_image": cycles,
         "macs_per_cycle": spec.macs_per_cycle,
-        "macs_per_image": entry.vit.total_macs,
-        "mac_bound_cycles": -(-entry.vit.total_macs // spec.macs_per_cycle),
-        "array_utilization": entry.vit.total_macs / spec.macs_per_cycle / cycles,
+        "macs_per_image": project.vit.total_macs,
+        "mac_bound_cycles": -(-project.vit.total_macs // spec.macs_per_cycle),
+        "array_utilization": project.vit.total_macs / spec.macs_per_cycle / cycles,
         "array_busy": beats / cycles,
         "encoder": _encoder(commands, spec.model_bits),
         "model_words_per_image": len(compiled.stream.words), "model_bits": spec.model_bits,
@@ -62,15 +63,16 @@ def figures_of(entry: Configuration, model: IntegerViT, compiled: Compiled, chos
     return figures
 
 
-def _accuracy(entry: Configuration, chosen: TestImages, golden: torch.Tensor, rtl: torch.Tensor) -> dict:
+def _accuracy(project: Project, chosen: TestImages, golden: torch.Tensor, rtl: torch.Tensor) -> dict:
     """Return accuracies on the images that were run; ``None`` without labels or a float model."""
     if chosen.labels is None:
         return {"float": None, "golden": None, "rtl": None}
-    from vitric.golden.checkpoint import load_float
-
-    with torch.no_grad():
-        outputs = {"float": load_float(entry.name)(chosen.images), "golden": golden, "rtl": rtl}
-    return {name: float((logits.argmax(1) == chosen.labels).float().mean()) for name, logits in outputs.items()}
+    outputs = {"golden": golden, "rtl": rtl}
+    if project.weights is not None:
+        with torch.no_grad():
+            outputs["float"] = project.model(chosen.images)
+    return dict.fromkeys(("float", "golden", "rtl")) | {
+        name: float((logits.argmax(1) == chosen.labels).float().mean()) for name, logits in outputs.items()}
 
 
 def _commands(compiled: Compiled, run: Run) -> list[dict]:

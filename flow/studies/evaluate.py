@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from vitric.golden.errors import UserError
 
-from ..inputs.configs import configuration
-from ..inputs.models import QUANTIZATION_SOURCES
+from ..project.integer import QUANTIZATION_SOURCES
+from ..project.project import open_project
 
 if TYPE_CHECKING:
     import torch
@@ -73,7 +73,7 @@ def base_case(config: str, images: int | None) -> dict[str, Any]:
     UserError
         ``images`` is below 1 or more than there are, or the data set is not installed.
     """
-    data = configuration(config).data
+    data = open_project(config).data
     count = len(_split(data, "test"))
     images = min(DEFAULT_IMAGES, count) if images is None else images
     if not 1 <= images <= count:
@@ -108,9 +108,9 @@ def calibration_pool(data: str) -> "torch.Tensor":
 def _lowered(config: str, options: tuple, chosen: tuple[int, ...] | None) -> "Lowered":
     from vitric.golden.quantization import quantize_with_scales
 
-    pool = calibration_pool(configuration(config).data)
+    pool = calibration_pool(open_project(config).data)
     return quantize_with_scales(float_model(config), pool[:CALIBRATION] if chosen is None else pool[list(chosen)],
-                                spec=configuration(config).spec, **dict(options))
+                                spec=open_project(config).spec, **dict(options))
 
 
 def lowered(config: str, options: Mapping[str, Any], chosen: Sequence[int] | None = None) -> "Lowered":

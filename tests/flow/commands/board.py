@@ -6,8 +6,8 @@ from typer.testing import CliRunner
 from vitric.boards import host
 from vitric.compiler.compile import compile_model
 from vitric.flow.cli import app
-from vitric.flow.inputs import models
-from vitric.flow.inputs.configs import configuration
+from vitric.flow.project import integer
+from vitric.flow.project.project import open_project
 from vitric.golden.data.sets import digits
 from vitric.golden.integer.random import random_integer_vit
 from vitric.golden.spec.accelerator import SPECS
@@ -19,7 +19,7 @@ SPEC = SPECS["tiny"]
 
 def compiled(seed, config="tiny"):
     """Return a random model of a configuration, compiled."""
-    entry = configuration(config)
+    entry = open_project(config)
     return compile_model(random_integer_vit(entry.vit, seed=seed, spec=entry.spec), entry.spec)
 
 
@@ -36,8 +36,8 @@ def board(monkeypatch, tmp_path):
         return one
 
     monkeypatch.setattr(host, "SerialTransport", open_port)
-    monkeypatch.setattr(models, "quantized_model", lambda config: random_integer_vit(
-        configuration(config).vit, seed=1, spec=configuration(config).spec))
+    monkeypatch.setattr(integer, "integer_model", lambda project: random_integer_vit(
+        project.vit, seed=1, spec=project.spec))
     return one
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -10,7 +11,8 @@ from vitric.flow.cli import app
 from vitric.flow.commands import allocate
 from vitric.flow.commands.allocate import solve
 from vitric.flow.inputs.layer_bits import read_layer_bits
-from vitric.flow.inputs.models import quantized_model
+from vitric.flow.project.integer import integer_model
+from vitric.flow.project.project import open_project
 from vitric.golden import digits, load_float, quantize
 from vitric.golden.errors import UserError
 from vitric.golden.quantization.analysis.layer_errors import measure_layer_errors
@@ -81,9 +83,9 @@ def test_command_and_the_commands_that_take_its_file(problem, tmp_path, monkeypa
     quantized = json.loads(figures.read_text())
     assert quantized["layer_bits"] == result["layer_bits"]
     assert quantized["logit_snr_db"] == pytest.approx(result["expected_snr_db"], abs=2.0)
-    kept = quantized_model("tiny", build=tmp_path, layer_bits=read_layer_bits(bits))
+    kept = integer_model(replace(open_project("tiny"), build=tmp_path), layer_bits=read_layer_bits(bits))
     assert json.loads(kept.info["layer_bits"]) == result["layer_bits"]
-    names = [path.name for path in (tmp_path / "tiny").iterdir()]
+    names = [path.name for path in tmp_path.glob("integer*")]
     assert len(names) == 1 and re.fullmatch(r"integer-layer_[0-9a-f]{12}.safetensors", names[0])
 
 
@@ -92,7 +94,7 @@ def test_command_and_the_commands_that_take_its_file(problem, tmp_path, monkeypa
     (["--widths", "1,4"], "not 1,4"),
     (["--measure", "time"], "--measure must be one of bits, cycles, bytes, not time"),
     (["--config", "deit_tiny_block"], "deit_tiny_block has random weights"),
-    (["--config", "huge"], "config must be one of"),
+    (["--config", "huge"], "--project must be one of"),
     (["--method", "best"], "method must be one of 'mse'"),
     (["--calibration", "1400"], "--calibration must be between 1 and 1181, not 1400"),
 ])

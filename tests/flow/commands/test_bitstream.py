@@ -13,8 +13,9 @@ from vitric.compiler.cycles import predict
 from vitric.flow.cli import app
 from vitric.flow.commands import bitstream
 from vitric.flow.commands.bitstream import BANK_STEP, build_bitstream
-from vitric.flow.inputs import models
-from vitric.flow.inputs.configs import CONFIGS, configuration
+from vitric.flow.project import integer
+from vitric.flow.project.file import config_names
+from vitric.flow.project.project import open_project
 from vitric.flow.reports import bitstream as bitstream_report
 from vitric.golden.errors import UserError
 from vitric.golden.integer.random import random_integer_vit
@@ -24,9 +25,12 @@ from vitric.toolchain.families import ECP5
 CELLS = {"lut4": 5000, "ccu2c": 1000, "dpr16x4": 100, "ff": 7000, "dsp": 12, "bram": 22, "lut_eq": 7600}
 
 
-def random_model(config, *, build="build"):
-    entry = configuration(config)
-    return random_integer_vit(entry.vit, seed=1, spec=entry.spec)
+def random_model(project):
+    return random_integer_vit(project.vit, seed=1, spec=project.spec)
+
+
+def on_board(name="ulx3s", **changes):
+    return open_project("tiny").changed({"board": {"name": name, **changes}})
 
 
 def step(kind, delay, **ends):
@@ -70,7 +74,7 @@ def tools(monkeypatch, tmp_path):
         (folder / "top.bit").write_bytes(b"bits")
         return folder / "top.bit"
 
-    monkeypatch.setattr(models, "quantized_model", random_model)
+    monkeypatch.setattr(integer, "integer_model", random_model)
     monkeypatch.setattr(Board, "make_platform", make_platform)
     monkeypatch.setattr(synthesis, "synthesize", lambda family, folder, name, tell: state.cells)
     monkeypatch.setattr(synthesis, "place_and_route", place_and_route)
@@ -81,13 +85,13 @@ def tools(monkeypatch, tmp_path):
 
 
 def test_report_and_products(tools, tmp_path):
-    report = build_bitstream("tiny", "ulx3s", seed=7)
+    report = build_bitstream(on_board(seed=7))
     folder = tmp_path / "build" / "tiny" / "ulx3s"
     assert (folder / "top.bit").read_bytes() == b"bits"
     assert json.loads((folder / "report.json").read_text()) == report
     assert tools.pnr == ["--85k", "--package", "CABGA381", "--speed", "6", "--lpf", "top.lpf",
                          "--textcfg", "top.config", "--seed", "7"]
-    compiled = compile_model(random_model("tiny"), configuration("tiny").spec)
+    compiled = compile_model(random_model(open_project("tiny")), open_project("tiny").spec)
     cycles = predict(compiled.stream.commands(), compiled.spec).cycles
     expected = {
         "config": "tiny", "board": "ulx3s", "device": "LFE5U-85F", "seed": 7, "fmax_mhz": 60.0, "clock_mhz": 50.0,
@@ -122,7 +126,7 @@ def test_a_missed_clock_fails_and_leaves_no_bitstream(tools, tmp_path):
 
 
 def test_clock_and_divisor(tools):
-    report = build_bitstream("tiny", "ulx3s_25f", clock_mhz=40)
+    report = build_bitstream(on_board("ulx3s_25f", clock_mhz=40))
     assert report["clock_mhz"] == 40.0 and report["device"] == "LFE5U-25F"
     assert tools.top.system.divisor == 40
     assert tools.top.system.clock_hz == 40_000_000
@@ -130,7 +134,7 @@ def test_clock_and_divisor(tools):
 
 
 def test_cycles_come_from_a_simulation_of_the_same_thing(tmp_path):
-    compiled = compile_model(random_model("tiny"), configuration("tiny").spec)
+    compiled = compile_model(random_model(open_project("tiny")), open_project("tiny").spec)
     predicted = predict(compiled.stream.commands(), compiled.spec).cycles
     path = tmp_path / "sim.json"
     good = {"spec": "tiny", "model_words_per_image": len(compiled.stream), "cycles_per_image": predicted * 1.02}
@@ -148,7 +152,7 @@ def test_cycles_come_from_a_simulation_of_the_same_thing(tmp_path):
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["--board", "ulx4s"], f"board must be one of {', '.join(BOARDS)}, not 'ulx4s'"),
-    (["--config", "huge"], f"config must be one of {', '.join(CONFIGS)}, not 'huge'"),
+    (["--config", "huge"], f"--project must be one of {', '.join(config_names())}, a folder"),
     (["--seed", "-1"], "--seed must be between 0 and 2147483647, not -1"),
     (["--clock-mhz", "0"], "--clock-mhz must be between 10 and 400, not 0"),
     (["--clock-mhz", "nan"], "--clock-mhz must be between 10 and 400, not nan"),
@@ -174,12 +178,12 @@ def test_user_errors(tools, tmp_path, arguments, message):
 def test_a_design_that_does_not_fit(tools, cells, message):
     tools.cells |= cells
     with pytest.raises(UserError, match=message):
-        build_bitstream("tiny", "ulx3s")
+        build_bitstream(on_board())
     assert tools.pnr is None
 
 
 def test_image_beyond_the_link():
-    assert bitstream._image_bytes(configuration("digits")) == 80
-    compiled = compile_model(random_model("tiny"), configuration("tiny").spec)
+    assert bitstream._image_bytes(open_project("digits")) == 80
+    compiled = compile_model(random_model(open_project("tiny")), open_project("tiny").spec)
     with pytest.raises(UserError, match="an image of this configuration has 70000 bytes"):
         bitstream._design(find_board("ulx3s"), compiled, 50, None, image_bytes=70000)

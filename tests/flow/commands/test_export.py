@@ -10,7 +10,7 @@ from qonnx.core.onnx_exec import execute_onnx
 from typer.testing import CliRunner
 from vitric.flow.cli import app
 from vitric.flow.commands import export
-from vitric.flow.inputs.configs import CONFIGS
+from vitric.flow.project.file import config_names
 from vitric.golden import digits, load_float
 from vitric.golden.integer.storage import load_integer, save_integer
 from vitric.golden.qonnx import check
@@ -111,8 +111,8 @@ def test_a_difference_is_exit_status_1(tmp_path, monkeypatch):
     (["--qonnx", "--layer-bits", "none.json"], "cannot read none.json"),
     (["--qonnx", "--w-bits", 9], "--w-bits must be between 1 and 8, not 9"),
     (["--qonnx", "--method", "best"], "method must be one of 'mse', "),
-    (["--qonnx", "--config", "deit"], f"config must be one of {', '.join(CONFIGS)}, not 'deit'"),
-    (["--qonnx", "--config", "deit_tiny_block"], "deit_tiny_block has random weights, which are integers from the"),
+    (["--qonnx", "--config", "deit"], f"--project must be one of {', '.join(config_names())}, a folder"),
+    (["--qonnx", "--config", "deit_tiny_block"], "deit_tiny_block has no data"),
     (["--qonnx", "missing.safetensors"], "cannot read missing.safetensors: it does not exist"),
     (["--qonnx", __file__, "--w-bits", 4], "w_bits: not together with an integer model"),
     (["--qonnx", "--config", "tiny", "--images", 0, "-o", "/dev/null/x.onnx"], "cannot write /dev/null/x.onnx"),

@@ -7,7 +7,7 @@ from amaranth.hdl import Shape
 from amaranth.lib import data
 from typer.testing import CliRunner
 from vitric.flow.cli import app
-from vitric.flow.inputs.configs import CONFIGS
+from vitric.flow.project.file import config_names
 from vitric.golden.spec.accelerator import SPECS
 from vitric.hdl.fabric import FABRICS
 from vitric.hdl.units import UNITS
@@ -101,13 +101,13 @@ def test_two_units_share_no_module(tmp_path):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["--config", "no-such-config"], f"config must be one of {', '.join(CONFIGS)}, not 'no-such-config'"),
+    (["--config", "no-such-config"], f"--project must be one of {', '.join(config_names())}, a folder"),
     (["--config", "tiny", "--fabric", "asic"], f"--fabric must be one of {', '.join(FABRICS)}, not 'asic'"),
     (["--config", "tiny", "--out", "x.vhd"], "--out must be named *.v, not x.vhd"),
     (["tanh"], f"unit must be one of {', '.join(UNITS)}, not 'tanh'"),
     (["gelu", "--fabric", "asic"], f"--fabric must be one of {', '.join(FABRICS)}, not 'asic'"),
     (["gelu", "--set", "lanes=0"], "gelu: lanes must be between 1 and 64, not 0"),
-    (["gelu", "--config", "tiny"], "--config belongs to the accelerator"),
+    (["gelu", "--config", "tiny"], "--project belongs to the accelerator"),
     (["--set", "lanes=3"], "--set needs a unit"),
     (["gelu", "--name", "8bit"], "--name must be letters, digits and _, beginning with no digit, not '8bit'"),
 ])

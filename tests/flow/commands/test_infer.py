@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from vitric.flow.inputs import models
+from vitric.flow.project import integer
+from vitric.flow.project.project import open_project
 from vitric.golden.data.sets import digits
 
 from tests.flow.commands.board import SPEC, compiled, picture, run
@@ -11,7 +12,7 @@ from tests.golden.data.large_png import write_large_png
 
 
 def test_infer(board, tmp_path):
-    model = models.quantized_model("tiny")
+    model = integer.integer_model(open_project("tiny"))
     image = digits("test")[:1]
     expected = tuple(model(image)[0].tolist())
     sent = []
@@ -40,7 +41,8 @@ def test_infer(board, tmp_path):
 
 def test_infer_needs_the_board_of_the_config(board, tmp_path):
     status, output = run("infer", picture(tmp_path / "0.png"), "--port", "port", "--config", "digits")
-    assert status == 2 and f"the board has the spec {SPEC.hash:#010x}, --config digits is for the spec digits" in output
+    assert status == 2
+    assert f"the board has the spec {SPEC.hash:#010x}, the project digits is for the spec digits" in output
 
 
 def test_infer_reports_an_error_of_the_accelerator(board, tmp_path):

@@ -35,11 +35,11 @@ def test_program(loader):
 
 def test_program_that_cannot_be(loader, monkeypatch):
     status, output = run("program", "--config", "tiny")
-    assert status == 2 and "run `make bitstream CONFIG=tiny BOARD=ulx3s` first" in output
+    assert status == 2 and "run `vitric bitstream` with the same project and board first" in output
     status, output = run("program", "--board", "nowhere")
     assert status == 2 and "board must be one of" in output
     status, output = run("program", "--config", "nothing")
-    assert status == 2 and "config must be one of" in output
+    assert status == 2 and "--project must be one of" in output
     (loader / "build" / "tiny" / "ulx3s").mkdir(parents=True)
     (loader / "build" / "tiny" / "ulx3s" / "top.bit").write_bytes(b"bits")
     missing = tools.Tool("openFPGALoader", "loading a board", False, "missing", note="install it")

@@ -1,13 +1,15 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 from typer.testing import CliRunner
 from vitric.compiler.compile import compile_model
 from vitric.flow.cli import app
-from vitric.flow.inputs import models
-from vitric.flow.inputs.configs import CONFIGS
-from vitric.flow.inputs.models import RANDOM_SEED, quantized_model
+from vitric.flow.project import integer
+from vitric.flow.project.file import config_names
+from vitric.flow.project.integer import integer_model
+from vitric.flow.project.project import open_project
 from vitric.golden import digits
 from vitric.golden.errors import UserError
 from vitric.golden.integer.storage import load_integer, model_digest
@@ -41,8 +43,8 @@ def test_command_names_the_file_and_prints_json(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = run("--config", "tiny", "--json", "-")
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout)["model"] == "build/tiny/mse-w4a4.safetensors"
-    assert load_integer("build/tiny/mse-w4a4.safetensors").info["w_bits"] == "4"
+    assert json.loads(done.stdout)["model"] == "build/tiny/integer.safetensors"
+    assert load_integer("build/tiny/integer.safetensors").info["w_bits"] == "4"
 
 
 @pytest.mark.parametrize("arguments,message", [
@@ -52,12 +54,12 @@ def test_command_names_the_file_and_prints_json(tmp_path, monkeypatch):
     (["--granularity", "row"], "granularity must be one of"),
     (["--calibration", 0], "--calibration must be at least 1, not 0"),
     (["--calibration", 1338], "--calibration must be between 1 and 1337, not 1338"),
-    (["--config", "deit"], f"config must be one of {', '.join(CONFIGS)}, not 'deit'"),
+    (["--config", "deit"], f"--project must be one of {', '.join(config_names())}, a folder"),
     (["--config", "deit_tiny_block"], "deit_tiny_block has random weights, so nothing is quantized"),
     (["--test", 361], "--test must be between 0 and 360, not 361"),
-    (["--weights", "a.pth"], "--config and --weights exclude each other"),
+    (["--weights", "a.pth"], "--project and --weights exclude each other"),
     (["--heads", 2], "--heads and --statistics belong to --weights"),
-    (["--data", "imagenet"], "data must be one of digits, fashion or a folder that exists, not imagenet"),
+    (["--data", "imagenet"], "data must be one of digits, fashion or a folder that exists, not "),
     (["--out", "model.pt"], "--out must be named *.safetensors, not model.pt"),
     (["--out", "/dev/null/model.safetensors"], "cannot write /dev/null/model.safetensors"),
 ])
@@ -69,40 +71,46 @@ def test_command_rejects(arguments, message, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_quantized_model_is_kept_until_its_sources_change(tmp_path, monkeypatch):
-    model = quantized_model("tiny", build=tmp_path, method="minmax")
-    path = tmp_path / "tiny" / "integer-method_minmax.safetensors"
+def tiny_in(folder, **changes):
+    return replace(open_project("tiny"), build=folder).changed(changes)
+
+
+def test_quantized_model_is_kept_until_its_sources_change(tmp_path):
+    model = integer_model(tiny_in(tmp_path), method="minmax")
+    path = tmp_path / "integer-method_minmax.safetensors"
     written = path.stat().st_mtime_ns
-    again = quantized_model("tiny", build=tmp_path, method="minmax")
+    again = integer_model(tiny_in(tmp_path), method="minmax")
     assert path.stat().st_mtime_ns == written
     images = digits("test")[:20]
     assert torch.equal(model(images), again(images)) and model.info == again.info
     assert {model.info[name] for name in ("w_bits", "a_bits")} == {"4"}
     assert model.info["calibration_images"] == "64"
     path.write_bytes(path.read_bytes()[:100])  # damaged: made again
-    assert torch.equal(quantized_model("tiny", build=tmp_path, method="minmax")(images), model(images))
-    monkeypatch.setattr(models, "CALIBRATION_IMAGES", 32)
-    assert quantized_model("tiny", build=tmp_path, method="minmax").info["calibration_images"] == "32"
+    assert torch.equal(integer_model(tiny_in(tmp_path), method="minmax")(images), model(images))
+    few = tiny_in(tmp_path, quantization={"calibration": {"images": 32}, "method": "minmax"})
+    assert integer_model(few).info["calibration_images"] == "32"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "integer-calibration_images_32-method_minmax.safetensors", path.name]
 
 
 def test_without_options_it_is_the_committed_model(tmp_path, monkeypatch):
-    model = quantized_model("tiny", build=tmp_path)
-    assert model_digest(model) == model_digest(load_integer(models.committed_file("tiny")))
+    model = integer_model(tiny_in(tmp_path))
+    assert model_digest(model) == model_digest(load_integer(integer.committed_file("tiny")))
     assert list(tmp_path.iterdir()) == []  # nothing was quantized
-    monkeypatch.setattr(models, "committed_file", lambda config: tmp_path / "nowhere.safetensors")
-    assert quantized_model("tiny", build=tmp_path).info["calibration_images"] == "64"
-    assert (tmp_path / "tiny" / "integer.safetensors").exists()
+    monkeypatch.setattr(integer, "committed_file", lambda config: tmp_path / "nowhere.safetensors")
+    assert integer_model(tiny_in(tmp_path)).info["calibration_images"] == "64"
+    assert (tmp_path / "integer.safetensors").exists()
 
 
 @pytest.mark.parametrize("name", ["tiny", "digits"])
 def test_quantized_model_compiles(name, tmp_path):
-    compiled = compile_model(quantized_model(name, build=tmp_path), SPECS[name])
+    compiled = compile_model(integer_model(replace(open_project(name), build=tmp_path)), SPECS[name])
     assert 0 < compiled.act_words <= SPECS[name].act_words
 
 
 def test_model_without_training_is_random(tmp_path):
-    model = quantized_model("deit_tiny_block", build=tmp_path)
-    assert model.info == {"method": "random", "seed": str(RANDOM_SEED)} and len(model.blocks) == 1
+    model = integer_model(replace(open_project("deit_tiny_block"), build=tmp_path))
+    assert model.info == {"method": "random", "seed": "1"} and len(model.blocks) == 1
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(UserError, match=f"config must be one of {', '.join(CONFIGS)}, not 'x'"):
-        quantized_model("x", build=tmp_path)
+    with pytest.raises(UserError, match=f"--project must be one of {', '.join(config_names())}, a folder"):
+        open_project("x")

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 from vitric.flow.cli import app
-from vitric.flow.inputs import models
-from vitric.flow.inputs.configs import CONFIGS
+from vitric.flow.project import integer
+from vitric.flow.project.file import config_names
+from vitric.flow.project.project import open_project
 from vitric.golden import digits, load_float, quantize
 from vitric.golden.integer.storage import save_integer
 
@@ -15,7 +16,7 @@ RUNNER = CliRunner()
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["--config", "no-such-config"], f"config must be one of {', '.join(CONFIGS)}, not 'no-such-config'"),
+    (["--config", "no-such-config"], f"--project must be one of {', '.join(config_names())}, a folder"),
     (["--config", "tiny", "--images", "0"], "--images must be between 1 and 1000000, not 0"),
     (["--config", "tiny", "--images", "361"], "images must be at most 360, the size of the test split, not 361"),
     (["--config", "tiny", "--stall", "100"], "--stall must be between 0 and 90, not 100"),
@@ -36,8 +37,8 @@ def test_model_of_a_file(tmp_path):
     assert (result := json.loads(done.stdout))["values_differ"] == 0 and result["values_compared"] == 2 * 1322
     assert "w_bits 2, a_bits 3" in done.stderr
     for arguments, message in [
-        (["--config", "tiny", "--w-bits", "3"], "--model is quantized already, so w_bits cannot be chosen"),
-        (["--config", "digits"], "--model must be of the network digits"),
+        (["--config", "tiny", "--w-bits", "3"], "the integer model of tiny is there already"),
+        (["--config", "digits"], "[model] integer of digits must be of the network"),
         (["--config", "tiny", "--model", str(tmp_path / "none")], "--model"),
     ]:
         wrong = RUNNER.invoke(app, ["sim", "--model", str(path), *arguments])
@@ -58,7 +59,7 @@ def test_figures_and_exit_status(monkeypatch):
         result["array_busy"], rel=1e-4)
 
     # The golden model gets one other bias: every later tensor differs, and so must the exit status.
-    genuine = models.quantized_model("tiny")
+    genuine = integer.integer_model(open_project("tiny"))
     fc1 = genuine.blocks[0].mlp.fc1
     bias = fc1.requantizer.bias.clone()
     bias[3] += 4000
@@ -68,7 +69,7 @@ def test_figures_and_exit_status(monkeypatch):
     from vitric.compiler import compile as compiler
 
     compile_genuine = compiler.compile_model
-    monkeypatch.setattr(models, "quantized_model", lambda config: changed)
+    monkeypatch.setattr(integer, "integer_model", lambda project: changed)
     monkeypatch.setattr(compiler, "compile_model", lambda model, spec: compile_genuine(genuine, spec))
     wrong = RUNNER.invoke(app, ["sim", "--config", "tiny", "--images", "2", "--json", "-"])
     assert wrong.exit_code == 1

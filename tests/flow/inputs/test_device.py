@@ -6,8 +6,9 @@ import pytest
 from typer.testing import CliRunner
 from vitric.boards import host
 from vitric.flow.cli import app
-from vitric.flow.inputs import models
 from vitric.flow.inputs.device import open_device
+from vitric.flow.project import integer
+from vitric.flow.project.project import open_project
 from vitric.golden.data.sets import digits
 from vitric.golden.errors import UserError
 
@@ -21,9 +22,9 @@ ALL = Hostile.LINE + Hostile.BOARD + Hostile.END
 
 @pytest.mark.parametrize("command", ["infer", "load"])
 def test_commands_end_in_one_line(board, monkeypatch, tmp_path, command):
-    integer = models.quantized_model("tiny")
-    monkeypatch.setattr(models, "quantized_model", lambda config: integer)
-    logits = tuple(integer(digits("test")[:1])[0].tolist())
+    model = integer.integer_model(open_project("tiny"))
+    monkeypatch.setattr(integer, "integer_model", lambda project: model)
+    logits = tuple(model(digits("test")[:1])[0].tolist())
     board.infer = lambda columns: logits
     picture(tmp_path / "0.png")
     compiled(2).stream.save(tmp_path / "other.vitric")

@@ -10,10 +10,10 @@ from PIL import Image
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 from vitric.flow.cli import app
-from vitric.flow.inputs import models
-from vitric.flow.inputs.configs import configuration, test_images
-from vitric.flow.inputs.workload import open_workload
-from vitric.golden import checkpoint
+from vitric.flow.project.images import test_images
+from vitric.flow.project.integer import integer_model
+from vitric.flow.project.project import open_project
+from vitric.flow.project.workload import open_workload
 from vitric.golden.data import idx
 from vitric.golden.errors import ModelWarning, UserError
 from vitric.golden.integer.storage import load_integer
@@ -82,7 +82,8 @@ def test_bad_images_end_the_command(files, tmp_path):
 
 
 def test_calibration_images_are_drawn(files):
-    work = open_workload(None, files / "deit.safetensors", str(files / "images"), skip_bad=True)
+    said = {"data": {"source": str(files / "images"), "skip_bad": True}}
+    work = open_workload(None, files / "deit.safetensors", said)
     first, others = work.calibration(20, None, 30)
     assert len(first) == 20 and len(others) == 30
     drawn, _ = work.calibration(20, 5, 30)
@@ -93,7 +94,7 @@ def test_calibration_images_are_drawn(files):
             work.calibration(count, None, 30)
     everything = work.train.take(99)
     assert sorted(map(bytes, work.calibration(99, 5, 0)[0].numpy())) == sorted(map(bytes, everything.numpy()))  # once
-    digits = open_workload("tiny", None, None)
+    digits = open_workload("tiny", None, {})
     images, others = digits.calibration(64, None, 0)
     assert not digits.calibration(64, 1, 0)[0].equal(images)
     assert images.equal(digits.train[:64]) and others.equal(digits.train[64:])
@@ -136,7 +137,8 @@ def labels_of(work):
 
 
 def open_numbered(folder, order=None):
-    return open_workload(None, folder / "vit.safetensors", str(folder / "images"), class_order=order)
+    return open_workload(None, folder / "vit.safetensors", {
+        "data": {"source": str(folder / "images"), "class_order": order}})
 
 
 def test_class_folders_of_a_timm_checkpoint_are_in_natural_order(numbered):
@@ -198,9 +200,8 @@ def test_fashion_without_its_files(tmp_path, monkeypatch):
     monkeypatch.setattr(idx, "FASHION_FOLDERS", ("VITRIC_FASHION", str(tmp_path / "none")))
     idx.fashion.cache_clear()
     with pytest.raises(UserError, match="install Debian's package dataset-fashion-mnist, or set VITRIC_FASHION"):
-        test_images(configuration("fashion"), 1, seed=1)
-    monkeypatch.setattr(checkpoint, "MODELS", tmp_path)
-    for attempt in (lambda: models.quantized_model("fashion", build=tmp_path),
-                    lambda: open_workload("fashion", None, None)):
-        with pytest.raises(UserError, match=r"models/fashion\.safetensors does not exist; `vitric train --config fash"):
+        test_images(open_project("fashion"), 1, seed=1)
+    fashion = open_project("fashion").changed({"model": {"weights": str(tmp_path / "none.safetensors")}})
+    for attempt in (lambda: integer_model(fashion, method="minmax"), lambda: fashion.model):
+        with pytest.raises(UserError, match=r"none\.safetensors of fashion do not exist; `vitric train --project fash"):
             attempt()

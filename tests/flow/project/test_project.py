@@ -1,0 +1,142 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from typer.testing import CliRunner
+from vitric.flow.cli import app
+from vitric.flow.project.file import CONFIGS
+from vitric.flow.project.images import test_images as images_of
+from vitric.flow.project.integer import integer_file, integer_model, options_of
+from vitric.flow.project.project import checkpoint_project, open_project
+from vitric.golden.errors import UserError
+from vitric.golden.integer.storage import load_integer, save_integer
+from vitric.golden.spec.vit import VitConfig
+from vitric.golden.vit import VisionTransformer
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+ODD = VitConfig(image_size=12, patch_size=4, in_chans=3, num_classes=3, embed_dim=20, depth=1, num_heads=2,
+                mlp_ratio=1.5)
+
+
+@pytest.fixture
+def mine(tmp_path):
+    """Return the folder of a project: a checkpoint of odd sizes, pictures of three classes, an accelerator."""
+    folder = tmp_path / "my vit"
+    torch.manual_seed(5)
+    model = VisionTransformer(ODD)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    noise = np.random.default_rng(1)
+    for part in ("train", "val"):
+        for name in ("bird", "cat", "dog"):
+            (folder / "pictures" / part / name).mkdir(parents=True)
+            for number in range(4):
+                pixels = noise.integers(0, 256, (14, 18, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / "pictures" / part / name / f"{number}.png")
+    save_file(model.state_dict(), folder / "vit.safetensors")
+    (folder / "vitric.toml").write_text("""
+[model]
+weights = "vit.safetensors"
+num_heads = 2
+
+[data]
+source = "pictures"
+
+[quantization]
+method = "minmax"
+calibration = {images = 9}
+
+[accelerator]
+rows = 2
+cols = 2
+depth = 4
+model_bits = 32
+max_tokens = 10
+max_embed = 20
+act_words = 700
+residual_words = 200
+weight_words = 128
+channel_words = 128
+""")
+    return folder
+
+
+def test_a_project_of_ones_own(mine):
+    project = open_project(mine)
+    assert (project.name, project.build, project.board.name) == ("my vit", mine / "build", "ulx3s")
+    assert project.vit.embed_dim == 20 and project.vit.num_heads == 2 and project.spec.name == "my vit"
+    assert len(project.images("train")) == len(project.images("test")) == 12
+    model = integer_model(project)
+    assert model.info["method"] == "minmax" and model.info["calibration_images"] == "9"
+    kept = integer_file(project, options_of(project, {}))
+    assert kept.name == "integer-calibration_images_9-method_minmax.safetensors" and kept.parent == mine / "build"
+    assert load_integer(kept).info == model.info
+    chosen = images_of(project, 5, seed=1)
+    assert chosen.images.shape == (5, 3, 12, 12) and set(chosen.labels.tolist()) <= {0, 1, 2}
+    with pytest.raises(UserError, match="images must be at most 12, the size of the test split, not 13"):
+        images_of(project, 13, seed=1)
+
+
+def test_other_options_have_other_files(mine):
+    project = open_project(mine)
+    names = {integer_file(project, options_of(project, change)).name for change in (
+        {}, {"w_bits": 3}, {"edge_bits": 6}, {"granularity": "layer"}, {"calibration_source": "noise"},
+        {"calibration_seed": 1}, {"seed": 2}, {"layer_bits": {"blocks.0": (3, 3)}},
+        {"layer_bits": {"blocks.0": (3, 4)}})}
+    assert len(names) == 9
+
+
+def test_two_checkpoints_of_one_name(mine, tmp_path):
+    other = tmp_path / "other" / "vit.safetensors"
+    other.parent.mkdir()
+    save_file(VisionTransformer(ODD).state_dict(), other)
+    one, two = (checkpoint_project(path, {}) for path in (mine / "vit.safetensors", other))
+    assert one.name == two.name == "vit" and one.build != two.build
+
+
+def test_an_integer_model_that_is_there_already(mine):
+    model = integer_model(open_project(mine))
+    save_integer(model, mine / "integer.safetensors")
+    taken = open_project(mine).changed({"model": {"integer": "integer.safetensors"}})
+    assert integer_model(taken).info == model.info
+    with pytest.raises(UserError, match="the integer model of my vit is there already, so w_bits cannot be chosen"):
+        integer_model(taken, w_bits=3)
+    with pytest.raises(UserError, match=r"\[model\] integer of tiny must be of the network "):
+        integer_model(open_project("tiny").changed({"model": {"integer": str(mine / "integer.safetensors")}}))
+
+
+def test_what_a_project_does_not_have(mine, tmp_path):
+    text = (mine / "vitric.toml").read_text()
+    (mine / "vitric.toml").write_text(text.partition("[accelerator]")[0].replace('source = "pictures"', ""))
+    project = open_project(mine)
+    with pytest.raises(UserError, match=r"my vit has no accelerator; name one in \[accelerator\] of its vitric.toml"):
+        project.spec  # noqa: B018
+    with pytest.raises(UserError, match=r"my vit has no data; name a data set or a folder in \[data\] source"):
+        project.images("train")
+    random = open_project("deit_tiny_block")
+    assert images_of(random, 2, seed=3).labels is None and random.folder == CONFIGS
+    with pytest.raises(UserError, match="deit_tiny_block has random weights, so nothing is trained"):
+        random.model  # noqa: B018
+    with pytest.raises(UserError, match="w_bits: deit_tiny_block has random weights, so nothing is quantized"):
+        integer_model(random, w_bits=3)
+
+
+def test_network_and_weights_must_agree(mine):
+    other = open_project(mine).changed({"network": {"base": "tiny"}})
+    with pytest.raises(UserError, match=r"vit.safetensors is the network VitConfig\(image_size=12, .* of my vit is "):
+        other.model  # noqa: B018
+
+
+def test_own_weights_and_pictures_in_the_generated_hardware(mine, monkeypatch):
+    """As a user would: in the project's folder, without options."""
+    monkeypatch.chdir(mine)
+    done = CliRunner().invoke(app, ["sim", "--images", "2", "--json", "figures.json"])
+    assert done.exit_code == 0, done.output
+    figures = json.loads((mine / "figures.json").read_text())
+    assert figures["config"] == "my vit" and figures["values_differ"] == 0 < figures["values_compared"]
+    assert set(figures["accuracy"]) == {"float", "golden", "rtl"} and None not in figures["accuracy"].values()
+    assert (mine / "build" / "sim.json").is_file() and (mine / "build" / "verilator").is_dir()
