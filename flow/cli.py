@@ -15,6 +15,7 @@ from .reports.errors import told
 __all__ = ["COMMANDS", "app"]
 
 COMMANDS = {
+    "init": "Write the file of a project: one's own checkpoint and pictures.",
     "doctor": "Show every tool and package: version, path, source.",
     "generate": "Write the accelerator or a unit as Verilog, ports as JSON.",
     "synth": "Measure area and clock of one unit on a device.",
@@ -36,6 +37,8 @@ COMMANDS = {
     "program": "Load the bitstream into the board.",
     "load": "Give a running board another model over its serial port.",
     "infer": "Run an image on a board.",
+    "run": "Classify pictures with the integer model, and in the generated hardware.",
+    "samples": "Write test images as files.",
 }
 """One line for ``vitric --help`` by name; the command NAME is ``NAME_command`` in ``vitric.flow.commands.NAME``."""
 

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 __all__ = ["named_spec"]
 
 
-def named_spec(name: str) -> "AcceleratorSpec":
-    """Return the named accelerator spec; :exc:`UserError` lists the names if there is none."""
+def named_spec(name: str, option: str = "--spec") -> "AcceleratorSpec":
+    """Return the named accelerator spec; :exc:`UserError` names ``option`` and lists the names if there is none."""
     from vitric.golden.spec.accelerator import SPECS
 
     if name not in SPECS:
-        raise UserError(f"--spec must be one of {', '.join(SPECS)}, not {name!r}")
+        raise UserError(f"{option} must be one of {', '.join(SPECS)}, not {name!r}")
     return SPECS[name]

@@ -146,7 +146,7 @@ class Project:
 
         if self.weights and self.weights.is_file():
             return self.pretrained.transform
-        return EvalTransform(image_size=self.vit.image_size, in_chans=self.vit.in_chans)
+        return EvalTransform(image_size=self.vit.image_size, in_chans=self.vit.in_chans, resize=self.vit.image_size)
 
     def images(self, split: str) -> "Images":
         """Return one split, ``"train"`` or ``"test"``, of the data."""

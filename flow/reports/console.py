@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["console"]
+__all__ = ["console", "printable"]
 
 
 @cache
@@ -15,3 +15,8 @@ def console(*, stderr: bool = False) -> "Console":
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False, soft_wrap=stderr)
+
+
+def printable(name: object) -> str:
+    """Return a name, of a file say, as every terminal can show it: bytes that are no text as their numbers."""
+    return str(name).encode(errors="surrogateescape").decode(errors="backslashreplace")

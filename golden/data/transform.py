@@ -81,11 +81,15 @@ class EvalTransform:
             The file cannot be read as an image.
         """
         with open_picture(path) as picture:
-            picture = eight_bits(picture, self.in_chans)
-            size = self._sizes(*picture.size)
-            if size[0] * size[1] > Image.MAX_IMAGE_PIXELS:
-                raise ValueError(f"resized to {size[0]}x{size[1]} it exceeds {Image.MAX_IMAGE_PIXELS} pixels")
-            picture = picture.resize(size, INTERPOLATIONS[self.interpolation])
+            return self.of_picture(picture)
+
+    def of_picture(self, picture: Image.Image) -> torch.Tensor:
+        """Return the pixels of an open picture; :exc:`ValueError` if they have 32 bits, or would be too many."""
+        picture = eight_bits(picture, self.in_chans)
+        size = self._sizes(*picture.size)
+        if size[0] * size[1] > Image.MAX_IMAGE_PIXELS:
+            raise ValueError(f"resized to {size[0]}x{size[1]} it exceeds {Image.MAX_IMAGE_PIXELS} pixels")
+        picture = picture.resize(size, INTERPOLATIONS[self.interpolation])
         left, top = (spare // 2 if self.centre_down else round(spare / 2)
                      for spare in (side - self.image_size for side in size))
         picture = picture.crop((left, top, left + self.image_size, top + self.image_size))

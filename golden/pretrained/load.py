@@ -154,7 +154,7 @@ def load_pretrained(path: str | Path, *, heads: int | None = None, statistics: s
             raise ValueError(f"heads and statistics are for checkpoints of others: {path} says its own")
         model = load_float(path)
         return Pretrained(model=model, kind="vitric", assumed=(), transform=EvalTransform(
-            image_size=model.config.image_size, in_chans=model.config.in_chans))
+            image_size=model.config.image_size, in_chans=model.config.in_chans, resize=model.config.image_size))
     beside = read_beside(path.parent)
     state = _read(path)
     kind = kind_of(state)

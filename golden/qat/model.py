@@ -12,7 +12,7 @@ from ..integer import IntegerAttention, IntegerBlock, IntegerMlp, IntegerViT
 from ..quantization.codes.quantity import Quantity, check_scale
 from ..quantization.lowering.build import build_context, build_gelu, build_norm, build_pos_embed, build_scores
 from ..quantization.lowering.linear import LinearDraft
-from ..quantization.lowering.lower import Lowered
+from ..quantization.lowering.lower import Lowered, logit_info
 from ..quantization.lowering.weights import GROUP
 from ..tensors import Linear, linears, tapped, tensor, tensors
 from .oscillation import Freezer
@@ -156,7 +156,7 @@ class QuantizedTraining(nn.Module):
             blocks=tuple(self._block(index, quantities, drafts, residual) for index in range(self.config.depth)),
             norm=build_norm(self.network.norm, quantities["norm"], self.settings, self.config),
             head=drafts["head"].lower(quantities["head"]), residual_bits=start.residual_bits,
-            a_plane_bits=start.a_plane_bits, w_plane_bits=start.w_plane_bits, info=start.info)
+            a_plane_bits=start.a_plane_bits, w_plane_bits=start.w_plane_bits, info=start.info | logit_info(quantities))
         return Lowered(model=model, quantities=quantities, drafts=drafts, context_bias=self.start.context_bias,
                        source=self.network)
 

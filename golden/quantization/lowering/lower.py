@@ -4,7 +4,7 @@ Each layer is calibrated on what the integer layers before it compute, so that i
 biases makes up for, their rounding; targets are the float model's tensors for the same images.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -33,7 +33,7 @@ from .output_search import Layer, search_input
 from .rotate import balance_heads
 from .sensitivity import ELEMENTS, ROWS, Sensitivities
 
-__all__ = ["Lowered", "lower"]
+__all__ = ["Lowered", "logit_info", "lower"]
 
 _HEADROOM = 1.5  # of the residual stream and the logits over their largest calibration value
 _COARSEST = 64  # largest factor by which the residual stream's steps grow beyond that, for layers of few bits
@@ -248,6 +248,11 @@ class _Lowering:
         return norm, draft.lower(out)
 
 
+def logit_info(quantities: Mapping[str, Quantity]) -> dict[str, str]:
+    """Return what an integer model's info says of its logits: ``logit_scale``, what a step of them is worth."""
+    return {"logit_scale": repr(float(quantities["head"].scale))}
+
+
 def lower(model: VisionTransformer, images: torch.Tensor, settings: Settings, info: dict[str, str],
           progress: Progress | None = None) -> Lowered:
     """Calibrate and lower ``model``: arguments checked by :func:`vitric.golden.quantization.quantize`."""
@@ -283,6 +288,6 @@ def _lower(work: _Lowering, info: dict[str, str], say: Progress) -> Lowered:
     integer = IntegerViT(
         config=work.config, patch_embed=patch_embed, pos_embed=pos_embed, blocks=tuple(blocks), norm=norm, head=head,
         residual_bits=settings.arithmetic.residual_bits, a_plane_bits=settings.arithmetic.a_bits,
-        w_plane_bits=settings.arithmetic.w_bits, info=info)
+        w_plane_bits=settings.arithmetic.w_bits, info=info | logit_info(work.quantities))
     return Lowered(model=integer, quantities=work.quantities, drafts=work.drafts,
                    context_bias=work.context_bias, source=work.float)

@@ -1,9 +1,6 @@
 import json
 
-import numpy as np
 import pytest
-import torch
-from PIL import Image
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 from vitric.flow.cli import app
@@ -13,31 +10,18 @@ from vitric.flow.project.integer import integer_file, integer_model, options_of
 from vitric.flow.project.project import checkpoint_project, open_project
 from vitric.golden.errors import UserError
 from vitric.golden.integer.storage import load_integer, save_integer
-from vitric.golden.spec.vit import VitConfig
 from vitric.golden.vit import VisionTransformer
 
+from tests.flow.project.own import ODD, write_own
+
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-ODD = VitConfig(image_size=12, patch_size=4, in_chans=3, num_classes=3, embed_dim=20, depth=1, num_heads=2,
-                mlp_ratio=1.5)
-
 
 @pytest.fixture
 def mine(tmp_path):
     """Return the folder of a project: a checkpoint of odd sizes, pictures of three classes, an accelerator."""
     folder = tmp_path / "my vit"
-    torch.manual_seed(5)
-    model = VisionTransformer(ODD)
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
-    noise = np.random.default_rng(1)
-    for part in ("train", "val"):
-        for name in ("bird", "cat", "dog"):
-            (folder / "pictures" / part / name).mkdir(parents=True)
-            for number in range(4):
-                pixels = noise.integers(0, 256, (14, 18, 3), dtype=np.uint8)
-                Image.fromarray(pixels).save(folder / "pictures" / part / name / f"{number}.png")
-    save_file(model.state_dict(), folder / "vit.safetensors")
+    folder.mkdir()
+    write_own(folder)
     (folder / "vitric.toml").write_text("""
 [model]
 weights = "vit.safetensors"

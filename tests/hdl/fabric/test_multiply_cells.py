@@ -8,10 +8,8 @@ from vitric.hdl.fabric.multiply import RegisteredProduct
 from vitric.sim.cells import cell_model
 from vitric.toolchain import tools
 
-MODELS = {  # Yosys has one of the SB_MAC16 only; "+/" is its own folder
-    "ecp5": str(cell_model("mult18x18d")), "gowin": str(cell_model("gowin_multipliers")),
-    "ice40": "+/ice40/cells_sim.v",
-}
+MODELS = {"ecp5": cell_model("mult18x18d"), "gowin": cell_model("gowin_multipliers")}
+YOSYS_MODELS = {"ice40": "+/ice40/cells_sim.v"}  # "+/" is Yosys's own folder
 STEPS = 4  # two registers in a row and an enable: what a register holds has left it after this many
 
 
@@ -19,8 +17,11 @@ def prove_equal(fabric, shapes, folder, spoil=lambda text: text):
     """Prove with a SAT solver that the cell and its twin agree for all inputs of the first steps."""
     (folder / "gold.v").write_text(verilog.convert(RegisteredProduct(*shapes), name="gold"))
     (folder / "gate.v").write_text(spoil(verilog.convert(RegisteredProduct(*shapes, fabric=fabric), name="gate")))
+    if fabric in MODELS:  # beside it, because packaged tools do not see absolute paths everywhere
+        (folder / "model.v").write_text(MODELS[fabric].read_text())
     script = (
-        f"read_verilog gate.v; read_verilog {MODELS[fabric]}; hierarchy -top gate; proc; flatten; opt -purge; "
+        f"read_verilog gate.v; read_verilog {YOSYS_MODELS.get(fabric, 'model.v')}; hierarchy -top gate; proc; flatten; "
+        "opt -purge; "
         "design -stash gate; read_verilog gold.v; hierarchy -top gold; proc; opt_clean; design -copy-from gate gate; "
         "miter -equiv -flatten -make_assert gold gate miter; opt -full; "
         f"sat -verify -prove-asserts -set-init-zero -seq {STEPS} miter"

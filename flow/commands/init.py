@@ -1,0 +1,135 @@
+"""`vitric init`: a project's file for one's own checkpoint and pictures.
+
+torch is imported where it is used, so that ``--help`` is quick.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from vitric.golden.errors import UserError
+from vitric.golden.files import write_text
+
+from ..inputs.checked import checked
+from ..inputs.options import WIDTH, BoardName, check_output, readable
+from ..inputs.specs import named_spec
+from ..project.file import FILE
+from ..reports.console import console, printable
+
+if TYPE_CHECKING:
+    from vitric.golden.spec.accelerator import AcceleratorSpec
+
+    from ..project.project import Project
+
+__all__ = ["init_command"]
+
+
+def init_command(
+    folder: Annotated[Path, typer.Argument(help="Folder of the project, made if it is not there.")],
+    weights: Annotated[
+        Path, typer.Option(callback=readable, help="Checkpoint of a ViT or DeiT: timm's, Hugging Face's or our own.")],
+    data: Annotated[
+        str, typer.Option(help="digits, fashion, a folder of MNIST's IDX files, or one with a folder of images per "
+                          "class.")],
+    board: BoardName = None,
+    array: Annotated[
+        str, typer.Option(metavar="SPEC", help="Named accelerator whose array and ports to take; the memories become "
+                          "as large as the model needs.")] = "digits",
+    heads: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Attention heads, if no file beside the checkpoint says it.")
+    ] = None,
+    statistics: Annotated[
+        str | None, typer.Option(help="Mean and deviation of the pixels, imagenet or half, if no file says it.")
+    ] = None,
+    method: Annotated[str | None, typer.Option(help="Quantization method, as of `vitric quantize`.")] = None,
+    w_bits: Annotated[int | None, typer.Option(min=1, max=8, help="Width of the weights; by default 4.")] = None,
+    a_bits: Annotated[int | None, typer.Option(**WIDTH, help="Width of the activations; by default 4.")] = None,
+) -> None:
+    """Write FOLDER/vitric.toml for a checkpoint and pictures of one's own; nothing is quantized yet.
+
+    The checkpoint and the data are opened and must fit each other. docs/project.md says what is in the file.
+    """
+    path = folder / FILE
+    if path.exists():
+        raise UserError(f"{path} is there already; remove it, or change it by hand")
+    check_output(path)
+    shape = named_spec(array, "--array")
+    project = _project(weights, data, heads, statistics, {"method": method, "w_bits": w_bits, "a_bits": a_bits}, board)
+    spec = _accelerator(project, shape, folder)
+    write_text(path, _text(project, spec, shape, folder))
+    say = console()
+    vit = project.vit
+    say.print(f"{printable(path)}: {vit.embed_dim} channels, {vit.depth} blocks, {vit.num_tokens} tokens, "
+              f"{vit.num_classes} classes", markup=False, soft_wrap=True)
+    if project.pretrained.assumed:
+        say.print(f"assumed: {', '.join(project.pretrained.assumed)}", markup=False, soft_wrap=True)
+    say.print(f"next: vitric quantize --project {printable(folder)}", markup=False, soft_wrap=True)
+
+
+def _project(weights: Path, data: str, heads: int | None, statistics: str | None, quantization: Mapping[str, Any],
+             board: str | None) -> "Project":
+    """Return the project, checked: the data are there and have the model's classes."""
+    from vitric.golden.data.sets import DATASETS
+
+    from ..project.project import checkpoint_project
+
+    source = data if data in DATASETS else str(Path(data).absolute())
+    project = checkpoint_project(weights.absolute(), {
+        "model": {"num_heads": heads, "statistics": statistics}, "data": {"source": source},
+        "quantization": quantization, "board": {"name": board}})
+    classes = project.vit.num_classes
+    for split in ("train", "test"):
+        found = project.images(split).num_classes
+        if found > classes or project.data not in DATASETS and found != classes:
+            raise UserError(f"{data} has {found} classes in the {split} split, the model has {classes}")
+    return project
+
+
+def _accelerator(project: "Project", shape: "AcceleratorSpec", folder: Path) -> "AcceleratorSpec":
+    from vitric.compiler.sizing import sized_spec
+    from vitric.golden.quantization.settings import Settings
+
+    from ..project.integer import options_of, quantization_options
+
+    options = quantization_options(options_of(project, {}))
+    return checked(lambda: sized_spec(
+        shape, project.vit, Settings(spec=shape, **options), name=folder.resolve().name))
+
+
+def _text(project: "Project", spec: "AcceleratorSpec", shape: "AcceleratorSpec", folder: Path) -> str:
+    """Return the file: what was said, the accelerator in full, and what could be said with its default."""
+    import tomlkit
+
+    said = project.settings
+    document = tomlkit.document()
+    document.add(tomlkit.comment("Made by `vitric init`; docs/project.md of vitric explains every key."))
+    model = tomlkit.table()
+    model["weights"] = _relative(str(project.weights), folder)
+    for key in ("num_heads", "statistics"):
+        if (value := getattr(said.model, key)) is not None:
+            model[key] = value
+    data = tomlkit.table()
+    data["source"] = _relative(project.data, folder) if os.path.isabs(project.data) else project.data
+    quantization = tomlkit.table()
+    for key in ("method", "w_bits", "a_bits"):
+        quantization[key] = getattr(said.quantization, key)
+    accelerator = tomlkit.table()
+    accelerator["why"] = f"array and ports of {shape.name}, memories as large as the model needs"
+    for field in fields(spec):
+        if field.name != "name":
+            accelerator[field.name] = getattr(spec, field.name)
+    board = tomlkit.table()
+    board["name"] = said.board.name
+    for name, table in (("model", model), ("data", data), ("quantization", quantization), ("accelerator", accelerator),
+                        ("board", board)):
+        document.add(tomlkit.nl())
+        document[name] = table
+    return tomlkit.dumps(document)
+
+
+def _relative(path: str, folder: Path) -> str:
+    """Return a path as seen from a folder, so that both can be moved together."""
+    return os.path.relpath(path, folder.resolve())

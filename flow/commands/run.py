@@ -1,0 +1,119 @@
+"""`vitric run`: one's own pictures through the integer model, and through the simulated hardware.
+
+torch is imported where it is used, so that ``--help`` is quick.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from vitric.golden.errors import UserError
+from vitric.golden.files import write_bytes, write_json
+from vitric.toolchain.folders import locked
+
+from ..inputs.checked import checked
+from ..inputs.options import JsonFile, ProjectName, check_output
+from ..reports.console import console
+
+if TYPE_CHECKING:
+    import torch
+    from vitric.golden.integer import IntegerViT
+
+    from ..project.project import Project
+
+__all__ = ["run_command"]
+
+_BEST = 5  # classes that are shown
+
+
+def run_command(
+    images: Annotated[list[Path], typer.Argument(help="Pictures, in any format that Pillow reads.")],
+    project: ProjectName = None,
+    rtl: Annotated[
+        bool, typer.Option("--rtl", help="Run them in the generated hardware, too, under Verilator, and compare.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Picture (*.png) of them with their classes; by default "
+                                  "build/PROJECT/run.png.")] = None,
+    json_file: JsonFile = None,
+) -> None:
+    """Classify pictures with the integer model of a project.
+
+    Each one is turned upright, put on white where it is transparent, and resized as the model's images were. Exit
+    status 1 if the hardware's logits are not golden's.
+    """
+    from ..project.integer import integer_model
+    from ..project.project import open_project
+    from ..reports.classes import picture
+
+    for path in images:
+        if not path.is_file():
+            raise UserError(f"cannot read {path}: it is no file")
+    if out is not None and out.suffix != ".png":
+        raise UserError(f"--out must be named *.png, not {out}")
+    work = open_project(project)
+    where = check_output(out or work.build / "run.png")
+    pixels, notes = _prepared(work, images)
+    model = integer_model(work)
+    logits = model(pixels)
+    results = [_result(path, note, row, model, work.labels)
+               for path, note, row in zip(images, notes, logits, strict=True)]
+    figures = {"project": work.name, "images": results, "picture": str(where)}
+    if rtl:
+        found = _simulated(work, model, pixels)
+        figures["rtl_equal"] = bool((found == logits).all())
+        for result, row in zip(results, found, strict=True):
+            result["rtl_logits"] = row.tolist()
+    write_bytes(where, picture(pixels, results))
+    if json_file is not None:
+        write_json(json_file, figures)
+    _show(figures, stderr=str(json_file) == "-")
+    if figures.get("rtl_equal") is False:
+        raise typer.Exit(1)
+
+
+def _prepared(project: "Project", images: list[Path]) -> "tuple[torch.Tensor, list[list[str]]]":
+    """Return the pixels of all pictures, and what was done to each."""
+    import torch
+    from vitric.golden.data.snapshots import snapshot
+
+    made = [checked(lambda path=path: snapshot(path, project.transform)) for path in images]
+    return torch.cat([pixels for pixels, _ in made]), [notes for _, notes in made]
+
+
+def _result(path: Path, notes: list[str], logits: "torch.Tensor", model: "IntegerViT",
+            labels: tuple[str, ...] | None) -> dict:
+    """Return what is said of one picture; probabilities are None if nobody knows what a step of the logits is worth."""
+    import torch
+
+    scale = model.info.get("logit_scale")
+    shares = None if scale is None else torch.softmax(logits.double() * float(scale), 0).tolist()
+    order = logits.argsort(descending=True, stable=True).tolist()[:_BEST]  # of equal ones the first, as on a board
+    best = [{"class": index, "label": labels[index] if labels else str(index), "logit": int(logits[index]),
+             "probability": None if shares is None else round(shares[index], 6)} for index in order]
+    return {"image": str(path), "notes": notes, "best": best}
+
+
+def _simulated(project: "Project", model: "IntegerViT", pixels: "torch.Tensor") -> "torch.Tensor":
+    """Return the logits of the generated hardware."""
+    from vitric.compiler.compile import compile_model
+    from vitric.sim.accelerator import run_stream
+
+    folder = project.build / "verilator"
+    with locked(folder), console(stderr=True).status("running the generated hardware under Verilator"):
+        return run_stream(compile_model(model, project.spec), pixels, build_dir=folder).logits
+
+
+def _show(figures: dict, *, stderr: bool) -> None:
+    from rich.table import Table
+
+    table = Table("picture", "class", "probability", title=f"integer model of {figures['project']}")
+    for result in figures["images"]:
+        name = "\n".join([result["image"], *(f"({note})" for note in result["notes"])])
+        shares = ["–" if one["probability"] is None else f"{one['probability']:.1%}" for one in result["best"]]
+        table.add_row(name, "\n".join(one["label"] for one in result["best"]), "\n".join(shares))
+    say = console(stderr=stderr)
+    say.print(table)
+    if "rtl_equal" in figures:
+        say.print("hardware: its logits are golden's" if figures["rtl_equal"] else "[red]hardware: logits differ[/red]")
+    say.print(f"picture: {figures['picture']}", markup=False)
