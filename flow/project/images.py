@@ -10,7 +10,14 @@ from .project import Project
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["TestImages", "test_images"]
+__all__ = ["TestImages", "drawn", "test_images"]
+
+
+def drawn(count: int, seed: int | None) -> "torch.Tensor":
+    """Return the order in which ``count`` images are taken for calibration: as they are, or drawn with ``seed``."""
+    import torch
+
+    return torch.arange(count) if seed is None else torch.randperm(count, generator=torch.Generator().manual_seed(seed))
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from ..inputs.checked import checked
 from ..inputs.layer_bits import read_layer_bits
 from ..inputs.sources import source_digest
 from .file import CONFIGS
+from .images import drawn
 from .project import Project
 
 if TYPE_CHECKING:
@@ -145,16 +146,11 @@ def _of_file(project: Project) -> "IntegerViT":
 
 def calibration_of(project: Project, options: Mapping[str, Any]) -> "torch.Tensor":
     """Return the images to calibrate on."""
-    import torch
-
     count, source, seed = (options[f"calibration_{name}"] for name in ("images", "source", "seed"))
     if source != "train":
         return calibration_images(source, project.model, count)
     train = project.images("train")
-    order = torch.arange(len(train))
-    if seed is not None:
-        order = torch.randperm(len(order), generator=torch.Generator().manual_seed(seed))
-    return checked(lambda: train.take(count, order))
+    return checked(lambda: train.take(count, drawn(len(train), seed)))
 
 
 def _quantized(project: Project, options: Mapping[str, Any]) -> "IntegerViT":

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vitric.golden.errors import ModelWarning, UserError
 
 from ..inputs.checked import checked
+from .images import drawn
 from .project import Project, checkpoint_project, open_project
 
 if TYPE_CHECKING:
@@ -86,14 +87,10 @@ class Workload:
         UserError
             There are not so many; or files cannot be read, and are not skipped.
         """
-        import torch
-
         left = _LEAST_OTHERS if self.in_memory else 0
         if not 1 <= count <= len(self.train) - left:
             raise UserError(f"--calibration must be between 1 and {len(self.train) - left}, not {count}")
-        order = torch.arange(len(self.train))
-        if seed is not None:
-            order = torch.randperm(len(order), generator=torch.Generator().manual_seed(seed))
+        order = drawn(len(self.train), seed)
         others = min(_OTHERS if self.in_memory else others, len(self.train) - count)
         return checked(lambda: (self.train.take(count, order), self.train.take(others, order[count:])))
 
