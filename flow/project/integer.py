@@ -64,13 +64,21 @@ def quantization_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def integer_file(project: Project, options: Mapping[str, Any]) -> Path:
-    """Return where the integer model of these options is kept: its name has every option that is not the default."""
+    """Return where the integer model of these options is kept.
+
+    Its name has every option that is not the default, and every width of the accelerator that is not.
+    """
+    from vitric.golden.spec.arithmetic import Arithmetic
+
     from .schema import Quantization
 
     usual = Quantization().model_dump()
     usual |= {f"calibration_{name}": value for name, value in usual.pop("calibration").items()}
     words = [f"{name.replace('_bits', '')}_{_short(value)}" for name, value in sorted(options.items())
              if value != usual[name]]
+    if project.has_accelerator:
+        ports, plain = asdict(project.spec.arithmetic), asdict(Arithmetic())
+        words += [f"port_{name}_{value}" for name, value in ports.items() if value != plain[name]]
     return project.build / f"{'-'.join([_PLAIN, *words])}.safetensors"
 
 

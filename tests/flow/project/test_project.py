@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from safetensors.torch import save_file
@@ -124,3 +125,11 @@ def test_own_weights_and_pictures_in_the_generated_hardware(mine, monkeypatch):
     assert figures["config"] == "my vit" and figures["values_differ"] == 0 < figures["values_compared"]
     assert set(figures["accuracy"]) == {"float", "golden", "rtl"} and None not in figures["accuracy"].values()
     assert (mine / "build" / "sim.json").is_file() and (mine / "build" / "verilator").is_dir()
+
+
+def test_a_committed_model_is_for_its_accelerator(tmp_path):
+    tiny = replace(open_project("tiny"), build=tmp_path)
+    assert integer_model(tiny).info["port_acc_bits"] == "24" and list(tmp_path.iterdir()) == []
+    other = tiny.changed({"accelerator": {"spec": "tiny", "acc_bits": 20}})
+    assert integer_model(other).info["port_acc_bits"] == "20"
+    assert [path.name for path in tmp_path.iterdir()] == ["integer-port_acc_bits_20.safetensors"]
