@@ -60,7 +60,7 @@ def sized_spec(
     Returns
     -------
     AcceleratorSpec
-        The model fits it, and no memory can be smaller without another layout or longer waits. Rings are powers of two.
+        The model fits it. Activation memory holds two buffers of probabilities; rings are powers of two.
 
     Raises
     ------

@@ -32,7 +32,7 @@ from vitric.flow.start import run
 
 from . import imports
 
-__all__ = ["NEEDS", "Snippet", "main", "page_names", "run_page", "snippets_of"]
+__all__ = ["NEEDS", "Snippet", "main", "page_names", "run_page", "runnable", "snippets_of"]
 
 ROOT = imports.ROOT
 KINDS = ("text", "mermaid", "shell", "python")
@@ -91,7 +91,8 @@ def snippets_of(page: str) -> list[Snippet]:
     return found
 
 
-def _runnable(page: str, slow: bool) -> Iterator[Snippet]:
+def runnable(page: str, slow: bool) -> Iterator[Snippet]:
+    """Yield the examples of a page that can run here; the slow ones only with ``slow``."""
     for snippet in snippets_of(page):
         if snippet.kind in ("shell", "python") and not snippet.needs and (slow or not snippet.slow):
             yield snippet
@@ -124,7 +125,7 @@ def run_page(page: str, folder: Path, *, slow: bool = False) -> list[str]:
     (folder / "models").symlink_to(ROOT / "models")
     names: dict = {}
     failed = []
-    for snippet in _runnable(page, slow):
+    for snippet in runnable(page, slow):
         session = snippet.kind == "python" and ">>> " in snippet.body
         wrong = _run_session(snippet, folder, names) if session else _run_program(snippet, folder)
         if wrong is not None:
@@ -142,7 +143,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     failures = 0
     for page in options.pages or page_names():
-        count = len(list(_runnable(page, options.slow)))
+        count = len(list(runnable(page, options.slow)))
         console().print(f"{page}: {count} examples", markup=False)
         with tempfile.TemporaryDirectory() as folder:
             for text in run_page(page, Path(folder), slow=options.slow):

@@ -9,7 +9,7 @@ import pytest
 from docs import snippets
 
 PAGES = snippets.page_names()
-FAST = [page for page in PAGES if list(snippets._runnable(page, False))]
+FAST = [page for page in PAGES if list(snippets.runnable(page, False))]
 
 
 @pytest.fixture

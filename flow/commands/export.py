@@ -37,8 +37,8 @@ _INSTALL = "run make setup, or pip install '.[qonnx]' in the repository"
 def export_command(
     model: Annotated[
         Path | None, typer.Argument(callback=readable, help="Integer model that `vitric quantize` wrote; then none of "
-                                    "the options of the quantization. Without it the float model CONFIG is "
-                                    "quantized.")] = None,
+                                    "the options of the quantization. Without it the project's float "
+                                    "model is quantized.")] = None,
     qonnx: Annotated[bool, typer.Option("--qonnx", help="Write QONNX: ONNX with Quant nodes.")] = False,
     project: ProjectName = None,
     method: Annotated[str | None, typer.Option(help="As of `vitric quantize`, and so the next seven.")] = None,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from vitric.golden.errors import UserError
 from vitric.golden.files import write_bytes, write_json
 
 from ..inputs.options import JsonFile, ProjectName, check_output
@@ -26,11 +27,14 @@ def samples_command(
     from io import BytesIO
 
     from PIL import Image
+    from vitric.golden.data.pictures import MODES
 
     from ..project.images import test_images
     from ..project.project import open_project
 
     work = open_project(project)
+    if work.vit.in_chans not in MODES:
+        raise UserError(f"images of {work.vit.in_chans} channels cannot be written as files; legal are 1 and 3")
     folder = out or work.build / "samples"
     check_output(folder / "0.png")
     chosen = test_images(work, count, seed=work.settings.model.seed)

@@ -119,7 +119,8 @@ def integer_model(project: Project, **changes: str | int | Mapping) -> "IntegerV
             raise UserError(f"{', '.join(changes)}: {project.name} has random weights, so nothing is quantized")
         from vitric.golden.integer.random import random_integer_vit
 
-        return random_integer_vit(project.vit, seed=project.settings.model.seed, spec=project.spec)
+        return checked(lambda: random_integer_vit(
+            project.vit, seed=project.settings.model.seed, spec=project.spec))
     options = options_of(project, changes)
     path = integer_file(project, options)
     if path.stem == _PLAIN and (model := _committed(project)) is not None:

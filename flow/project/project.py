@@ -135,8 +135,11 @@ class Project:
     @property
     def labels(self) -> tuple[str, ...] | None:
         """Names of the classes, by number: those of the file, else of the checkpoint, else None."""
-        if self.settings.data.labels:
-            return tuple(self.settings.data.labels)
+        if labels := self.settings.data.labels:
+            if len(labels) != self.vit.num_classes:
+                raise UserError(f"[data] labels of {self.name} must be {self.vit.num_classes} names, one for each "
+                                f"class, not {len(labels)}")
+            return tuple(labels)
         return self.pretrained.labels if self.weights else None
 
     @cached_property
@@ -146,7 +149,8 @@ class Project:
 
         if self.weights and self.weights.is_file():
             return self.pretrained.transform
-        return EvalTransform(image_size=self.vit.image_size, in_chans=self.vit.in_chans, resize=self.vit.image_size)
+        size, channels = self.vit.image_size, self.vit.in_chans
+        return checked(lambda: EvalTransform(image_size=size, in_chans=channels, resize=size))
 
     def images(self, split: str) -> "Images":
         """Return one split, ``"train"`` or ``"test"``, of the data."""

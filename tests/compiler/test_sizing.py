@@ -44,7 +44,7 @@ def test_activation_memory_has_no_word_too_many(case):
         less = check_capacity(config, replace(spec, act_words=spec.act_words - 1), settings)
     except CompileError:
         return
-    assert less.act_words < spec.act_words - 1 or less.config.num_heads == 1
+    assert less.act_words < spec.act_words - 1
 
 
 def test_one_set_takes_a_smaller_ring():

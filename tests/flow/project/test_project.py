@@ -133,3 +133,9 @@ def test_a_committed_model_is_for_its_accelerator(tmp_path):
     other = tiny.changed({"accelerator": {"spec": "tiny", "acc_bits": 20}})
     assert integer_model(other).info["port_acc_bits"] == "20"
     assert [path.name for path in tmp_path.iterdir()] == ["integer-port_acc_bits_20.safetensors"]
+
+
+def test_labels_are_those_of_the_classes(mine):
+    assert open_project(mine).changed({"data": {"labels": ["bird", "cat", "dog"]}}).labels == ("bird", "cat", "dog")
+    with pytest.raises(UserError, match=r"\[data\] labels of my vit must be 3 names, one for each class, not 2"):
+        open_project(mine).changed({"data": {"labels": ["bird", "cat"]}}).labels  # noqa: B018
