@@ -44,8 +44,8 @@ def check_command(fields: dict[str, int], index: int, spec: AcceleratorSpec, *, 
         if fields[name] > limit:
             raise StreamError(f"{name} of command {index} must be at most {limit}, not {fields[name]}")
     written = fields["row_tiles"] * spec.cols
-    is_padded = opcode != Opcode.MATMUL or target == Target.SOFTMAX
-    if opcode != Opcode.LOAD and not (fields["columns"] == written or is_padded and fields["columns"] < written):
+    is_padded = opcode in (Opcode.INPUT, Opcode.NORM) or target == Target.SOFTMAX
+    if not (fields["columns"] == written or is_padded and fields["columns"] < written):
         raise StreamError(f"command {index} has {fields['columns']} columns in {fields['row_tiles']} tiles of "
                           f"{spec.cols}")
     if opcode == Opcode.MATMUL:

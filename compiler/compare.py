@@ -23,9 +23,13 @@ def act_records(spec: AcceleratorSpec) -> np.dtype:
     return np.dtype([("command", "<u2"), ("address", "<u4"), ("data", "u1", (-(-spec.tile_bits // 8),))])
 
 
-def residual_records(spec: AcceleratorSpec) -> np.dtype:
-    """Return the record of one column written to residual memory: as :func:`act_records`, data rows * 16 bits."""
-    return np.dtype([("command", "<u2"), ("address", "<u4"), ("data", "u1", (-(-spec.residual_word_bits // 8),))])
+def residual_records(spec: AcceleratorSpec, columns: int = 1) -> np.dtype:
+    """Return the record of columns written side by side to residual memory.
+
+    As :func:`act_records`; the data are rows * 16 bits for each column.
+    """
+    size = columns * spec.residual_word_bits // 8
+    return np.dtype([("command", "<u2"), ("address", "<u4"), ("data", "u1", (size,))])
 
 
 def logit_records() -> np.dtype:

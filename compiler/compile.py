@@ -19,7 +19,7 @@ from .cycles import predict
 from .decode import Command
 from .layout import Activation, Address, CompileError, Misfit, allocate, ceil_div
 from .operands import residual_words
-from .steps import Plan
+from .steps import Part, Plan
 from .stream import ModelStream, StreamWriter
 
 __all__ = ["CompileError", "Compiled", "compile_model", "token_rows"]
@@ -80,9 +80,10 @@ class Compiled:
         return compare(self.tensors, self.spec, trace, image, act=act, residual=residual, logits=logits, limit=limit)
 
 
-def _attention(plan: Plan, name: str, attn: IntegerAttention, a: Activation, buffers: int) -> None:
-    """Emit q, k, v, the heads and the projection."""
-    spec, heads, groups = plan.spec, attn.num_heads, plan.groups
+def _attention(plan: Plan, name: str, attn: IntegerAttention, a: Activation, every: Part, read: Part,
+               buffers: int) -> None:
+    """Emit q, k, v, the heads and the projection; queries are those of ``read``, keys and values of ``every`` token."""
+    spec, heads = plan.spec, attn.num_heads
     head_dim = len(attn.q.weight) // heads
     head_words = ceil_div(head_dim, spec.depth)
     head_width = head_words * spec.depth
@@ -93,20 +94,20 @@ def _attention(plan: Plan, name: str, attn: IntegerAttention, a: Activation, buf
     whole_words = offsets[0] * head_width + offsets[1]
     if head_dim % spec.depth:
         plan.match("zero_point", attn.k.requantizer.zero_point, 0, f"{name}.k (padded heads)")
-    q, k = (plan.linear(f"{name}.{part}", layer, a, Target.CODES, groups=groups, out_map=whole_words,
-                           positions=heads * head_width, zero_pad=part == "k")
-            for part, layer in (("q", attn.q), ("k", attn.k)))
-    v = plan.linear(f"{name}.v", attn.v, a, Target.CODES, groups=groups, transpose=True,
-                       out_map=offsets[0] * head_tiles * spec.cols + offsets[1],
-                       positions=heads * head_tiles * spec.cols)
+    q, k = (plan.linear(f"{name}.{which}", layer, a, Target.CODES, part=part, out_map=whole_words,
+                        positions=heads * head_width, zero_pad=which == "k")
+            for which, layer, part in (("q", attn.q, read), ("k", attn.k, every)))
+    v = plan.linear(f"{name}.v", attn.v, a, Target.CODES, part=every, transpose=True,
+                    out_map=offsets[0] * head_tiles * spec.cols + offsets[1],
+                    positions=heads * head_tiles * spec.cols)
     row_words = ceil_div(plan.tokens, spec.depth)
-    rows = [plan.tensor(f"{name}.softmax", groups, row_words, attn.softmax_bits, plan.rows)
+    rows = [plan.tensor(f"{name}.softmax", read.groups, row_words, attn.softmax_bits, plan.rows)
             for _ in range(min(buffers, heads))]
-    context = plan.tensor(f"{name}.context", groups, heads * head_words, attn.proj.a_bits, whole_words)
+    context = plan.tensor(f"{name}.context", read.groups, heads * head_words, attn.proj.a_bits, whole_words)
 
     def scores(head: int) -> Activation:
         return plan.scores(
-            f"{name}.softmax", head, q, k, rows[head % len(rows)], head_words=head_words, head_dim=head_dim,
+            f"{name}.softmax", head, q, k, rows[head % len(rows)], part=read, head_words=head_words, head_dim=head_dim,
             key_zero=attn.q.requantizer.zero_point, multiplier=int(attn.score_multiplier[head]),
             scaling=(int(attn.score_pre_shift[head]), int(attn.score_shift[head])), offset=attn.softmax_offset,
             table=attn.softmax_table)
@@ -116,9 +117,9 @@ def _attention(plan: Plan, name: str, attn: IntegerAttention, a: Activation, buf
     for head in range(heads):
         if head + ahead < heads:
             pending.append(scores(head + ahead))
-        context = plan.context(f"{name}.context", head, pending.pop(0), v, context, head_words=head_words,
-                                  head_dim=head_dim, requantizer=attn.context)
-    plan.linear(f"{name}.proj", attn.proj, context, Target.RESIDUAL, groups=groups)
+        context = plan.context(f"{name}.context", head, pending.pop(0), v, context, part=read, head_words=head_words,
+                               head_dim=head_dim, requantizer=attn.context)
+    plan.linear(f"{name}.proj", attn.proj, context, Target.RESIDUAL, part=read)
 
 
 def token_rows(config: VitConfig, spec: AcceleratorSpec) -> np.ndarray:
@@ -141,8 +142,12 @@ def _side_by_side(a: Activation, spec: AcceleratorSpec) -> Activation:
     return replace(a, words=2 * a.words, channel_map=channels)
 
 
-def _lower(model: IntegerViT, spec: AcceleratorSpec, probability_buffers: int) -> Plan:
-    """Return the steps of the whole model."""
+def _lower(model: IntegerViT, spec: AcceleratorSpec, probability_buffers: int, image_waits: bool) -> Plan:
+    """Return the steps of the whole model.
+
+    With ``image_waits`` the first LayerNorm waits until the image, the largest tensor of many networks, is no longer
+    needed.
+    """
     config, prefix = model.config, model.config.num_prefix_tokens
     if config.distilled and config.num_tokens <= spec.rows:
         raise CompileError(spec, [Misfit("rows", f"below {config.num_tokens}, the tokens", spec.rows,
@@ -152,22 +157,24 @@ def _lower(model: IntegerViT, spec: AcceleratorSpec, probability_buffers: int) -
     plan.need("max_embed", config.embed_dim, spec.max_embed, "embed_dim")
     plan.need("max_classes", config.num_classes, spec.max_classes, "num_classes")
     plan.match("residual_bits", model.residual_bits, spec.residual_bits, "residual stream")
-    groups = plan.groups
+    every, read = Part(config.num_tokens, plan.groups), Part(prefix, prefix)  # one row group for each token with a head
     start = torch.zeros_like(model.pos_embed)
     start[torch.from_numpy(plan.rows)] = model.pos_embed
-    plan.load("pos_embed", lambda: residual_words(start, plan.residual_columns, spec))
     a = plan.input("input", config.patch_dim, model.patch_embed.a_bits)
-    plan.linear("patch_embed", model.patch_embed, a, Target.RESIDUAL, groups=groups)
+    plan.load("pos_embed", lambda: residual_words(start, plan.residual_columns, spec))
+    plan.linear("patch_embed", model.patch_embed, a, Target.RESIDUAL, part=every)
     for number, block in enumerate(model.blocks):
         name = f"blocks.{number}"
-        a = plan.norm(f"{name}.norm1", block.norm1, groups)
-        _attention(plan, f"{name}.attn", block.attn, a, probability_buffers)
-        a = plan.norm(f"{name}.norm2", block.norm2, groups)
-        a = plan.linear(f"{name}.mlp.act", block.mlp.fc1, a, Target.CODES, groups=groups, table=block.mlp.gelu,
-                           table_bits=block.mlp.fc2.a_bits)
-        plan.linear(f"{name}.mlp.fc2", block.mlp.fc2, a, Target.RESIDUAL, groups=groups)
-    a = plan.norm("norm", model.norm, prefix, prefix)
-    plan.linear("head", model.head, _side_by_side(a, spec) if config.distilled else a, Target.LOGITS, groups=1)
+        used = read if number == len(model.blocks) - 1 else every  # of the last block only these are read
+        a = plan.norm(f"{name}.norm1", block.norm1, every, whole=image_waits and number == 0)
+        _attention(plan, f"{name}.attn", block.attn, a, every, used, probability_buffers)
+        a = plan.norm(f"{name}.norm2", block.norm2, used)
+        a = plan.linear(f"{name}.mlp.act", block.mlp.fc1, a, Target.CODES, part=used, table=block.mlp.gelu,
+                        table_bits=block.mlp.fc2.a_bits)
+        plan.linear(f"{name}.mlp.fc2", block.mlp.fc2, a, Target.RESIDUAL, part=used)
+    a = plan.norm("norm", model.norm, read)
+    plan.linear("head", model.head, _side_by_side(a, spec) if config.distilled else a, Target.LOGITS, part=Part(1, 1),
+                whole=config.distilled)
     return plan
 
 
@@ -183,15 +190,15 @@ def compile_model(model: IntegerViT, spec: AcceleratorSpec) -> Compiled:
     """Compile ``model`` for the accelerator ``spec``.
 
     Two probability buffers are used if they fit (the softmax of a head then overlaps the products of its
-    neighbours), else one.
+    neighbours), else one; and the first LayerNorm begins beside the product on the image if there is room for both.
 
     Raises
     ------
     CompileError
         The model does not fit; the error lists every capacity, what is needed and what there is.
     """
-    for probability_buffers in (2, 1):
-        plan = _lower(model, spec, probability_buffers)
+    for probability_buffers, image_waits in ((2, False), (2, True), (1, False), (1, True)):
+        plan = _lower(model, spec, probability_buffers, image_waits)
         if plan.misfits:
             raise CompileError(spec, plan.misfits)
         act_words = allocate(plan.buffers)

@@ -1,13 +1,13 @@
 """Cycle model: predicts when each command of a model stream is complete, without simulating the hardware.
 
 Time is counted in cycles from the first word of the stream, with every outside port willing. The engines are followed
-tile by tile:
+row group by row group:
 
 - the *front end* reads one model word per cycle as long as the rings have room, and waits where a command says so;
-- the *feeder* issues one beat per cycle; a set of weights must be complete before its first beat;
-- a result tile leaves the array ``passes * k_words`` beats after the one before it, or when the *drain* has taken that
-  one column by column, whichever is later;
-- the *writeback* takes one column per cycle of one command after the other, so what comes later waits in the pipeline.
+- the *feeder* issues one beat per cycle, of a set that is complete in the rings and of a row group that is written; the
+  last beats of two tiles are as far apart as the drain or the tile writer needs, and a row group of scores waits until
+  softmax has room;
+- the *row engine* takes the columns of the image, of LayerNorm and of softmax, one command after the other.
 
 Latencies of the units come from their specs. ``tests/sim`` holds the prediction to 2 % of the simulated hardware.
 """
@@ -18,7 +18,7 @@ from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import Opcode, Target
 
 from .decode import Command
-from .timeline import START, Timeline
+from .timeline import Timeline
 
 __all__ = ["CommandCycles", "Prediction", "predict"]
 
@@ -110,29 +110,24 @@ def _step(timeline: Timeline, command: Command) -> CommandCycles:
     ready, fed, beats = time, time, 0
     name = command.opcode.name
     if command.opcode is Opcode.END:
-        timeline.front = max(time, timeline.done[-1])
+        timeline.front = max(time, timeline.done[-1] + 1)
         timeline.done.append(timeline.front + 1)
-    elif command.opcode is Opcode.LOAD:
-        per_column = max(1, spec.residual_word_bits // spec.model_bits)
-        time = max(time, timeline.done[f["a_wait"]]) + f["groups"] * (f["columns"] * per_column + 1) + 1
-        timeline.front = time + 1
-        taken = timeline.take(time)
-        timeline.complete(taken[2], 3)
-        timeline.feeder, timeline.drain = taken[0] + 1, taken[1] + 1
-    elif command.opcode is Opcode.INPUT:
-        timeline.front = time + 1
-        taken = timeline.take(time)
-        timeline.feeder, timeline.drain = taken[0] + 1, taken[1] + 1
-        timeline.complete(taken[2] + START + f["groups"] * f["row_tiles"] * spec.cols - 1, command.planes + 2)
-    elif command.opcode is Opcode.NORM:
-        ready = timeline.channels.fill(time + 1, f["columns"], spec.channel_model_words)
-        timeline.front = ready
-        fed = timeline.norm(command, timeline.take(time), ready)
-    else:
+    elif command.opcode is Opcode.MATMUL:
         name = f"{name} {command.target.name}"
         beats = f["sets"] * f["set_tiles"] * f["groups"] * len(command.passes) * f["k_words"]
-        taken = timeline.take(time)
-        ready, fed = timeline.matmul(command, taken, timeline.load_table(command, time + 1))
+        if command.target is Target.SOFTMAX:
+            time = timeline.dispatch(timeline.rows, time)
+        time = timeline.dispatch(timeline.products, time)
+        ready, fed = timeline.matmul(command, time, timeline.load_table(command, time))
+    else:
+        if command.opcode is Opcode.LOAD:
+            per_column = max(1, spec.residual_word_bits // spec.model_bits)
+            time = max(time, timeline.done[f["a_wait"]]) + f["groups"] * (f["columns"] * per_column + 1) + 1
+        elif command.opcode is Opcode.NORM:
+            time = timeline.load_constants(command, time)
+        ready = time
+        timeline.front = timeline.dispatch(timeline.rows, time)
+        fed = timeline.rows_of(command, timeline.front)
     return CommandCycles(f["index"], name, ready, fed, 0, beats, command.words)
 
 

@@ -143,6 +143,11 @@ class _Reader:
         data = self.take(int(np.prod(shape)) * size).reshape(*shape, size)
         return unpack_rows(data, lanes, bits, signed=signed)
 
+    def channels(self, count: int) -> np.ndarray:
+        """Return channel words as bytes, uint8 (count, 8)."""
+        size = CHANNEL_BITS // 8
+        return self.rows((), count * size, 8, signed=False).astype(np.uint8).reshape(count, size)
+
     def block(self, names: tuple[str, ...]) -> dict[str, int]:
         """Return the fields of the next block, its check word verified."""
         fields = self.rows((), len(names), FIELD_BITS, signed=False)
@@ -168,8 +173,7 @@ def _matmul_operands(reader: _Reader, fields: dict[str, int]) -> dict[str, np.nd
     tiles, k_words = fields["set_tiles"], fields["k_words"]
     for _ in range(fields["sets"]):
         if not flags & Flag.KEY_BIAS:
-            rows = reader.rows((tiles * spec.cols,), CHANNEL_BITS // 8, 8, signed=False)
-            channels.append(rows.astype(np.uint8))
+            channels.append(reader.channels(tiles * spec.cols))
         if not flags & Flag.WEIGHTS_ACT:
             words = reader.rows((fields["set_words"],), spec.cols * spec.depth, spec.w_bits, signed=True)
             weights.append(words.reshape(tiles, -1, k_words, spec.cols, spec.depth))
@@ -189,7 +193,7 @@ def _operands(reader: _Reader, fields: dict[str, int]) -> dict[str, np.ndarray]:
     if opcode == Opcode.MATMUL:
         return _matmul_operands(reader, fields)
     if opcode == Opcode.NORM:
-        raw = reader.rows((fields["columns"],), CHANNEL_BITS // 8, 8, signed=False).astype(np.uint8)
+        raw = reader.channels(fields["columns"])
         return {"beta": np.ascontiguousarray(raw[:, 0:4]).view("<i4")[:, 0].astype(np.int64),
                 "gamma": np.ascontiguousarray(raw[:, 4:6]).view("<i2")[:, 0].astype(np.int64)}
     if opcode == Opcode.LOAD:

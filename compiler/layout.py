@@ -93,6 +93,8 @@ class Activation:
         are padding.
     writer : int
         Index of the last command that writes it.
+    pace : int
+        Cycles in which that writes a row group, or 0 if no reader ever waits for it.
     """
 
     buffer: Buffer
@@ -102,6 +104,7 @@ class Activation:
     bits: int
     channel_map: np.ndarray = field(repr=False)
     writer: int
+    pace: int = 0
 
 
 def plane_passes(spec: AcceleratorSpec, a_planes: int, w_planes: int) -> dict[str, int] | None:
@@ -143,7 +146,8 @@ def allocate(buffers: Sequence[Buffer]) -> int:
     """Give every buffer an address such that buffers that are alive together do not overlap.
 
     A buffer is alive from its first to its last use, both included, because a command reads its operand again for
-    each weight set while it already writes its result. First fit in the order of use or by decreasing size,
+    each weight set while it already writes its result. The result of a NORM counts from the command that writes its
+    operand on, beside which it works. First fit in the order of use or by decreasing size,
     whichever takes less memory.
 
     Returns

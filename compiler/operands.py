@@ -5,7 +5,7 @@ import torch
 from vitric.golden.arith import split_signed
 from vitric.golden.integer import IntegerLayerNorm, IntegerLinear, Requantizer
 from vitric.golden.spec.accelerator import AcceleratorSpec
-from vitric.golden.spec.command import CHANNEL_BITS, TABLE_ENTRY_BITS
+from vitric.golden.spec.command import TABLE_ENTRY_BITS
 
 from .layout import Activation
 from .words import pack_rows
@@ -51,19 +51,14 @@ def channel_words(requantizer: Requantizer, out_map: np.ndarray, tiles: int, spe
     words["multiplier"][out_map] = requantizer.multiplier.numpy()
     pairs = zip(requantizer.pre_shift.tolist(), requantizer.shift.tolist(), strict=True)
     words["shift"][out_map] = [spec.requantize.scalings.index(pair) for pair in pairs]
-    return _pad_channels(words, spec).reshape(tiles, -1)
+    return words.view(np.uint8).reshape(tiles, -1)
 
 
 def affine_words(norm: IntegerLayerNorm, spec: AcceleratorSpec) -> np.ndarray:
-    """Return the channel words of a NORM, uint8 (E, bytes of a word)."""
+    """Return the channel words of a NORM, uint8, zeros up to a whole model word."""
     words = np.zeros(len(norm.gamma), dtype=[("beta", "<i4"), ("gamma", "<i2"), ("zero", "<u2")])
     words["beta"], words["gamma"] = norm.beta.numpy(), norm.gamma.numpy()
-    return _pad_channels(words, spec)
-
-
-def _pad_channels(words: np.ndarray, spec: AcceleratorSpec) -> np.ndarray:
-    data = words.view(np.uint8).reshape(len(words), CHANNEL_BITS // 8)
-    return pack_rows(data, 8, spec.model_bits, signed=False)
+    return pack_rows(words.view(np.uint8), 8, spec.model_bits, signed=False)
 
 
 def table_words(table: torch.Tensor, spec: AcceleratorSpec) -> bytes:
@@ -83,6 +78,6 @@ def residual_words(values: torch.Tensor, columns: int, spec: AcceleratorSpec) ->
     return pack_rows(words, spec.residual_bits, spec.model_bits, signed=True).tobytes()
 
 
-def interleave(*parts: np.ndarray) -> bytes:
-    """Return set after set, each with its part of every operand: arrays of shape (sets, bytes)."""
-    return np.concatenate(parts, axis=1).tobytes()
+def interleave(sets: int, *parts: np.ndarray) -> bytes:
+    """Return set after set, each with its part of every operand: arrays of shape (tiles, bytes)."""
+    return np.concatenate([part.reshape(sets, -1) for part in parts], axis=1).tobytes()

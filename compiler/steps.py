@@ -22,7 +22,17 @@ from .operands import (
     weight_words,
 )
 
-__all__ = ["Plan", "Step"]
+__all__ = ["Part", "Plan", "Step"]
+
+_SET_BEATS = 16  # of a row group in a set, at least: a cycle lies between two sets
+
+
+@dataclass(frozen=True)
+class Part:
+    """The tokens that a command works on: the first ones, in the first row groups."""
+
+    tokens: int
+    groups: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +115,17 @@ class Plan:
         self._table = words
         return Flag.TABLE | Flag.NEW_TABLE, words
 
+    def _set_tiles(self, tiles: int, tile_words: int, enough: int) -> int:
+        """Return how many tiles a set has: ``enough``, or as many as fit the rings twice, in sets of equal size.
+
+        The first set of a product is done row group by row group as its operand is written, so a set must not do a row
+        group in less time than its writer takes; and in a large set the cycle between sets does not count.
+        """
+        spec = self.spec
+        fits = [n for n in range(1, tiles + 1) if tiles % n == 0 and 2 * n * tile_words <= spec.weight_words
+                and 2 * n * spec.cols <= spec.channel_words]
+        return next((n for n in fits if n >= enough), max(fits, default=1))
+
     def _product(self, a: Activation, w_planes: int, tiles: int, set_tiles: int, acc: tuple[int, int],
                  where: str) -> dict[str, int]:
         """Return the fields of a product and check its capacities."""
@@ -125,12 +146,12 @@ class Plan:
     # Steps
 
     def _add(self, fields: dict, write: TensorWrite, operands: Callable[[], bytes] = bytes, *,
-             base: Address | int = 0, reads: Sequence[Buffer] = ()) -> int:
+             base: Address | int = 0, reads: Sequence[Buffer] = (), tokens: int | None = None) -> int:
         index = len(self.steps) + 1
         for buffer in (*reads, *([base.buffer] if isinstance(base, Address) else [])):
             buffer.use(index)
-        if write.kind != "logits" and write.row_map is None:
-            write = replace(write, row_map=self.rows)
+        if write.kind != "logits":
+            write = replace(write, row_map=self.rows[:tokens])
         write = replace(write, index=index, planes=(fields.get("flags", 0) >> 8) + 1,
                         tiles=fields["row_tiles"] * fields.get("sets", 1), groups=fields["groups"])
         if write.kind != "logits":
@@ -139,14 +160,17 @@ class Plan:
         return index
 
     def tensor(self, name: str, rows: int, words: int, bits: int, channel_map: np.ndarray, *,
-                signed: bool = False) -> Activation:
-        """Return a new tensor of ``rows`` times ``words`` words per plane; its writer is the next step."""
+               signed: bool = False, pace: int = 0) -> Activation:
+        """Return a new tensor of ``rows`` times ``words`` words per plane; its writer is the next step.
+
+        ``pace`` are the cycles that its writer takes for a row group, if a product may have to wait for it.
+        """
         self.need("code_bits", bits, self.spec.code_bits, name)
         planes = ceil_div(bits, self.spec.a_bits) if not signed else 1 if bits <= self.spec.w_bits else 2
         buffer = Buffer(name, planes * rows * words)
         self.buffers.append(buffer)
         return Activation(buffer=buffer, words=words, planes=planes, plane_words=rows * words, bits=bits,
-                          channel_map=channel_map, writer=len(self.steps) + 1)
+                          channel_map=channel_map, writer=len(self.steps) + 1, pace=pace)
 
     def load(self, name: str, operands: Callable[[], bytes]) -> None:
         """Fill the residual memory."""
@@ -160,7 +184,7 @@ class Plan:
         """Write an image to activation memory."""
         tiles = ceil_div(columns, self.spec.cols)
         words = ceil_div(columns, self.spec.depth)
-        y = self.tensor(name, self.groups, words, bits, np.arange(columns))
+        y = self.tensor(name, self.groups, words, bits, np.arange(columns), pace=columns)
         self._add(
             {"opcode": Opcode.INPUT, "flags": y.planes - 1 << 8, "groups": self.groups, "columns": columns,
              "row_tiles": tiles, "code_high": (1 << bits) - 1},
@@ -168,32 +192,32 @@ class Plan:
             base=Address(y.buffer))
         return y
 
-    def norm(self, name: str, layer: IntegerLayerNorm, groups: int, tokens: int | None = None) -> Activation:
-        """Normalise the first ``groups`` row groups of the residual stream, of which ``tokens`` tokens matter."""
+    def norm(self, name: str, layer: IntegerLayerNorm, part: Part, *, whole: bool = False) -> Activation:
+        """Normalise the first row groups of the residual stream, as they are written or when the ``whole`` is."""
         spec = self.spec
         self.match("LayerNorm", layer.spec.canonical, spec.layernorm.canonical, name)
-        self.need("channel_words", self.embed, spec.channel_words, name)
-        words = ceil_div(self.embed, spec.depth)
-        y = self.tensor(name, groups, words, layer.out_bits, np.arange(self.embed))
+        words, groups = ceil_div(self.embed, spec.depth), part.groups
+        y = self.tensor(name, groups, words, layer.out_bits, np.arange(self.embed), pace=self.embed)
+        if not whole:
+            y.buffer.use(self._residual_writer)  # it begins while that still reads its operands
         row = spec.layernorm.row_constants(min(self.embed, spec.max_embed))
         self._add(
-            {"opcode": Opcode.NORM, "flags": y.planes - 1 << 8, "a_wait": self._residual_writer,
+            {"opcode": Opcode.NORM, "flags": Flag.WHOLE * whole | y.planes - 1 << 8, "a_wait": self._residual_writer,
              "a_group_stride": self.residual_columns, "groups": groups, "columns": self.embed,
              "row_tiles": ceil_div(self.embed, spec.cols), "code_high": (1 << layer.out_bits) - 1,
              "inverse0": row.inverse & 0xFFFF, "inverse1": row.inverse >> 16 & 0xFFFF, "inverse2": row.inverse >> 32,
              "norm": row.norm, "exponent": row.exponent},
-            TensorWrite(trace=name, kind="act", stride=words, plane_stride=y.plane_words, out_map=y.channel_map,
-                        row_map=self.rows[:tokens]),
-            affine_words(layer, spec).tobytes, base=Address(y.buffer))
+            TensorWrite(trace=name, kind="act", stride=words, plane_stride=y.plane_words, out_map=y.channel_map),
+            affine_words(layer, spec).tobytes, base=Address(y.buffer), tokens=part.tokens)
         return y
 
-    def linear(self, name: str, layer: IntegerLinear, a: Activation, target: Target, *, groups: int,
+    def linear(self, name: str, layer: IntegerLinear, a: Activation, target: Target, *, part: Part, whole: bool = False,
                out_map: np.ndarray | None = None, positions: int | None = None, transpose: bool = False,
                table: torch.Tensor | None = None, table_bits: int = 0, zero_pad: bool = False) -> Activation | None:
         """Multiply with weights from the stream; returns the codes, if any.
 
-        ``out_map`` places the output channels among ``positions`` (default: one after the other). ``zero_pad``
-        says that the padding is read as zeros.
+        ``out_map`` places the output channels among ``positions`` (default: one after the other). ``whole``: row groups
+        of ``a`` are not those of its writer. ``zero_pad`` says that the padding is read as zeros.
         """
         spec, requantizer = self.spec, layer.requantizer
         channels = len(layer.weight)
@@ -207,14 +231,17 @@ class Plan:
         codes = (-limit, limit) if layer.signed_codes else (0, (1 << layer.out_bits) - 1)
         self._check_requantizer(requantizer, codes if target is Target.CODES else (-half, half - 1), name)
         digits = digit_planes(layer, spec)
-        fields = self._product(a, len(digits), tiles, 1, layer.acc_range, name)
+        tile_words = len(digits) * a.words
+        beats = tile_words * a.planes
+        set_tiles = self._set_tiles(tiles, tile_words, ceil_div(max(a.pace, _SET_BEATS), beats))
+        fields = self._product(a, len(digits), tiles, set_tiles, layer.acc_range, name)
         flags, table_operand = self._use_table(table, layer.out_bits, table_bits, name)
-        flags |= Flag.SIGNED * layer.signed_codes | Flag.TRANSPOSE * transpose
+        flags |= Flag.SIGNED * layer.signed_codes | Flag.TRANSPOSE * transpose | Flag.WHOLE * whole
         y = None
         if target is Target.CODES:
             code_bits = table_bits or layer.out_bits
-            rows, words = (tiles, ceil_div(groups, spec.word_tiles)) if transpose else (
-                groups, ceil_div(tiles, spec.word_tiles))
+            rows, words = (tiles, ceil_div(part.groups, spec.word_tiles)) if transpose else (
+                part.groups, ceil_div(tiles, spec.word_tiles))
             y = self.tensor(name, rows, words, code_bits, out_map, signed=layer.signed_codes)
             flags |= y.planes - 1 << 8
             write = TensorWrite(trace=name, kind="act", stride=words, plane_stride=y.plane_words,
@@ -226,19 +253,19 @@ class Plan:
             write = TensorWrite(trace=name, kind="logits", out_map=out_map)
 
         def operands() -> bytes:
-            return table_operand + interleave(channel_words(requantizer, out_map, tiles, spec),
+            return table_operand + interleave(tiles // set_tiles, channel_words(requantizer, out_map, tiles, spec),
                                               weight_words(digits, a, out_map, tiles, spec))
 
         index = self._add(
             {**fields, "opcode": fields["opcode"] | target << 8, "flags": flags, "a_wait": a.writer,
-             "a_base": Address(a.buffer), "a_group_stride": a.words, "a_plane_stride": a.plane_words, "groups": groups,
+             "a_base": Address(a.buffer), "a_group_stride": a.words, "a_plane_stride": a.plane_words, "groups": part.groups,
              "zero_point": requantizer.zero_point, "low": requantizer.low, "high": requantizer.high},
-            write, operands, base=Address(y.buffer) if y else 0, reads=[a.buffer])
+            write, operands, base=Address(y.buffer) if y else 0, reads=[a.buffer], tokens=part.tokens)
         if target is Target.RESIDUAL:
             self._residual_writer = index
         return y
 
-    def scores(self, name: str, head: int, q: Activation, k: Activation, y: Activation, *, head_words: int,
+    def scores(self, name: str, head: int, q: Activation, k: Activation, y: Activation, *, part: Part, head_words: int,
                head_dim: int, key_zero: int, multiplier: int, scaling: tuple[int, int], offset: int,
                table: torch.Tensor | None = None) -> Activation:
         """Multiply the queries of a head with its keys, through the softmax unit, into ``y``."""
@@ -257,40 +284,38 @@ class Plan:
              "flags": flags | Flag.WEIGHTS_ACT | Flag.KEY_BIAS | y.planes - 1 << 8, "a_wait": q.writer,
              "w_wait": k.writer,
              "a_base": Address(q.buffer, head * head_words), "a_group_stride": q.words,
-             "a_plane_stride": q.plane_words, "groups": self.groups, "columns": self.tokens,
+             "a_plane_stride": q.plane_words, "groups": part.groups, "columns": self.tokens,
              "row_tiles": y.words * spec.word_tiles, "w_base": Address(k.buffer, head * head_words),
              "w_tile_stride": k.words, "w_plane_stride": k.plane_words, "low": -half, "high": half - 1,
              "key_zero": key_zero, "key_multiplier": multiplier, "key_shift": shift_index, "offset": offset,
              "code_high": (1 << y.bits) - 1},
             TensorWrite(trace=name, kind="act", stride=y.words, plane_stride=y.plane_words, head=head,
                         out_map=y.channel_map, zero_pad=True),
-            lambda: table_operand, base=Address(y.buffer), reads=[q.buffer, k.buffer])
+            lambda: table_operand, base=Address(y.buffer), reads=[q.buffer, k.buffer], tokens=part.tokens)
         return replace(y, writer=index)
 
-    def context(self, name: str, head: int, p: Activation, v: Activation, y: Activation, *, head_words: int,
+    def context(self, name: str, head: int, p: Activation, v: Activation, y: Activation, *, part: Part, head_words: int,
                 head_dim: int, requantizer: Requantizer) -> Activation:
         """Multiply the probabilities of a head with its values, into the head's channels of ``y``."""
         spec = self.spec
         tiles = ceil_div(head_dim, spec.cols)
         self._check_requantizer(requantizer, (0, (1 << y.bits) - 1), name)
         channels = slice(head * head_dim, (head + 1) * head_dim)
-        part = replace(requantizer, bias=requantizer.bias[channels], multiplier=requantizer.multiplier[channels],
-                       pre_shift=requantizer.pre_shift[channels], shift=requantizer.shift[channels])
+        own = replace(requantizer, bias=requantizer.bias[channels], multiplier=requantizer.multiplier[channels],
+                      pre_shift=requantizer.pre_shift[channels], shift=requantizer.shift[channels])
         bound = self.tokens * ((1 << p.bits) - 1) * signed_code_range(v.bits, spec.w_bits)
         tile_words = v.planes * p.words
-        fits = [n for n in range(1, tiles + 1) if tiles % n == 0 and 2 * n * tile_words <= spec.weight_words]
-        fits = [n for n in fits if n * spec.cols <= spec.channel_words]
-        set_tiles = max(fits, default=1)
+        set_tiles = self._set_tiles(tiles, tile_words, tiles)
         fields = self._product(p, v.planes, tiles, set_tiles, (-bound, bound), name)
         index = self._add(
             {**fields, "opcode": fields["opcode"] | Target.CODES << 8, "flags": Flag.WEIGHTS_ACT | y.planes - 1 << 8,
              "a_wait": p.writer, "w_wait": v.writer, "a_base": Address(p.buffer), "a_group_stride": p.words,
-             "a_plane_stride": p.plane_words, "groups": self.groups,
+             "a_plane_stride": p.plane_words, "groups": part.groups,
              "w_base": Address(v.buffer, head * tiles * v.words), "w_tile_stride": v.words,
              "w_set_stride": set_tiles * v.words, "w_plane_stride": v.plane_words,
-             "zero_point": part.zero_point, "low": part.low, "high": part.high},
+             "zero_point": own.zero_point, "low": own.low, "high": own.high},
             TensorWrite(trace=name, kind="act", stride=y.words, plane_stride=y.plane_words, head=head,
                         out_map=np.arange(head_dim)),
-            channel_words(part, np.arange(head_dim), tiles, spec).tobytes,
-            base=Address(y.buffer, head * head_words), reads=[p.buffer, v.buffer])
+            channel_words(own, np.arange(head_dim), tiles, spec).tobytes,
+            base=Address(y.buffer, head * head_words), reads=[p.buffer, v.buffer], tokens=part.tokens)
         return replace(y, writer=index)

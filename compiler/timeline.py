@@ -1,18 +1,20 @@
-"""The engines of the accelerator in time: what the cycle model simulates, tile by tile."""
+"""The engines of the accelerator in time: what the cycle model simulates, row group by row group."""
 
 from collections import deque
 
 from vitric.golden.spec.accelerator import AcceleratorSpec
-from vitric.golden.spec.command import COMMAND_FIELDS, FIELD_BITS, HEADER_FIELDS, Flag, Target
+from vitric.golden.spec.command import COMMAND_FIELDS, FIELD_BITS, HEADER_FIELDS, Flag, Opcode, Target
 
 from .decode import Command
+from .layout import ceil_div
 
-__all__ = ["START", "Ring", "Timeline"]
+__all__ = ["Ring", "Timeline"]
 
-_ISSUE = 3  # from the loop counters to the array: addresses, operands, buffer
-_HANDOVER = 1  # of a command from one engine to the next
-_KEPT = 256  # tiles whose times are kept: more than the pipeline behind the drain ever holds
-START = 2  # from taking a command to its first column (writeback) or its first beat (feeder)
+_READ = 4  # from the loop counters to the array: sums, addresses, memory, registers
+_DRAIN = 2  # from the array to requantize
+_SEEN = 2  # from a write until an engine that waits for it begins
+_QUEUE = 8  # commands between the front end and an engine
+_TERMS = 4  # of a key that the loader adds up in a cycle
 
 
 class Ring:
@@ -47,46 +49,64 @@ class Timeline:
 
     def __init__(self, spec: AcceleratorSpec):
         self.spec = spec
-        self.weights, self.channels = Ring(spec.weight_words), Ring(spec.channel_words)
+        self.group = spec.channel_group
+        self.weights, self.channels = Ring(spec.weight_words), Ring(spec.channel_words // self.group)
         header = -(-len(HEADER_FIELDS) * FIELD_BITS // spec.model_bits) + 1
         self.front = header  # the front end may begin the next command
-        self.feeder = self.drain = self.writeback = 0  # free for the next command
-        self.drain_taken = self.writeback_taken = 0  # the command before was taken
-        self.done = [0]  # by index of the command
-        self.table = 0  # last command that uses the code table
-        self.out = self.drained = 0  # last tile out of the array, last tile taken by the drain
-        self.written: deque[int] = deque()  # when the last column of each recent tile left the requantize unit
-        self.array_bound = False  # the last product is limited by its beats, not by the drain
+        self.feeder = self.engine = 0  # free for the next product; for the next command that makes rows
+        self.last_beat = 0  # of the tile before
+        self.gap = 0  # cycles that the next tile must be away from it
+        self.done = [0]  # by index: this command and all before it are complete
+        self.written: list[list[int]] = [[]]  # by index: when each row group can be read
+        self.products: deque[int] = deque(maxlen=_QUEUE)  # when the last ones were taken
+        self.rows: deque[int] = deque(maxlen=_QUEUE)
+        self.table, self.table_softmax, self.norm_index = 0, False, 0  # last users of the code table, of the constants
+        self.codes: deque[int] = deque(maxlen=spec.softmax.max_rows)  # when the last code of each row was taken
+        self.array_bound = False  # the last product is limited by its beats
         self.block_words = -(-len(COMMAND_FIELDS) * FIELD_BITS // spec.model_bits) + 1
 
     # Front end ------------------------------------------------------------------------------------------------
 
     def read_block(self) -> int:
-        """Return when the block at the front is checked."""
-        return self.front + self.block_words + 1
+        """Return when the block at the front is checked and its operands can follow."""
+        return self.front + self.block_words + 2
+
+    def dispatch(self, queue: deque[int], time: int) -> int:
+        """Return when a queue has taken a command that is there at ``time``."""
+        return max(time, queue[0]) + 1 if len(queue) == _QUEUE else time + 1
 
     def load_table(self, command: Command, time: int) -> int:
         """Load the code table of a MATMUL, if it has one, from ``time`` on; return when its sets can follow."""
-        if Flag.NEW_TABLE in command.flags:
-            time = max(time, self.done[self.table]) + 1 + self.spec.gelu.entries
-        if Flag.TABLE in command.flags:
-            self.table = command.fields["index"]
+        if Flag.TABLE not in command.flags:
+            return time
+        softmax = command.target is Target.SOFTMAX
+        if Flag.NEW_TABLE in command.flags or softmax != self.table_softmax:
+            time = max(time, self.done[self.table]) + 1
+            time += self.spec.gelu.entries if Flag.NEW_TABLE in command.flags else 0
+        self.table, self.table_softmax = command.fields["index"], softmax
         return time
+
+    def load_constants(self, command: Command, time: int) -> int:
+        """Load the affine constants of a NORM from ``time`` on; return when they are there."""
+        time = max(time, self.done[self.norm_index]) + 1
+        self.norm_index = command.fields["index"]
+        return time + ceil_div(command.fields["columns"] * 64, self.spec.model_bits)
 
     def load_set(self, command: Command, number: int, time: int) -> tuple[int, int]:
         """Load set ``number`` of a MATMUL from ``time`` on; return when its channels and its weights are complete."""
         spec, f, flags = self.spec, command.fields, command.flags
-        channel_words = f["set_tiles"] * spec.cols
+        channels = f["set_tiles"] * spec.cols // self.group
         time += 1
         if Flag.KEY_BIAS not in flags:
-            time = self.channels.fill(time, channel_words, spec.channel_model_words)
+            time = self.channels.fill(time, channels, self.group * 64 // spec.model_bits)
         if Flag.WEIGHTS_ACT not in flags:
             return time, self.weights.fill(time, f["set_words"], max(1, spec.weight_word_bits // spec.model_bits))
         begin = max(time, self.done[f["w_wait"]]) + 1
-        per_word, per_tile = 3, 2
+        per_word, per_tile = 5, 2
         if Flag.KEY_BIAS in flags:
-            time = self.channels.fill(begin, channel_words, 0)
-            per_word, per_tile = 3 + spec.depth, 2 + 3 * spec.cols
+            time = self.channels.fill(begin, channels, 0)
+            per_word += max(1, spec.depth // _TERMS)
+            per_tile += 3 * spec.cols
         end = self.weights.fill(begin, f["set_words"], per_word) + per_tile * f["set_tiles"]
         self.steal(begin, end, f["set_words"], beside_itself=number > 0)
         return (end if Flag.KEY_BIAS in flags else time), end
@@ -97,102 +117,103 @@ class Timeline:
         That is the command before, or, ``beside_itself``, an earlier set of the same one.
         """
         overlap = max(0, min(end, self.feeder) - begin)
-        lost = words * overlap // max(1, end - begin)
-        if not self.array_bound:
+        if not self.array_bound or not overlap:
             return
+        lost = words * overlap // max(1, end - begin)
         self.feeder += lost
-        self.out += lost
-        self.drained += lost
-        self.written = deque(time + lost for time in self.written)
+        self.last_beat += lost
         if not beside_itself:
-            self.writeback += lost
             self.done[-1] += lost
 
     # Engines --------------------------------------------------------------------------------------------------
 
-    def take(self, dispatched: int) -> tuple[int, int, int]:
-        """Hand a command through the engines; return when feeder, drain and writeback have taken it."""
-        feeder = max(self.feeder, dispatched + _HANDOVER, self.drain_taken)
-        drain = max(self.drain, feeder + _HANDOVER, self.writeback_taken)
-        writeback = max(self.writeback, drain + _HANDOVER)
-        self.drain_taken, self.writeback_taken = drain, writeback
-        return feeder, drain, writeback
+    def complete(self, time: int, written: list[int]) -> None:
+        """Note when the next command is complete and when each of its row groups can be read."""
+        self.done.append(max(self.done[-1], time))
+        self.written.append(written)
 
-    def complete(self, last_column: int, tail: int) -> None:
-        """Note that the last column was taken and that its results are written ``tail`` cycles later."""
-        self.writeback = last_column + tail
-        self.done.append(self.writeback)
+    def readable(self, command: Command, group: int) -> int:
+        """Return when a row group of operand A may be read."""
+        writer = command.fields["a_wait"]
+        written = self.written[writer]
+        if Flag.WHOLE in command.flags or group >= len(written):
+            return self.done[writer]
+        return min(written[group], self.done[writer]) + _SEEN
 
-    def tile(self, earliest: int, beats: int, unit: int) -> None:
-        """Compute one tile and drain it into a pipeline of ``unit`` stages, which must have room for its columns."""
-        cols = self.spec.cols
-        entry = self.out = max(self.out + beats, earliest + beats, self.drained)
-        held = -(-unit // cols)  # tiles in the pipeline
-        if len(self.written) >= held:
-            entry = max(entry, self.written[-held] - unit + held * cols - cols + 1)
-        self.drained = entry + cols
-
-    def softmax_row(self, rows: list[int], columns: int, written: int, unit: int, free: int, table: int) -> None:
-        """Append to ``rows`` when the writeback has taken the ``written`` columns of the row just drained.
-
-        ``table`` is the latency of the code table behind the unit, 0 without it.
-        """
-        spec = self.spec
-        # The row buffer takes this row's last score when it has given out so many codes.
-        given = (len(rows) + 1) * columns - spec.softmax.buffer_depth
-        if given > 0:
-            row, code = divmod(given - 1, columns)
-            self.drained = max(self.drained, rows[row] - written + code + 1 - unit)
-        last = self.drained - spec.cols + 1 + unit + (columns - 1) % spec.cols
-        begin = max(last + spec.softmax.latency + table, rows[-1] if rows else free + table)
-        rows.append(begin + max(written, spec.softmax.row_interval(columns)))
-
-    def matmul(self, command: Command, taken: tuple[int, int, int], time: int) -> tuple[int, int]:
-        """Run a product tile by tile, its sets loaded from ``time`` on; return when they are and its last beat."""
+    def matmul(self, command: Command, dispatched: int, time: int) -> tuple[int, int]:
+        """Run a product, its sets loaded from ``time`` on; return when they are and its last beat."""
         spec, f = self.spec, command.fields
-        latency = _ISSUE + spec.mac.latency
-        cols, beats = spec.cols, len(command.passes) * f["k_words"]
-        start = max(taken[0] + 1, self.done[f["a_wait"]]) + 1
         softmax = command.target is Target.SOFTMAX
-        table = spec.gelu.latency + 1 if Flag.TABLE in command.flags else 0
-        unit = 2 + spec.requantize.latency + (0 if softmax else table)
-        column = taken[2] + START - 1  # last column taken by the writeback
-        rows: list[int] = []
+        beats = len(command.passes) * f["k_words"]
+        drain = spec.cols // spec.drain_cols
+        interval = max(drain, command.planes)
+        latency = _READ + spec.mac.latency + _DRAIN + spec.requantize.latency + drain - 1  # to the tile's last columns
+        table = spec.gelu.latency if Flag.TABLE in command.flags else 0
+        tail = latency + (0 if softmax else table) + (
+            4 if command.target is Target.RESIDUAL else 2 + command.planes)  # to the end of its writing
+        taken = max(self.feeder, dispatched)
+        self.products.append(taken)
+        issue = taken + 2
+        engine = self.take_rows(dispatched) if softmax else 0
+        self.array_bound = beats >= interval
+        step = max(beats, interval)
+        written: list[int] = []
         for number in range(f["sets"]):
             channels, time = self.load_set(command, number, time)
-            self.array_bound = beats >= cols
-            self.drained = max(self.drained, taken[1], channels)
-            for _ in range(f["groups"]):
-                for _ in range(f["set_tiles"]):
-                    self.tile(max(start - 1, time) + latency, beats, unit)
-                    leaves = self.drained + unit - 1
-                    column = column if softmax else max(column + cols, leaves)
-                    self.written.append(leaves if softmax else column)
+            issue = max(issue, channels + 2, time + 2)
+            written = []
+            for group in range(f["groups"]):
+                if number == 0:
+                    issue = max(issue, self.readable(command, group))
+                if softmax and len(self.codes) == self.codes.maxlen:
+                    issue = max(issue, self.codes[0] + 1)
+                first = max(issue + beats - 1, self.last_beat + interval + self.gap)
+                self.gap = 0
+                self.last_beat = first + (f["set_tiles"] - 1) * step
+                issue = self.last_beat + 1
                 if softmax:
-                    self.softmax_row(rows, f["columns"], f["row_tiles"] * cols, unit, column, table)
-            fed = self.out - latency
-            self.weights.release(fed + 2, f["set_words"])
-            self.channels.release(self.drained, f["set_tiles"] * cols)
-            self.feeder = fed + 1
-            while len(self.written) > _KEPT:
-                self.written.popleft()
-        self.front, self.drain = time + 1, self.drained
-        tail = {Target.RESIDUAL: 4, Target.LOGITS: 2}.get(command.target, command.planes + 2)
-        self.complete(rows[-1] if softmax else column, tail)
-        return time, fed
+                    engine = self.softmax_row(command, self.last_beat + latency, engine, table)
+                    written.append(engine + 2 + command.planes)
+                else:
+                    written.append(self.last_beat + tail)
+            self.weights.release(issue + 2, f["set_words"])
+            self.channels.release(self.last_beat + latency - spec.requantize.latency, f["set_tiles"] * spec.cols // self.group)
+            issue += 1
+        self.feeder, self.front = issue, time + 1
+        self.gap = 4 + max(2, ceil_div(spec.code_bits, spec.a_bits)) + spec.gelu.latency
+        if softmax:
+            self.engine = engine + 3 + command.planes
+        self.complete(written[-1] + 3, written)
+        return time, self.last_beat
 
-    def norm(self, command: Command, taken: tuple[int, int, int], channels: int) -> int:
-        """Run a LayerNorm row group by row group; return when its last beat was issued."""
+    def take_rows(self, dispatched: int) -> int:
+        """Have the row engine take a command; return when its first column can be taken."""
+        taken = max(self.engine, dispatched)
+        self.rows.append(taken)
+        return taken + 2
+
+    def softmax_row(self, command: Command, last: int, engine: int, table: int) -> int:
+        """Return when the row engine has taken a row of scores of which softmax had the last columns at ``last``."""
         spec, f = self.spec, command.fields
-        start = max(taken[0] + 1, self.done[f["a_wait"]], channels) + 2
+        begin = max(last + spec.softmax.latency + table, engine)
+        self.codes.append(begin - table + ceil_div(f["columns"], spec.drain_cols))
+        return begin + max(f["row_tiles"] * spec.cols // spec.drain_cols, spec.softmax.row_interval(f["columns"]))
+
+    def rows_of(self, command: Command, dispatched: int) -> int:
+        """Run a command that makes rows without a product; return when its last operand was read."""
+        spec, f = self.spec, command.fields
+        time = read = self.take_rows(dispatched)
+        written = []
+        columns = f["row_tiles"] * spec.cols
         unit = spec.layernorm
-        interval = max(f["columns"], unit.min_length_full_rate if f["groups"] > 1 else 0) + unit.pause
-        lasts = [start + group * interval + f["columns"] for group in range(f["groups"])]
-        end = taken[2] + START
-        for last in lasts:
-            end = max(end, last + unit.latency) + f["row_tiles"] * spec.cols
-        self.feeder = lasts[-1] + 2
-        self.drain = self.drained = end - 1
-        self.channels.release(end, f["columns"])
-        self.complete(end, command.planes + 1)
-        return lasts[-1]
+        for group in range(f["groups"] if command.opcode is not Opcode.LOAD else 0):
+            if command.opcode is Opcode.NORM:
+                read = max(read + 3 if group == 0 else read, self.readable(command, group)) + f["columns"]
+                time = max(time, read + unit.latency)
+                rest = max(f["columns"], unit.min_length_full_rate) - f["columns"] + unit.pause
+                read += rest
+            time += columns
+            written.append(time + 1 + command.planes)
+        self.engine = time + (3 + command.planes if written else 1)
+        self.complete(self.engine + 1, written)
+        return read

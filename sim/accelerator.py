@@ -173,7 +173,7 @@ def run_stream(
         "PIXEL_BITS": spec.rows * spec.code_bits, "PIXEL_DEPTH": _depth(len(pixels)),
         "LOGIT_BITS": spec.residual_bits,
         "ACT_ADDRESS_BITS": len(accelerator.tap.act_address), "ACT_BITS": spec.tile_bits,
-        "RESIDUAL_ADDRESS_BITS": len(accelerator.tap.residual_address), "RESIDUAL_BITS": spec.residual_word_bits,
+        "RESIDUAL_ADDRESS_BITS": len(accelerator.tap.residual_address), "RESIDUAL_BITS": spec.residual_word_bits * spec.drain_cols,
     }
     environment = {**(extra_env or {}), **({} if cycle_limit is None else {"VITRIC_CYCLE_LIMIT": str(cycle_limit)})}
     with locked(folder):
@@ -224,9 +224,13 @@ def _table(path: Path, columns: int) -> np.ndarray:
     return np.array(rows, dtype=np.int64).reshape(-1, columns)
 
 
+def _with_image(dtype: np.dtype) -> np.dtype:
+    return np.dtype([("image", "<u4"), *((name, dtype[name]) for name in dtype.names)])
+
+
 def _records(path: Path, dtype: np.dtype) -> np.ndarray:
     """Return lines "<image 8> <command 4> <address 8> <data>" as records; every line has the same length."""
-    wide = np.dtype([("image", "<u4"), *((name, dtype[name]) for name in dtype.names)])
+    wide = _with_image(dtype)
     raw = np.frombuffer(path.read_bytes(), dtype=np.uint8)
     if not len(raw):
         return np.zeros(0, dtype=wide)
@@ -247,6 +251,16 @@ def _records(path: Path, dtype: np.dtype) -> np.ndarray:
     return result
 
 
+def _columns(records: np.ndarray, spec: AcceleratorSpec) -> np.ndarray:
+    """Return records of several residual columns each as records of one."""
+    parts = np.zeros((len(records), spec.drain_cols), dtype=_with_image(residual_records(spec)))
+    for name in ("image", "command"):
+        parts[name] = records[name][:, None]
+    parts["address"] = records["address"][:, None] + np.arange(spec.drain_cols)
+    parts["data"] = records["data"].reshape(parts["data"].shape)
+    return parts.reshape(-1)
+
+
 def _read(folder: Path, compiled: Compiled, images: int, bench) -> Run:
     status = _table(folder / "status.txt", 5)
     lines = _table(folder / "logits.txt", 2)
@@ -260,7 +274,8 @@ def _read(folder: Path, compiled: Compiled, images: int, bench) -> Run:
         logits=logits, logit_counts=counts, images_taken=status[:, 4],
         status=[(ErrorCode(error), command) for _, error, command, *_ in status.tolist()],
         act=_records(folder / "act.txt", act_records(compiled.spec)),
-        residual=_records(folder / "residual.txt", residual_records(compiled.spec)),
+        residual=_columns(_records(folder / "residual.txt", residual_records(compiled.spec, compiled.spec.drain_cols)),
+                          compiled.spec),
         events=_table(folder / "events.txt", len(EVENTS)), cycles=status[:, 3],
         seconds=bench.test_seconds, build_seconds=bench.build_seconds,
     )

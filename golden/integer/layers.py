@@ -174,25 +174,28 @@ class IntegerAttention:
         """Number of heads, H."""
         return self.score_multiplier.shape[0]
 
-    def __call__(self, a: torch.Tensor, trace: dict[str, torch.Tensor], name: str) -> torch.Tensor:
-        """Map codes (B, T, E) to increments of the residual stream (B, T, E), recording what reaches memory."""
+    def __call__(self, a: torch.Tensor, trace: dict[str, torch.Tensor], name: str, queries: int) -> torch.Tensor:
+        """Map codes (B, T, E) to increments of the residual stream of the first tokens, (B, queries, E).
+
+        What reaches memory is recorded.
+        """
         B, T, _ = a.shape
         H, C = self.num_heads, len(self.q.weight)
-        q, k, v = self.q(a), self.k(a), self.v(a)
-        heads = [x.reshape(B, T, H, C // H).transpose(1, 2) for x in (q, k, v)]  # (B, H, T, hd)
+        q, k, v = self.q(a[:, :queries]), self.k(a), self.v(a)
+        heads = [x.reshape(B, -1, H, C // H).transpose(1, 2) for x in (q, k, v)]  # (B, H, Q or T, hd)
         k_limit = signed_code_range(self.k.out_bits, self.k.w_plane_bits)
         bound = (C // H) * (1 << self.q.out_bits) * k_limit
         x = requantize_scores(
-            integer_matmul(heads[0], heads[1].transpose(-2, -1), bound=bound),  # (B, H, T, T)
+            integer_matmul(heads[0], heads[1].transpose(-2, -1), bound=bound),  # (B, H, Q, T)
             -self.q.requantizer.zero_point * heads[1].sum(-1), self.score_multiplier, self.score_pre_shift,
             self.score_shift, self.softmax_spec)
         p_high = (1 << self.softmax_bits) - 1
-        p = softmax(x, self.softmax_spec, offset=self.softmax_offset)  # (B, H, T, T)
+        p = softmax(x, self.softmax_spec, offset=self.softmax_offset)  # (B, H, Q, T)
         p = saturate(p, 0, p_high) if self.softmax_table is None else lookup(self.softmax_table, p)
         v_limit = signed_code_range(self.v.out_bits, self.v.w_plane_bits)
         bound = T * p_high * v_limit
-        context = integer_matmul(p, heads[2], bound=bound)  # (B, H, T, hd)
-        context = self.context(context.transpose(1, 2).reshape(B, T, C))
+        context = integer_matmul(p, heads[2], bound=bound)  # (B, H, Q, hd)
+        context = self.context(context.transpose(1, 2).reshape(B, -1, C))
         trace.update({f"{name}.q": q, f"{name}.k": k, f"{name}.v": v,
                       f"{name}.softmax": p, f"{name}.context": context})
         return self.proj(context)
@@ -231,10 +234,17 @@ class IntegerBlock:
     mlp: IntegerMlp
     residual_bits: int
 
-    def __call__(self, x: torch.Tensor, trace: dict[str, torch.Tensor], name: str) -> torch.Tensor:
-        """Map residual values (B, T, E) to residual values; additions saturate."""
+    def __call__(
+        self, x: torch.Tensor, trace: dict[str, torch.Tensor], name: str, queries: int | None = None,
+    ) -> torch.Tensor:
+        """Map residual values (B, T, E) to those of the first ``queries`` tokens (default all); additions saturate.
+
+        All tokens have a key and a value; the others are read by nothing else and end here.
+        """
+        queries = x.shape[1] if queries is None else queries
         a = trace[f"{name}.norm1"] = self.norm1(x)
-        x = trace[f"{name}.attn.proj"] = add_residual(x, self.attn(a, trace, f"{name}.attn"), self.residual_bits)
+        increment = self.attn(a, trace, f"{name}.attn", queries)
+        x = trace[f"{name}.attn.proj"] = add_residual(x[:, :queries], increment, self.residual_bits)
         a = trace[f"{name}.norm2"] = self.norm2(x)
         x = trace[f"{name}.mlp.fc2"] = add_residual(x, self.mlp(a, trace, f"{name}.mlp"), self.residual_bits)
         return x

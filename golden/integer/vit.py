@@ -83,10 +83,10 @@ class IntegerViT:
 
         ``trace``, if given, receives every tensor that the accelerator writes to memory, by name, each with the
         image as first axis: ``input`` (T, C*p*p); ``pos_embed`` and ``patch_embed`` (T, E) residual;
-        ``blocks.N.norm1`` (T, E); ``blocks.N.attn.q``, ``.k``, ``.v``, ``.context`` (T, E) and ``.softmax``
-        (H, T, T); ``blocks.N.attn.proj`` and ``blocks.N.mlp.fc2`` (T, E), the residual stream after the addition;
-        ``blocks.N.norm2`` (T, E); ``blocks.N.mlp.act`` (T, M); ``norm`` (1 or 2, E); ``head``
-        (1, classes).
+        ``blocks.N.norm1`` (T, E); ``blocks.N.attn.k`` and ``.v`` (T, E), ``.q`` and ``.context`` (Q, E) and
+        ``.softmax`` (H, Q, T); ``blocks.N.attn.proj`` and ``blocks.N.mlp.fc2`` (Q, E), the residual stream after the
+        addition; ``blocks.N.norm2`` (Q, E); ``blocks.N.mlp.act`` (Q, M); ``norm`` (P, E); ``head`` (1, classes).
+        P is the number of tokens with a head, 1 or 2. Q is T, and P in the last block, of which nothing else is read.
 
         Raises
         ------
@@ -99,7 +99,8 @@ class IntegerViT:
         x = trace["pos_embed"] = self.pos_embed.expand(len(images), -1, -1)
         x = trace["patch_embed"] = add_residual(x, self.patch_embed(pixels), self.residual_bits)
         for index, block in enumerate(self.blocks):
-            x = block(x, trace, f"blocks.{index}")
+            last = index == len(self.blocks) - 1
+            x = block(x, trace, f"blocks.{index}", self.config.num_prefix_tokens if last else None)
         a = trace["norm"] = self.norm(x[:, :self.config.num_prefix_tokens])
         logits = trace["head"] = self.head(a.flatten(1)[:, None])
         return logits[:, 0]

@@ -1,7 +1,7 @@
 """Capacities of an accelerator: any ViT within them runs, whatever its network and precision."""
 
 import zlib
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 
 from .arithmetic import Arithmetic
 from .check import check_choice, check_int, check_power_of_two
@@ -46,6 +46,9 @@ class AcceleratorSpec:
     weight_words, channel_words : int
         Weight and channel buffers (rings that the stream fills ahead of the array): powers of two; the largest
         weight set must fit, and should fit twice.
+    drain_cols : int
+        Columns of a result tile that leave the array per cycle: 1, 2 or 4, at most ``cols``. Requantize, code table and
+        softmax are as wide. Not part of :attr:`hash`.
     mapping : str
         Of the MAC array, see :class:`MacArraySpec`. Not part of :attr:`hash`, nor is ``multipliers``.
     multipliers : int
@@ -67,6 +70,7 @@ class AcceleratorSpec:
     residual_words: int
     weight_words: int
     channel_words: int
+    drain_cols: int = 1
     mapping: str = "auto"
     multipliers: int = 0
 
@@ -89,6 +93,10 @@ class AcceleratorSpec:
         check_int("residual_words", self.residual_words, 2, 1 << 16)
         check_power_of_two("weight_words", self.weight_words, 2, 1 << 15)
         check_power_of_two("channel_words", self.channel_words, 2, 1 << 15)
+        check_choice("drain_cols", self.drain_cols, [n for n in (1, 2, 4) if n <= self.cols])
+        if self.residual_words % self.drain_cols:
+            raise ValueError(f"residual_words must be a multiple of drain_cols ({self.drain_cols}), "
+                             f"not {self.residual_words}")
         if self.weight_word_bits % self.model_bits:
             raise ValueError(f"cols * depth * w_bits must be a multiple of model_bits ({self.model_bits}), "
                              f"not {self.weight_word_bits}")
@@ -122,9 +130,9 @@ class AcceleratorSpec:
         return self.rows * self.residual_bits
 
     @property
-    def channel_model_words(self) -> int:
-        """Model words that one channel word takes (1 if a model word holds one or more)."""
-        return max(1, CHANNEL_BITS // self.model_bits)
+    def channel_group(self) -> int:
+        """Channel words that stand side by side in the channel ring: what a cycle needs, or what a model word holds."""
+        return max(self.drain_cols, self.model_bits // CHANNEL_BITS)
 
     @property
     def arithmetic(self) -> Arithmetic:
@@ -141,18 +149,18 @@ class AcceleratorSpec:
 
     @property
     def requantize(self) -> RequantizeSpec:
-        """The requantize unit, one lane per row."""
+        """The requantize unit of one column, one lane per row."""
         return self.arithmetic.requantize(self.rows)
 
     @property
     def gelu(self) -> TableSpec:
-        """The GELU table, one lane per row."""
-        return self.arithmetic.table(self.rows)
+        """The GELU table, one lane per row and column."""
+        return self.arithmetic.table(self.rows * self.drain_cols)
 
     @property
     def softmax(self) -> SoftmaxSpec:
-        """The softmax unit, one lane per row."""
-        return self.arithmetic.softmax(self.max_tokens, self.rows)
+        """The softmax unit, one lane per row and as many columns as leave the array."""
+        return replace(self.arithmetic.softmax(self.max_tokens, self.rows), columns=self.drain_cols)
 
     @property
     def layernorm(self) -> LayerNormSpec:
@@ -168,7 +176,7 @@ class AcceleratorSpec:
     def hash(self) -> int:
         """32-bit number in the header of every model stream compiled for this spec."""
         fields = [value for key, value in zip(self.__dataclass_fields__, astuple(self), strict=True)
-                  if key not in ("name", "mapping", "multipliers")]
+                  if key not in ("name", "drain_cols", "mapping", "multipliers")]
         return zlib.crc32(repr((VERSION, fields)).encode())
 
 

@@ -19,9 +19,10 @@ Operands start on a model word each:
     Only for a MATMUL with the ``new_table`` flag: the entries of the code table, 8 bits each, entry 0 first.
 for each of ``sets`` weight sets:
     ``channels``
-        ``set_tiles * cols`` *channel words* of 64 bits: bias (signed 32), multiplier (unsigned 16), index into
-        ``RequantizeSpec.scalings`` (unsigned 8), zero (8). Absent with the ``key_bias`` flag. For NORM: one channel
-        word per embedding channel: beta (signed 32), gamma (signed 16), zero (16); no weights follow.
+        ``set_tiles * cols`` *channel words* of 64 bits, as many to a model word as it holds: bias (signed 32),
+        multiplier (unsigned 16), index into ``RequantizeSpec.scalings`` (unsigned 8), zero (8). Absent with the
+        ``key_bias`` flag. For NORM: one channel word per embedding channel, zeros up to a whole model word: beta
+        (signed 32), gamma (signed 16), zero (16); no weights follow.
     ``weights``
         ``set_words`` *array words* of ``cols * depth * w_bits`` bits: for each tile of the set, for each weight
         plane (least significant first), for each of ``k_words`` steps: element ``c * depth + d`` is the digit of
@@ -42,7 +43,7 @@ __all__ = [
 ]
 
 MAGIC = 0x43525456  # b"VTRC"
-VERSION = 3
+VERSION = 4
 VERSION_BITS = 8
 LIMIT_MAX = 31
 FIELD_BITS = 16
@@ -62,8 +63,9 @@ COMMAND_FIELDS = (
     "opcode",              # Opcode in bits 0..7, Target in bits 8..11
     "flags",               # Flag bits; planes of the written code less one in bits 8..9
     "index",               # 1 for the first command of the stream, then counting up
-    "a_wait",              # commands that must have written all their results before operand A is read
-    "w_wait",              # the same for weights that come from activation memory
+    "a_wait",              # command that must have written what is read of operand A: row group by row group, or with
+                           # the ``whole`` flag, and in a LOAD, it and all before it everything
+    "w_wait",              # commands that must have written all their results before weights are read (weights_act)
     "a_base",              # activation word address of operand A: row group 0, plane 0, step 0
     "a_group_stride",      # words between row groups of A
     "a_plane_stride",      # words between planes of A
@@ -148,6 +150,8 @@ class Flag(enum.IntFlag):
     """Codes are signed narrow codes: more than one plane means signed digits."""
     NEW_TABLE = 32
     """The operands begin with the code table. Without it the present one serves, the last of this stream."""
+    WHOLE = 64
+    """Operand A is read when all of it is written: its row groups are not those of the command that ``a_wait`` names."""
 
 
 PASS_LAST = 0x80

@@ -25,14 +25,14 @@ def field_limits(spec: AcceleratorSpec, opcode: Opcode, target: Target | None = 
         case Opcode.INPUT, _:
             return written
         case Opcode.NORM, _:
-            return {**written, "columns": min(spec.max_embed, spec.channel_words)}
+            return {**written, "columns": spec.max_embed}
         case Opcode.MATMUL, None:
             return {**written, **dict.fromkeys(("k_words", "tile_words", "set_words"), spec.weight_words),
                     "set_tiles": spec.channel_words // spec.cols}
         case Opcode.MATMUL, Target.CODES:
             return {"sets": tiles}
         case Opcode.MATMUL, Target.SOFTMAX:
-            return {"sets": tiles, "columns": spec.max_tokens}
+            return {"sets": 1, "columns": spec.max_tokens}
         case Opcode.MATMUL, Target.RESIDUAL:
             return {"sets": spec.residual_words // spec.cols}
         case Opcode.MATMUL, Target.LOGITS:

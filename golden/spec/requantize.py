@@ -142,7 +142,7 @@ class TableSpec:
     Parameters
     ----------
     lanes : int
-        Indices per beat, 1 to 64.
+        Indices per beat, 1 to 128.
     index_bits : int
         Width of the unsigned index, 2 to 8: the table has ``2**index_bits`` entries.
     out_bits : int
@@ -159,7 +159,7 @@ class TableSpec:
     out_bits: int = 8
 
     def __post_init__(self):
-        check_int("lanes", self.lanes, 1, 64)
+        check_int("lanes", self.lanes, 1, 128)
         check_int("index_bits", self.index_bits, 2, 8)
         check_int("out_bits", self.out_bits, 2, 8)
 

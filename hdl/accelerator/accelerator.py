@@ -1,14 +1,14 @@
 """The machine that reads a model stream and runs a whole ViT."""
 
-from amaranth.hdl import Module, Mux, ResetInserter, Signal, signed
+from amaranth.hdl import Array, Module, Mux, ResetInserter, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import LIMIT_MAX, ErrorCode
 
-from ..streams import Queue, connect
+from ..streams import Queue
 from .core import Core, tap_signature
-from .layouts import STATUS, input_column, model_word
+from .layouts import STATUS, input_column, logit_beat, model_word
 
 __all__ = ["Accelerator"]
 
@@ -70,12 +70,13 @@ class Accelerator(wiring.Component):
         reset = Signal()
         core = Core(self.spec, fabric=self.fabric)
         m.submodules.core = ResetInserter(reset)(core)
-        logits = Queue(signed(self.spec.residual_bits), depth=max(2, self.spec.max_classes))
+        logits = Queue(logit_beat(self.spec), depth=max(2, -(-self.spec.max_classes // self.spec.drain_cols)))
         m.submodules.logits = ResetInserter(reset)(logits)
-        connect(m, core.o, logits.i)
+        position = Signal(range(self.spec.drain_cols))  # of the present logit among those of its beat
         m.d.comb += [
             core.model.payload.eq(self.model.payload), core.i.payload.eq(self.i.payload),
-            self.o.payload.eq(logits.o.payload),
+            logits.i.valid.eq(core.o.valid), logits.i.payload.eq(core.o.payload),
+            self.o.payload.eq(Array(logits.o.p.value)[position]),
             *(getattr(self.tap, name).eq(getattr(core.tap, name)) for name in self.tap.signature.members),
         ]
 
@@ -121,7 +122,10 @@ class Accelerator(wiring.Component):
                     m.d.sync += [status.error.eq(ErrorCode.OK), status.command.eq(core.index)]
                     m.next = "LOGITS"
             with m.State("LOGITS"):
-                m.d.comb += [self.o.valid.eq(logits.o.valid), logits.o.ready.eq(self.o.ready)]
+                last = position == logits.o.p.count
+                m.d.comb += [self.o.valid.eq(logits.o.valid), logits.o.ready.eq(self.o.ready & last)]
+                with m.If(self.o.valid & self.o.ready):
+                    m.d.sync += position.eq(Mux(last, 0, position + 1))
                 with m.If(logits.level == 0):
                     m.next = "STATUS"
             with m.State("FLUSH"):

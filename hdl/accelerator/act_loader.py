@@ -1,7 +1,7 @@
 """Loads weights that stand in activation memory: keys and transposed values."""
 
-from amaranth.hdl import Array, Module, Mux, Signal, signed
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
@@ -10,7 +10,12 @@ from vitric.golden.spec.command import FIELD_BITS, Flag
 from .layouts import CHANNEL, COMMAND, flag, weight_word
 from .ports import activation_read
 
-__all__ = ["ActLoader"]
+__all__ = ["ActLoader", "summed_terms"]
+
+
+def summed_terms(spec: AcceleratorSpec) -> int:
+    """Return the terms of a channel that the loader adds up in a cycle."""
+    return min(4, spec.depth)
 
 
 class ActLoader(wiring.Component):
@@ -22,12 +27,11 @@ class ActLoader(wiring.Component):
     that the zero point of the activation operand adds to every score of that key, shifted as ``key_shift`` has the
     requantize unit shift the accumulator.
 
-    *Handshake*: ``start`` for one cycle with ``command`` and ``set_base`` held until ``done``. It reads only in cycles
-    in which ``read_free`` is 1, and then ``read.en`` follows it combinationally.
+    *Handshake*: ``start`` for one cycle with ``command`` and ``set_base`` held until ``done``. A read follows in the
+    second cycle after ``want``, and needs no leave.
 
-    *Interval*: without biases one word per 3 cycles and 2 cycles per tile; with biases one word per ``depth + 3``
-    cycles (one element of every channel per cycle) and ``3 * cols + 2`` cycles per tile. A refused read or a full
-    ring adds to these.
+    *Interval*: without biases one word per 5 cycles and 2 cycles per tile; with biases one word per
+    ``depth / summed_terms + 5`` cycles and ``3 * cols + 2`` cycles per tile. A full ring adds to these.
 
     Members
     -------
@@ -35,8 +39,8 @@ class ActLoader(wiring.Component):
     set_base : unsigned(16), in
         Activation word address of the set.
     start, done : 1
+    want : 1, out
     read : read port of activation memory
-    read_free : 1, in
     weights : stream of weight_word(spec), out
     channels : stream of CHANNEL, out
     """
@@ -44,8 +48,8 @@ class ActLoader(wiring.Component):
     def __init__(self, spec: AcceleratorSpec):
         self.spec = spec
         super().__init__({
-            "command": In(COMMAND), "set_base": In(FIELD_BITS), "start": In(1), "done": Out(1),
-            "read": Out(activation_read(spec)), "read_free": In(1),
+            "command": In(COMMAND), "set_base": In(FIELD_BITS), "start": In(1), "done": Out(1), "want": Out(1),
+            "read": Out(activation_read(spec)),
             "weights": Out(stream.Signature(weight_word(spec))), "channels": Out(stream.Signature(CHANNEL)),
         })
 
@@ -59,29 +63,22 @@ class ActLoader(wiring.Component):
         tiles = Signal(FIELD_BITS)
         tile_base, plane_base, address = (Signal(FIELD_BITS, name=n) for n in ("tile_base", "plane_base", "address"))
         steps, words = Signal(FIELD_BITS), Signal(FIELD_BITS)  # left in the plane, in the tile
-        plane = Signal(1)
+        plane, fetched = Signal(1), Signal(2)
 
         word = Signal(weight_word(spec))
         sum_bits = spec.w_bits + ceil_log2(spec.weight_words * spec.depth) + spec.w_bits
         sums = [Signal(signed(sum_bits), name=f"sum{c}") for c in range(spec.cols)]
-        element = Signal(range(spec.depth))
-        channel = Signal(range(spec.cols))
-        digits = Signal(data.ArrayLayout(signed(spec.w_bits), spec.cols))
-
-        m.d.comb += [
-            self.read.address.eq(address),
-            self.weights.payload.eq(word),
-        ]
-        column = [Array(word[c][d] for d in range(spec.depth))[element] for c in range(spec.cols)]
-        m.d.comb += [digits[c].eq(column[c]) for c in range(spec.cols)]
-
+        terms = summed_terms(spec)
+        parts = spec.depth // terms
+        part, channel = Signal(range(parts)), Signal(range(spec.cols))
         product, bias = Signal(signed(sum_bits + 8)), Signal(signed(32))
+
         m.d.comb += [
-            self.channels.p.bias.eq(bias),
-            self.channels.p.multiplier.eq(command.key_multiplier),
+            self.read.address.eq(address), self.read.en.eq(fetched[0]), self.weights.payload.eq(word),
+            self.channels.p.bias.eq(bias), self.channels.p.multiplier.eq(command.key_multiplier),
             self.channels.p.shift.eq(command.key_shift[:8]),
         ]
-
+        m.d.sync += fetched.eq(Cat(0, fetched))
         with m.FSM():
             with m.State("IDLE"):
                 m.d.sync += [tiles.eq(command.set_tiles), tile_base.eq(self.set_base)]
@@ -94,17 +91,19 @@ class ActLoader(wiring.Component):
                     tile_base.eq(tile_base + command.w_tile_stride),
                 ]
                 m.d.sync += [total.eq(0) for total in sums]
-                m.next = "READ"
-            with m.State("READ"):
-                m.d.comb += self.read.en.eq(self.read_free)
-                with m.If(self.read_free):
-                    m.next = "CAPTURE"
+                m.next = "WANT"
+            with m.State("WANT"):
+                m.d.comb += self.want.eq(1)
+                m.next = "ISSUE"
+            with m.State("ISSUE"):
+                m.d.sync += fetched[0].eq(1)
+                m.next = "CAPTURE"
             with m.State("CAPTURE"):
-                for c in range(spec.cols):
-                    for d in range(spec.depth):
-                        m.d.sync += word[c][d].eq(self.read.data[c][d][:spec.w_bits].as_signed())
-                m.d.sync += element.eq(0)
-                m.next = "WRITE"
+                with m.If(fetched[1]):
+                    for c in range(spec.cols):
+                        for d in range(spec.depth):
+                            m.d.sync += word[c][d].eq(self.read.data[c][d][:spec.w_bits].as_signed())
+                    m.next = "WRITE"
             with m.State("WRITE"):
                 m.d.comb += self.weights.valid.eq(1)
                 with m.If(self.weights.ready):
@@ -120,19 +119,21 @@ class ActLoader(wiring.Component):
                     with m.Elif(words == 1):
                         m.next = "END TILE"
                     with m.Else():
-                        m.next = "READ"
+                        m.next = "WANT"
             with m.State("SUM"):
                 for c in range(spec.cols):
-                    m.d.sync += sums[c].eq(sums[c] + Mux(plane, digits[c] << spec.w_bits, digits[c]))
-                m.d.sync += element.eq(element + 1)
-                with m.If(element == spec.depth - 1):
-                    m.d.sync += channel.eq(0)
+                    chosen = word[c].as_value().word_select(part, terms * spec.w_bits)
+                    digits = sum(chosen.word_select(d, spec.w_bits).as_signed() for d in range(terms))
+                    m.d.sync += sums[c].eq(sums[c] + Mux(plane, digits << spec.w_bits, digits))
+                m.d.sync += part.eq(part + 1)
+                with m.If(part == parts - 1):
+                    m.d.sync += [part.eq(0), channel.eq(0)]
                     with m.If(steps == command.k_words):  # the word just summed was the last of its plane
                         m.d.sync += plane.eq(1)
                     with m.If(words == 0):
                         m.next = "PRODUCT"
                     with m.Else():
-                        m.next = "READ"
+                        m.next = "WANT"
             with m.State("PRODUCT"):
                 m.d.sync += product.eq(sums[0] * command.key_zero[:8])
                 m.next = "BIAS"

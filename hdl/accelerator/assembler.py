@@ -7,7 +7,7 @@ from amaranth.utils import ceil_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import TABLE_ENTRY_BITS
 
-from .layouts import CHANNEL, residual_column, weight_word
+from .layouts import affine_group, channel_group, residual_beat, residual_column, weight_word
 
 __all__ = ["Assembler"]
 
@@ -15,9 +15,9 @@ __all__ = ["Assembler"]
 class Assembler(wiring.Component):
     """Views of the present model word and the ones before it as each kind of operand word.
 
-    The newest model word is the most significant part of an operand word; one that is no wider than a model word
-    is its low bits. ``count`` is the number of model words of the present operand word that were taken before
-    this one, and ``*_last`` says that the present one completes it.
+    The newest model word is the most significant part of an operand word. One that is no wider than a model word, and
+    a residual column that is narrower, is its low bits. ``count`` is the number of model words of the present operand
+    word that were taken before this one, and ``*_last`` says that the present one completes it.
 
     Members
     -------
@@ -26,15 +26,18 @@ class Assembler(wiring.Component):
         The word is transferred in this cycle.
     count : unsigned, in
         For the table: entry of the model word.
-    weight, channel, residual : operand words, out, combinational
+    weight, channels, affine, residual : weight_word, channel_group, affine_group, residual_beat, out, combinational
     entry : unsigned(8), out, combinational
-    weight_last, channel_last, residual_last, entry_last : 1, out
+    weight_last, channels_last, affine_last, residual_last, entry_last : 1, out
     """
 
     def __init__(self, spec: AcceleratorSpec):
         self.spec = spec
-        self._layouts = {"weight": weight_word(spec), "channel": CHANNEL, "residual": residual_column(spec)}
+        self._layouts = {"weight": weight_word(spec), "channels": channel_group(spec), "affine": affine_group(spec),
+                         "residual": residual_beat(spec)}
         self._words = {name: -(-layout.size // spec.model_bits) for name, layout in self._layouts.items()}
+        self._column_words = -(-residual_column(spec).size // spec.model_bits)
+        self._words["residual"] = spec.drain_cols * self._column_words
         self._entries = spec.model_bits // TABLE_ENTRY_BITS
         largest = max(*self._words.values(), self._entries)
         super().__init__({
@@ -47,16 +50,20 @@ class Assembler(wiring.Component):
     def elaborate(self, platform):
         """Return the module."""
         m = Module()
-        before = Signal((max(self._words.values()) - 1) * self.spec.model_bits, reset_less=True)
+        model_bits = self.spec.model_bits
+        before = Signal((max(self._words.values()) - 1) * model_bits, reset_less=True)
         both = Cat(before, self.word)
         with m.If(self.take):
-            m.d.sync += before.eq(both[self.spec.model_bits:])
+            m.d.sync += before.eq(both[model_bits:])
         for name, layout in self._layouts.items():
-            words = self._words[name]
-            view = data.View(layout, both[-words * self.spec.model_bits:][:layout.size])
+            value = both[len(both) - self._words[name] * model_bits:]
+            if name == "residual":
+                column = residual_column(self.spec).size
+                starts = range(0, len(value), self._column_words * model_bits)
+                value = Cat(value[start:start + column] for start in starts)
             m.d.comb += [
-                getattr(self, name).eq(view),
-                getattr(self, f"{name}_last").eq(self.count == words - 1),
+                getattr(self, name).eq(data.View(layout, value[:layout.size])),
+                getattr(self, f"{name}_last").eq(self.count == self._words[name] - 1),
             ]
         m.d.comb += [
             self.entry.eq(self.word.word_select(self.count[:ceil_log2(self._entries)], TABLE_ENTRY_BITS)),

@@ -39,10 +39,10 @@ def _has_wrong_rows(command, spec) -> Value:
     log2_cols = exact_log2(spec.cols)
     written = command.row_tiles << log2_cols
     is_product = opcode(command) == Opcode.MATMUL
-    is_padded = ~is_product | (target(command) == Target.SOFTMAX)  # zeros up to a whole tile
+    is_load = opcode(command) == Opcode.LOAD
+    is_padded = ~is_product & ~is_load | (target(command) == Target.SOFTMAX)  # zeros up to a whole tile
     return (
-        ((opcode(command) == Opcode.INPUT) | (opcode(command) == Opcode.NORM) | is_product)
-        & (command.columns != written) & ~(is_padded & (command.columns < written))
+        (opcode(command) != Opcode.END) & (command.columns != written) & ~(is_padded & (command.columns < written))
         | (is_product & (command.columns > command.set_tiles << log2_cols))
     )
 

@@ -8,9 +8,9 @@ from vitric.golden.spec.command import FIELD_BITS, LIMIT_MAX, TABLE_ENTRY_BITS
 
 from ..streams import connect
 from .command_reader import CommandReader
-from .layouts import CHANNEL, COMMAND, model_word, weight_word
+from .layouts import PRODUCT_COMMAND, ROW_COMMAND, channel_group, model_word, weight_word
 from .operand_router import OperandRouter
-from .ports import activation_read, join, residual_write
+from .ports import activation_read, affine_write, join, residual_write
 
 __all__ = ["FrontEnd"]
 
@@ -21,22 +21,16 @@ class FrontEnd(wiring.Component):
     It runs ahead of the engines: a command is dispatched to them as soon as it is read, and its operands go into
     the rings as far as those have room. It stops at END until every command has written its results.
 
-    *Handshake*: rules 1 to 4 on the streams. ``command`` delivers each command once. ``error_valid`` is 1, from
-    then on, with the code of the first error found; the component then waits to be reset.
+    *Handshake*: rules 1 to 4 on the streams. ``error_valid`` is 1, from then on, with the code of the first error found;
+    the component then waits to be reset.
 
     Members
     -------
     i : stream of model_word(spec), in
     done : unsigned(16), in
         Commands whose results are all written.
-    command : stream of COMMAND, out
-    weights, channels : streams to the rings, out
-    table : stream of unsigned(8), out
-        Entries for the code table.
-    residual : write port of residual memory, for LOAD
-    read : read port of activation memory
-    read_free : 1, in
-        It may be used in this cycle.
+    o_product, o_row, weights, channels, table, residual, affine, want, read
+        See :class:`~vitric.hdl.accelerator.operand_router.OperandRouter`.
     limit : 5, out
         Binary logarithm of the cycles that the stream may take; before its header is checked, the largest.
     finished : 1, out
@@ -51,11 +45,12 @@ class FrontEnd(wiring.Component):
         super().__init__({
             "i": In(stream.Signature(model_word(spec))),
             "done": In(FIELD_BITS),
-            "command": Out(stream.Signature(COMMAND)),
+            "o_product": Out(stream.Signature(PRODUCT_COMMAND)), "o_row": Out(stream.Signature(ROW_COMMAND)),
             "weights": Out(stream.Signature(weight_word(spec))),
-            "channels": Out(stream.Signature(CHANNEL)),
+            "channels": Out(stream.Signature(channel_group(spec))),
             "table": Out(stream.Signature(TABLE_ENTRY_BITS)),
-            "residual": Out(residual_write(spec)), "read": Out(activation_read(spec)), "read_free": In(1),
+            "residual": Out(residual_write(spec)), "affine": Out(affine_write(spec)),
+            "want": Out(1), "read": Out(activation_read(spec)),
             "limit": Out(range(LIMIT_MAX + 1)), "finished": Out(1),
             "error_valid": Out(1), "error": Out(8), "index": Out(FIELD_BITS),
         })
@@ -67,14 +62,13 @@ class FrontEnd(wiring.Component):
         m.submodules.router = router = OperandRouter(self.spec)
         connect(m, wiring.flipped(self.i), reader.i)
         connect(m, reader.operands, router.i)
-        for inner, outer in ((router.o_command, self.command), (router.weights, self.weights),
-                             (router.channels, self.channels), (router.table, self.table)):
-            connect(m, inner, wiring.flipped(outer))
-        join(m, router.residual, wiring.flipped(self.residual))
-        join(m, router.read, wiring.flipped(self.read))
+        for name in ("o_product", "o_row", "weights", "channels", "table"):
+            connect(m, getattr(router, name), wiring.flipped(getattr(self, name)))
+        for name in ("residual", "affine", "read"):
+            join(m, getattr(router, name), wiring.flipped(getattr(self, name)))
         m.d.comb += [
             router.command.eq(reader.command), router.start.eq(reader.start), reader.complete.eq(router.complete),
-            router.read_free.eq(self.read_free), self.limit.eq(reader.limit),
+            self.want.eq(router.want), self.limit.eq(reader.limit),
             reader.done.eq(self.done), router.done.eq(self.done),
             self.finished.eq(reader.finished), self.index.eq(reader.index),
             self.error_valid.eq(reader.error_valid), self.error.eq(reader.error),

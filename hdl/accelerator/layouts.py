@@ -7,15 +7,40 @@ from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import COMMAND_FIELDS, FIELD_BITS, HEADER_FIELDS, SIGNED_FIELDS, Flag
 
 __all__ = [
-    "AFFINE", "CHANNEL", "COLUMN_TAG", "COMMAND", "HEADER", "STATUS", "act_tile", "act_word", "array_beat",
-    "array_result", "code_lanes", "exceeds", "flag", "input_column", "model_word", "opcode", "planes",
-    "residual_column", "target", "tile_address", "weight_word",
+    "AFFINE", "CHANNEL", "COMMAND", "DRAIN_COMMAND", "HEADER", "PRODUCT_COMMAND", "PROGRESS", "ROW_COMMAND", "STATUS",
+    "WRITE_COMMAND", "act_tile", "act_word", "affine_group", "array_beat", "array_result", "assign", "channel_group",
+    "code_columns", "code_lanes", "column_tag", "exceeds", "flag", "input_column", "logit_beat", "model_word", "opcode",
+    "planes", "residual_beat", "residual_column", "target", "tile_address", "value_columns", "weight_word",
 ]
 
 COMMAND = data.StructLayout({
     name: (signed if name in SIGNED_FIELDS else unsigned)(FIELD_BITS) for name in COMMAND_FIELDS
 })
 """A decoded command block."""
+
+
+
+def _part(*names: str) -> data.StructLayout:
+    """Return the layout of some fields of a command."""
+    return data.StructLayout({name: COMMAND.members[name] for name in names})
+
+
+DRAIN_COMMAND = _part("opcode", "flags", "groups", "sets", "set_tiles", "columns", "zero_point", "low", "high", "offset")
+"""What the drain needs of a MATMUL."""
+
+WRITE_COMMAND = _part("opcode", "flags", "index", "groups", "sets", "row_tiles", "dst_base", "dst_stride",
+                      "dst_plane_stride")
+"""What the writeback needs of a MATMUL."""
+
+PRODUCT_COMMAND = _part(
+    "a_wait", "a_base", "a_group_stride", "a_plane_stride", "k_words", "set_words", "tile_words", "passes01",
+    "passes23", *dict.fromkeys([*DRAIN_COMMAND.members, *WRITE_COMMAND.members]))
+"""What the feeder needs of a MATMUL, and what it hands on."""
+
+ROW_COMMAND = _part(
+    "opcode", "flags", "index", "a_wait", "a_base", "a_group_stride", "groups", "columns", "row_tiles", "dst_base",
+    "dst_stride", "dst_plane_stride", "code_high", "inverse0", "inverse1", "inverse2", "norm", "exponent")
+"""What the row engine needs of INPUT, NORM, LOAD, and of a MATMUL whose results are softmax codes."""
 
 HEADER = data.StructLayout({name: FIELD_BITS for name in HEADER_FIELDS})
 """The header block."""
@@ -26,12 +51,16 @@ CHANNEL = data.StructLayout({"bias": signed(32), "multiplier": unsigned(16), "sh
 AFFINE = data.StructLayout({"beta": signed(32), "gamma": signed(16), "zero": unsigned(16)})
 """Channel word of NORM: the same 64 bits."""
 
-COLUMN_TAG = data.StructLayout({"target": unsigned(2), "table": unsigned(1), "last": unsigned(1), "offset": signed(16)})
-"""What travels beside a column through the requantize unit: :class:`~vitric.golden.spec.command.Target`, whether
-the code table applies, last column of its row, softmax offset."""
+PROGRESS = data.StructLayout({"index": FIELD_BITS, "groups": FIELD_BITS})
+"""The command at which an engine that writes is, and how many of its row groups are complete in memory."""
 
 STATUS = data.StructLayout({"error": unsigned(8), "command": unsigned(16)})
 """One per model stream: :class:`~vitric.golden.spec.command.ErrorCode` and the command being read when it arose."""
+
+
+def assign(target, source) -> list:
+    """Return the statements that copy the fields of ``target`` from a command that has them all."""
+    return [target[name].eq(source[name]) for name in target.shape().members]
 
 
 def opcode(command):
@@ -77,6 +106,16 @@ def weight_word(spec: AcceleratorSpec) -> data.ArrayLayout:
     return data.ArrayLayout(data.ArrayLayout(signed(spec.w_bits), spec.depth), spec.cols)
 
 
+def channel_group(spec: AcceleratorSpec) -> data.ArrayLayout:
+    """Return what the channel ring holds side by side: channel words of successive channels."""
+    return data.ArrayLayout(CHANNEL, spec.channel_group)
+
+
+def affine_group(spec: AcceleratorSpec) -> data.ArrayLayout:
+    """Return the affine constants that one model word brings, or those that several bring: one."""
+    return data.ArrayLayout(AFFINE, max(1, spec.model_bits // AFFINE.size))
+
+
 def act_tile(spec: AcceleratorSpec) -> data.ArrayLayout:
     """Return what activation memory is written in: ``[row][col]``."""
     return data.ArrayLayout(data.ArrayLayout(unsigned(spec.element_bits), spec.cols), spec.rows)
@@ -103,6 +142,37 @@ def array_result(spec: AcceleratorSpec) -> data.StructLayout:
 def residual_column(spec: AcceleratorSpec) -> data.ArrayLayout:
     """Return one channel of ``rows`` tokens of the residual stream."""
     return data.ArrayLayout(signed(spec.residual_bits), spec.rows)
+
+
+def residual_beat(spec: AcceleratorSpec) -> data.ArrayLayout:
+    """Return ``drain_cols`` successive channels of the residual stream, ``[column][row]``: a word of its memory."""
+    return data.ArrayLayout(residual_column(spec), spec.drain_cols)
+
+
+def column_tag(spec: AcceleratorSpec) -> data.StructLayout:
+    """Return what travels beside ``drain_cols`` columns through the requantize units.
+
+    :class:`~vitric.golden.spec.command.Target`; whether the code table applies; for softmax the last columns of a row,
+    which of the columns belong to it, and its offset.
+    """
+    return data.StructLayout({
+        "target": unsigned(2), "table": 1, "last": 1, "mask": unsigned(spec.drain_cols), "offset": signed(FIELD_BITS)})
+
+
+def value_columns(spec: AcceleratorSpec) -> data.ArrayLayout:
+    """Return ``drain_cols`` columns of requantized values, ``[column][row]``."""
+    return data.ArrayLayout(data.ArrayLayout(signed(spec.requantize.code_bits), spec.rows), spec.drain_cols)
+
+
+def code_columns(spec: AcceleratorSpec) -> data.ArrayLayout:
+    """Return ``drain_cols`` columns of unsigned codes, ``[column][row]``."""
+    return data.ArrayLayout(code_lanes(spec), spec.drain_cols)
+
+
+def logit_beat(spec: AcceleratorSpec) -> data.StructLayout:
+    """Return up to ``drain_cols`` logits of successive classes: the first ``count`` plus one."""
+    return data.StructLayout({
+        "value": data.ArrayLayout(signed(spec.residual_bits), spec.drain_cols), "count": range(spec.drain_cols)})
 
 
 def code_lanes(spec: AcceleratorSpec) -> data.ArrayLayout:

@@ -63,14 +63,14 @@ class ActivationMemory(wiring.Component):
 
 
 class ResidualMemory(wiring.Component):
-    """Residual stream, one channel of ``rows`` tokens per address.
+    """Residual stream: ``drain_cols`` channels of ``rows`` tokens in each word.
 
-    Reading and writing the same address in one cycle is not allowed: what is read then is undefined.
+    Reading and writing the same word in one cycle is not allowed: what is read then is undefined.
 
     Members
     -------
     beyond : 1, out
-        What is read or written in this cycle lies beyond the memory; it is another column then, or none.
+        What is read or written in this cycle lies beyond the memory; it is another word then, or none.
     read : :func:`~vitric.hdl.accelerator.ports.residual_read`, flipped
     write : :func:`~vitric.hdl.accelerator.ports.residual_write`, flipped
     """
@@ -84,23 +84,25 @@ class ResidualMemory(wiring.Component):
     def elaborate(self, platform):
         """Return the module."""
         m = Module()
-        m.submodules.memory = memory = Memory(
-            shape=unsigned(self.spec.residual_word_bits), depth=self.spec.residual_words, init=[])
+        part = exact_log2(self.spec.drain_cols)
+        depth = self.spec.residual_words >> part
+        m.submodules.memory = memory = Memory(shape=unsigned(self.spec.residual_word_bits << part), depth=depth, init=[])
         read, write = memory.read_port(), memory.write_port()
         m.d.comb += [
-            read.en.eq(self.read.en), read.addr.eq(self.read.address), self.read.data.eq(read.data),
-            write.en.eq(self.write.en), write.addr.eq(self.write.address),
+            read.en.eq(self.read.en), read.addr.eq(self.read.address[part:]), self.read.data.eq(read.data),
+            write.en.eq(self.write.en), write.addr.eq(self.write.address[part:]),
             write.data.eq(self.write.data.as_value()),
-            self.beyond.eq(self.read.en & exceeds(self.read.address, self.spec.residual_words - 1)
-                           | self.write.en & exceeds(self.write.address, self.spec.residual_words - 1)),
+            self.beyond.eq(self.read.en & exceeds(self.read.address[part:], depth - 1)
+                           | self.write.en & exceeds(self.write.address[part:], depth - 1)),
         ]
         return m
 
 
 class Ring(wiring.Component):
-    """Circular buffer: words are appended by a stream, read at random from the oldest on, and freed in bulk.
+    """Circular buffer: words are appended by a stream, read at random, and freed in bulk.
 
-    *Handshake*: ``i`` is a stream; ``i.ready`` is 0 while the ring is full.
+    *Handshake*: ``i`` is a stream; ``i.ready`` is 0 while the ring is full. A word freed in one cycle is overwritten in
+    the next but one at the earliest, so the read of the last word may be one cycle later than its release.
 
     Parameters
     ----------
@@ -125,19 +127,12 @@ class Ring(wiring.Component):
         m = Module()
         m.submodules.memory = memory = Memory(shape=self.shape, depth=self.depth, init=[])
         read, write, user = memory.read_port(), memory.write_port(), self.read
-        base = Signal.like(read.addr)
+        freed = Signal.like(user.freed)
         push = self.i.valid & self.i.ready
         m.d.comb += [
-            self.i.ready.eq(user.level != self.depth),
-            write.en.eq(push),
-            write.data.eq(self.i.payload),
-            read.en.eq(user.en),
-            read.addr.eq((base + user.offset)[:len(base)]),
-            user.data.eq(read.data),
+            self.i.ready.eq(user.filled != freed ^ self.depth),
+            write.en.eq(push), write.addr.eq(user.filled[:len(write.addr)]), write.data.eq(self.i.payload),
+            read.en.eq(user.en), read.addr.eq(user.address), user.data.eq(read.data),
         ]
-        m.d.sync += [
-            write.addr.eq(write.addr + push),
-            base.eq(base + user.release),
-            user.level.eq(user.level + push - user.release),
-        ]
+        m.d.sync += [user.filled.eq(user.filled + push), freed.eq(user.freed)]
         return m

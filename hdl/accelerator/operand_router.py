@@ -3,13 +3,27 @@
 from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
-from vitric.golden.spec.command import FIELD_BITS, TABLE_ENTRY_BITS, Flag, Opcode
+from vitric.golden.spec.command import FIELD_BITS, TABLE_ENTRY_BITS, Flag, Opcode, Target
 
 from .act_loader import ActLoader
 from .assembler import Assembler
-from .layouts import CHANNEL, COMMAND, flag, opcode, weight_word
-from .ports import activation_read, join, residual_write
+from .layouts import (
+    CHANNEL,
+    COMMAND,
+    PRODUCT_COMMAND,
+    ROW_COMMAND,
+    affine_group,
+    assign,
+    channel_group,
+    flag,
+    opcode,
+    target,
+    weight_word,
+)
+from .ports import activation_read, affine_write, join, residual_write
+from .progress import OUTSTANDING
 
 __all__ = ["OperandRouter"]
 
@@ -17,8 +31,10 @@ __all__ = ["OperandRouter"]
 class OperandRouter(wiring.Component):
     """Dispatch of one command, then its operands: residual columns, code table, channel words, weights.
 
-    A command is dispatched as soon as it comes, LOAD when its columns are written; operands go into the rings as far
-    as those have room. Weights that stand in activation memory come from :class:`ActLoader`.
+    A product is dispatched as soon as it comes; operands go into the rings as far as those have room. LOAD and NORM are
+    dispatched when their residual columns or affine constants are written; these have room for one NORM, so they wait
+    for the one before. Weights that stand in activation memory come from :class:`ActLoader`. The code table is loaded
+    when all its users are done, and used by products and softmax not at the same time.
 
     *Handshake*: rules 1 to 4 on the streams. ``start`` is 1 for one cycle and ``command`` holds until ``complete``
     is 1 for one cycle; the next ``start`` may come in the cycle after it.
@@ -30,14 +46,16 @@ class OperandRouter(wiring.Component):
     i : stream of unsigned(model_bits), in
     done : unsigned(16), in
         Commands whose results are all written.
-    o_command : stream of COMMAND, out
+    o_product : stream of PRODUCT_COMMAND, out
+        MATMUL.
+    o_row : stream of ROW_COMMAND, out
+        Everything else, and each MATMUL that makes softmax codes as well.
     weights, channels : streams to the rings, out
     table : stream of unsigned(8), out
         Entries for the code table.
     residual : write port of residual memory, for LOAD
-    read : read port of activation memory
-    read_free : 1, in
-        It may be used in this cycle.
+    affine : write port of the affine constants, for NORM
+    want, read : 1 and read port of activation memory, see :class:`ActLoader`, out
     """
 
     def __init__(self, spec: AcceleratorSpec):
@@ -45,31 +63,38 @@ class OperandRouter(wiring.Component):
         super().__init__({
             "command": In(COMMAND), "start": In(1), "complete": Out(1), "i": In(stream.Signature(spec.model_bits)),
             "done": In(FIELD_BITS),
-            "o_command": Out(stream.Signature(COMMAND)),
+            "o_product": Out(stream.Signature(PRODUCT_COMMAND)), "o_row": Out(stream.Signature(ROW_COMMAND)),
             "weights": Out(stream.Signature(weight_word(spec))),
-            "channels": Out(stream.Signature(CHANNEL)),
+            "channels": Out(stream.Signature(channel_group(spec))),
             "table": Out(stream.Signature(TABLE_ENTRY_BITS)),
-            "residual": Out(residual_write(spec)), "read": Out(activation_read(spec)), "read_free": In(1),
+            "residual": Out(residual_write(spec)), "affine": Out(affine_write(spec)),
+            "want": Out(1), "read": Out(activation_read(spec)),
         })
 
     def elaborate(self, platform):
         """Return the module."""
         m = Module()
-        spec, command = self.spec, self.command
+        command = self.command
         take = self.i.valid & self.i.ready
-        m.submodules.loader = loader = ActLoader(spec)
-        m.submodules.assembler = assembler = Assembler(spec)
+        m.submodules.loader = loader = ActLoader(self.spec)
+        m.submodules.assembler = assembler = Assembler(self.spec)
         part, left = Signal.like(assembler.count), Signal(32)
-        groups, address = Signal(FIELD_BITS), Signal(FIELD_BITS)  # of LOAD: begun; of the next column
+        groups, address = Signal(FIELD_BITS), Signal(FIELD_BITS)  # of LOAD: begun; of the next columns, or constants
         sets, set_base = Signal(FIELD_BITS), Signal(FIELD_BITS)  # of a product: left; address in activation memory
-        table_user = Signal(FIELD_BITS)  # the last command that uses the present table
+        # The last command that uses the present table, and whether it is for softmax codes; the last NORM.
+        table_user, table_softmax, norm = Signal(FIELD_BITS), Signal(), Signal(FIELD_BITS)
+        near = Signal()  # few enough commands are begun and not complete, for as long as this one is not dispatched
+        is_softmax = target(command) == Target.SOFTMAX
+        m.d.sync += near.eq(command.index - self.done <= OUTSTANDING)
+        other_user = flag(command, Flag.TABLE) & (is_softmax != table_softmax)
         join(m, loader.read, wiring.flipped(self.read))
         m.d.comb += [
-            loader.command.eq(command), loader.set_base.eq(set_base), loader.read_free.eq(self.read_free),
-            self.o_command.payload.eq(command),
+            loader.command.eq(command), loader.set_base.eq(set_base), self.want.eq(loader.want),
+            *assign(self.o_product.payload, command), *assign(self.o_row.payload, command),
             assembler.word.eq(self.i.payload), assembler.take.eq(take), assembler.count.eq(part),
             self.residual.address.eq(address), self.residual.data.eq(assembler.residual),
-            self.channels.payload.eq(assembler.channel), self.weights.payload.eq(assembler.weight),
+            self.affine.address.eq(address), self.affine.data.eq(assembler.affine),
+            self.channels.payload.eq(assembler.channels), self.weights.payload.eq(assembler.weight),
             self.table.payload.eq(assembler.entry),
         ]
         with m.FSM():
@@ -78,37 +103,53 @@ class OperandRouter(wiring.Component):
                     groups.eq(0), address.eq(command.dst_base), sets.eq(command.sets), set_base.eq(command.w_base),
                 ]
                 with m.If(self.start):
-                    m.next = "DISPATCH"
-                    with m.If(opcode(command) == Opcode.LOAD):
-                        m.next = "LOAD GROUP"
-            with m.State("DISPATCH"):
-                m.d.comb += self.o_command.valid.eq(1)
-                with m.If(self.o_command.ready):
                     with m.Switch(opcode(command)):
-                        with m.Case(Opcode.MATMUL):
-                            m.next = "SET"
-                            with m.If(flag(command, Flag.NEW_TABLE)):
-                                m.next = "TABLE WAIT"
-                            with m.Elif(flag(command, Flag.TABLE)):
-                                m.d.sync += table_user.eq(command.index)
+                        with m.Case(Opcode.LOAD):
+                            m.next = "LOAD GROUP"
                         with m.Case(Opcode.NORM):
-                            m.d.sync += left.eq(command.columns)
-                            m.next = "CHANNELS"
+                            m.next = "AFFINE WAIT"
+                        with m.Case(Opcode.MATMUL):
+                            m.next = "PRODUCT"
+                            with m.If(is_softmax):
+                                m.next = "ROWS"
                         with m.Default():
-                            m.d.comb += self.complete.eq(1)
-                            m.next = "IDLE"
+                            m.next = "ROWS"
+            with m.State("ROWS"):
+                m.d.comb += self.o_row.valid.eq(near)
+                with m.If(near & self.o_row.ready):
+                    m.next = "PRODUCT"
+                    with m.If(opcode(command) != Opcode.MATMUL):
+                        m.d.comb += self.complete.eq(1)
+                        m.next = "IDLE"
+            with m.State("PRODUCT"):
+                m.d.comb += self.o_product.valid.eq(near)
+                with m.If(near & self.o_product.ready):
+                    m.next = "SET"
+                    with m.If(flag(command, Flag.NEW_TABLE) | other_user):
+                        m.next = "TABLE WAIT"
+                    with m.Elif(flag(command, Flag.TABLE)):
+                        m.d.sync += table_user.eq(command.index)
             self._load(m, take, assembler, part, left, groups, address)
-            self._table(m, assembler, part, left, table_user)
-            self._sets(m, take, loader, assembler, part, left, sets, set_base)
+            self._affine(m, take, assembler, part, left, address, norm)
+            with m.State("TABLE WAIT"):
+                m.d.sync += left.eq(1 << self.spec.index_bits)
+                with m.If(self.done >= table_user):
+                    m.d.sync += [table_user.eq(command.index), table_softmax.eq(is_softmax)]
+                    m.next = "SET"
+                    with m.If(flag(command, Flag.NEW_TABLE)):
+                        m.next = "TABLE"
+            self._table(m, assembler, part, left)
+            self._sets(m, take, assembler, part, left, sets)
+            self._act(m, loader, set_base)
         return m
 
     def _load(self, m, take, assembler, part, left, groups, address):
         """LOAD: ``groups`` times ``columns`` residual columns, from the address ``dst_base`` on."""
         command = self.command
         with m.State("LOAD GROUP"):
-            m.d.sync += left.eq(command.columns)
+            m.d.sync += left.eq(command.columns >> exact_log2(self.spec.drain_cols))
             with m.If(groups == command.groups):
-                m.next = "DISPATCH"
+                m.next = "ROWS"
             with m.Elif(self.done >= command.a_wait):
                 m.d.sync += groups.eq(groups + 1)
                 m.next = "LOAD"
@@ -117,18 +158,30 @@ class OperandRouter(wiring.Component):
             with m.If(take):
                 m.d.sync += part.eq(part + 1)
                 with m.If(assembler.residual_last):
-                    m.d.sync += [part.eq(0), left.eq(left - 1), address.eq(address + 1)]
+                    m.d.sync += [part.eq(0), left.eq(left - 1), address.eq(address + self.spec.drain_cols)]
                     with m.If(left == 1):
                         m.next = "LOAD GROUP"
 
-    def _table(self, m, assembler, part, left, table_user):
-        """Code table: only once no command uses the present one any more."""
+    def _affine(self, m, take, assembler, part, left, address, norm):
+        """NORM: ``columns`` affine constants, several to an address where a model word has several."""
         command = self.command
-        with m.State("TABLE WAIT"):
-            m.d.sync += left.eq(1 << self.spec.index_bits)
-            with m.If(self.done >= table_user):
-                m.d.sync += table_user.eq(command.index)
-                m.next = "TABLE"
+        together = affine_group(self.spec).length
+        with m.State("AFFINE WAIT"):
+            m.d.sync += [address.eq(0), left.eq((command.columns + together - 1) >> exact_log2(together))]
+            with m.If(self.done >= norm):
+                m.d.sync += norm.eq(command.index)
+                m.next = "AFFINE"
+        with m.State("AFFINE"):
+            m.d.comb += [self.i.ready.eq(1), self.affine.en.eq(take & assembler.affine_last)]
+            with m.If(take):
+                m.d.sync += part.eq(part + 1)
+                with m.If(assembler.affine_last):
+                    m.d.sync += [part.eq(0), left.eq(left - 1), address.eq(address + 1)]
+                    with m.If(left == 1):
+                        m.next = "ROWS"
+
+    def _table(self, m, assembler, part, left):
+        """Entries of the code table, one per cycle."""
         with m.State("TABLE"):
             m.d.comb += [
                 self.table.valid.eq(self.i.valid), self.i.ready.eq(self.table.ready & assembler.entry_last),
@@ -140,12 +193,13 @@ class OperandRouter(wiring.Component):
                 with m.If(left == 1):
                     m.next = "SET"
 
-    def _sets(self, m, take, loader, assembler, part, left, sets, set_base):
+    def _sets(self, m, take, assembler, part, left, sets):
         """For each set of a product its channel words and weights, from the stream or from activation memory."""
         command = self.command
         weights_act, key_bias = flag(command, Flag.WEIGHTS_ACT), flag(command, Flag.KEY_BIAS)
+        together = channel_group(self.spec).length
         with m.State("SET"):
-            m.d.sync += left.eq(command.set_tiles << (self.spec.cols.bit_length() - 1))
+            m.d.sync += left.eq(command.set_tiles << exact_log2(self.spec.cols) - exact_log2(together))
             m.d.sync += sets.eq(sets - 1)
             with m.If(sets == 0):
                 m.d.comb += self.complete.eq(1)
@@ -156,22 +210,18 @@ class OperandRouter(wiring.Component):
                 m.next = "CHANNELS"
         with m.State("CHANNELS"):
             m.d.comb += [
-                self.channels.valid.eq(self.i.valid & assembler.channel_last),
-                self.i.ready.eq(self.channels.ready | ~assembler.channel_last),
+                self.channels.valid.eq(self.i.valid & assembler.channels_last),
+                self.i.ready.eq(self.channels.ready | ~assembler.channels_last),
             ]
             with m.If(take):
                 m.d.sync += part.eq(part + 1)
-                with m.If(assembler.channel_last):
+                with m.If(assembler.channels_last):
                     m.d.sync += [part.eq(0), left.eq(left - 1)]
                     with m.If(left == 1):
                         m.d.sync += left.eq(command.set_words)
-                        with m.If(opcode(command) == Opcode.NORM):
-                            m.d.comb += self.complete.eq(1)
-                            m.next = "IDLE"
-                        with m.Elif(weights_act):
+                        m.next = "WEIGHTS"
+                        with m.If(weights_act):
                             m.next = "ACT WAIT"
-                        with m.Else():
-                            m.next = "WEIGHTS"
         with m.State("WEIGHTS"):
             m.d.comb += [
                 self.weights.valid.eq(self.i.valid & assembler.weight_last),
@@ -183,20 +233,34 @@ class OperandRouter(wiring.Component):
                     m.d.sync += [part.eq(0), left.eq(left - 1)]
                     with m.If(left == 1):
                         m.next = "SET"
+
+    def _act(self, m, loader, set_base):
+        """One set of weights from activation memory; key biases are collected until a word of the ring is complete."""
+        command = self.command
+        together = channel_group(self.spec).length
+        position = Signal(range(together))
+        before = [Signal(CHANNEL, name=f"before_{k}", reset_less=True) for k in range(together - 1)]
         with m.State("ACT WAIT"):
             with m.If(self.done >= command.w_wait):
                 m.d.comb += loader.start.eq(1)
                 m.next = "ACT"
         with m.State("ACT"):
+            completes = position == together - 1
             m.d.comb += [
                 self.weights.payload.eq(loader.weights.payload), self.weights.valid.eq(loader.weights.valid),
-                loader.weights.ready.eq(self.weights.ready),
+                loader.weights.ready.eq(self.weights.ready), loader.channels.ready.eq(self.channels.ready | ~completes),
             ]
-            with m.If(key_bias):
+            with m.If(flag(command, Flag.KEY_BIAS)):
                 m.d.comb += [
-                    self.channels.payload.eq(loader.channels.payload), self.channels.valid.eq(loader.channels.valid),
-                    loader.channels.ready.eq(self.channels.ready),
+                    self.channels.valid.eq(loader.channels.valid & completes),
+                    *(self.channels.payload[k].eq(word)
+                      for k, word in enumerate([*before, loader.channels.payload])),
                 ]
+            with m.If(loader.channels.valid & loader.channels.ready):
+                m.d.sync += position.eq(position + 1)
+                for k, word in enumerate(before):
+                    with m.If(position == k):
+                        m.d.sync += word.eq(loader.channels.payload)
             with m.If(loader.done):
                 m.d.sync += set_base.eq(set_base + command.w_set_stride)
                 m.next = "SET"

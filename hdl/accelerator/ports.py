@@ -7,10 +7,10 @@ from amaranth.utils import exact_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import FIELD_BITS
 
-from .layouts import act_tile, act_word, residual_column, tile_address
+from .layouts import act_tile, act_word, affine_group, residual_beat, tile_address
 
-__all__ = ["activation_read", "activation_write", "join", "read_port", "residual_read", "residual_write", "ring_port",
-           "share_read", "share_write", "write_port"]
+__all__ = ["activation_read", "activation_write", "affine_write", "join", "read_port", "residual_read",
+           "residual_write", "ring_port", "share_read", "share_write", "write_port"]
 
 
 def read_port(shape, address) -> wiring.Signature:
@@ -29,13 +29,13 @@ def write_port(shape, address) -> wiring.Signature:
 def ring_port(shape, depth: int) -> wiring.Signature:
     """Return the port of the reader of a :class:`~vitric.hdl.accelerator.memories.Ring`.
 
-    ``level`` words can be read; ``offset`` counts from the oldest. A read issued with ``en`` in one cycle is at
-    ``data`` in the next and holds until the next read. ``release`` frees that many of the oldest words at the end of
-    the cycle, after which ``offset`` 0 is the word that follows them; it must not exceed ``level``.
+    Places in the ring are numbers modulo ``2 * depth``, of which the memory takes the low bits as its address.
+    ``filled`` is the place of the next word to come, ``freed`` that of the oldest word still needed. A read issued
+    with ``en`` in one cycle is at ``data`` in the next and holds until the next read.
     """
     return wiring.Signature({
-        "level": In(range(depth + 1)), "offset": Out(exact_log2(depth)), "en": Out(1), "data": In(shape),
-        "release": Out(range(depth + 1)),
+        "filled": In(range(2 * depth)), "freed": Out(range(2 * depth)),
+        "en": Out(1), "address": Out(range(depth)), "data": In(shape),
     })
 
 
@@ -50,13 +50,22 @@ def activation_write(spec: AcceleratorSpec) -> wiring.Signature:
 
 
 def residual_read(spec: AcceleratorSpec) -> wiring.Signature:
-    """Return the port of a reader of residual memory: a column of ``rows`` tokens of one channel."""
-    return read_port(residual_column(spec), FIELD_BITS)
+    """Return the port of a reader of residual memory: ``drain_cols`` channels of ``rows`` tokens.
+
+    The address is that of the first channel; its bits below a multiple of ``drain_cols`` do not count.
+    """
+    return read_port(residual_beat(spec), FIELD_BITS)
 
 
 def residual_write(spec: AcceleratorSpec) -> wiring.Signature:
-    """Return the port of a writer of residual memory."""
-    return write_port(residual_column(spec), FIELD_BITS)
+    """Return the port of a writer of residual memory; addresses as in :func:`residual_read`."""
+    return write_port(residual_beat(spec), FIELD_BITS)
+
+
+def affine_write(spec: AcceleratorSpec) -> wiring.Signature:
+    """Return the port of the writer of the memory of affine constants."""
+    groups = -(-spec.max_embed // affine_group(spec).length)
+    return write_port(affine_group(spec), range(max(2, groups)))
 
 
 def join(m: Module, user, memory) -> None:

@@ -76,7 +76,7 @@ module harness #(
     wire [MODEL_BITS:0] model_payload = model_valid ? model[model_index] : junk[MODEL_BITS:0];
     wire [PIXEL_BITS:0] pixel_payload = pixel_valid ? pixels[pixel_index] : pixel_junk[PIXEL_BITS:0];
 
-    wire [15:0] tap_command;
+    wire [15:0] act_command, residual_command, commands_done;
     wire act_valid, residual_valid, beat;
     wire [ACT_ADDRESS_BITS-1:0] act_address;
     wire [ACT_BITS-1:0] act_data;
@@ -89,7 +89,8 @@ module harness #(
         .i__payload(pixel_payload), .i__valid(pixel_valid), .i__ready(pixel_ready),
         .o__payload(logit), .o__valid(logit_valid), .o__ready(logit_ready),
         .status__payload(status), .status__valid(status_valid), .status__ready(status_ready),
-        .tap__command(tap_command), .tap__beat(beat),
+        .tap__done(commands_done), .tap__beat(beat),
+        .tap__act_command(act_command), .tap__residual_command(residual_command),
         .tap__act_valid(act_valid), .tap__act_address(act_address), .tap__act_data(act_data),
         .tap__residual_valid(residual_valid), .tap__residual_address(residual_address),
         .tap__residual_data(residual_data), .abort(1'b0), .busy()
@@ -108,7 +109,7 @@ module harness #(
         if (status_held && !(status_valid && status == held_status)) $fatal(1, "status changed before its transfer");
     end
 
-    reg [15:0] last_command = 1;
+    reg [15:0] last_done = 0;
     reg [31:0] beats = 0, words = 0;
 
     always @(posedge clk) begin
@@ -128,17 +129,16 @@ module harness #(
                 if (pixel_payload[PIXEL_BITS]) pixel_images <= pixel_images + 1;
             end
             if (act_valid && tap)
-                $fwrite(act_file, "%h %h %h %h\n", image, tap_command,
+                $fwrite(act_file, "%h %h %h %h\n", image, act_command,
                         {{(32-ACT_ADDRESS_BITS){1'b0}}, act_address}, act_data);
             if (residual_valid && tap)
-                $fwrite(residual_file, "%h %h %h %h\n", image, tap_command,
+                $fwrite(residual_file, "%h %h %h %h\n", image, residual_command,
                         {{(32-RESIDUAL_ADDRESS_BITS){1'b0}}, residual_address}, residual_data);
             beats <= beats + {31'd0, beat};
             words <= words + {31'd0, model_valid & model_ready};
-            // The command number of the tap moves on when a command is complete.
-            last_command <= tap_command;
-            if (tap_command != last_command)
-                $fwrite(events_file, "%h %h %h %h %h\n", image, last_command, cycle, beats, words);
+            last_done <= commands_done;
+            if (commands_done == last_done + 16'd1)
+                $fwrite(events_file, "%h %h %h %h %h\n", image, commands_done, cycle, beats, words);
             if (logit_valid & logit_ready)
                 $fwrite(logits_file, "%h %h\n", image, {{(32-LOGIT_BITS){logit[LOGIT_BITS-1]}}, logit});
             if (status_valid & status_ready) begin

@@ -81,6 +81,7 @@ class Machine:
             for column in range(f["columns"]):
                 address = f["dst_base"] + group * f["columns"] + column
                 self.write_residual(f, address, command.residual[group, column])
+        self.flush(f["index"])  # what follows is dispatched when the columns are written
 
     def input(self, command, f, columns):
         spec = self.spec
