@@ -63,6 +63,8 @@ class Timeline:
         self.table, self.table_softmax, self.norm_index = 0, False, 0  # last users of the code table, of the constants
         self.codes: deque[int] = deque(maxlen=spec.softmax.max_rows)  # when the last code of each row was taken
         self.array_bound = False  # the last product is limited by its beats
+        self.adding, self.port_share = 0, 1.0  # until when columns are added to residual memory; channels that can be
+        # read per cycle meanwhile
         self.block_words = -(-len(COMMAND_FIELDS) * FIELD_BITS // spec.model_bits) + 1
 
     # Front end ------------------------------------------------------------------------------------------------
@@ -180,6 +182,8 @@ class Timeline:
             self.channels.release(self.last_beat + latency - spec.requantize.latency, f["set_tiles"] * spec.cols // self.group)
             issue += 1
         self.feeder, self.front = issue, time + 1
+        if command.target is Target.RESIDUAL:
+            self.adding, self.port_share = self.last_beat + latency, min(1.0, spec.drain_cols * (1 - drain / step))
         self.gap = 4 + max(2, ceil_div(spec.code_bits, spec.a_bits)) + spec.gelu.latency
         if softmax:
             self.engine = engine + 3 + command.planes
@@ -199,6 +203,11 @@ class Timeline:
         self.codes.append(begin - table + ceil_div(f["columns"], spec.drain_cols))
         return begin + max(f["row_tiles"] * spec.cols // spec.drain_cols, spec.softmax.row_interval(f["columns"]))
 
+    def read_row(self, time: int, columns: int) -> int:
+        """Return when a row group of the residual stream, of so many channels, is read from ``time`` on."""
+        beside = max(0, min(self.adding - time, int(columns / self.port_share) if self.port_share else self.adding))
+        return time + beside + columns - int(beside * self.port_share)
+
     def rows_of(self, command: Command, dispatched: int) -> int:
         """Run a command that makes rows without a product; return when its last operand was read."""
         spec, f = self.spec, command.fields
@@ -208,7 +217,7 @@ class Timeline:
         unit = spec.layernorm
         for group in range(f["groups"] if command.opcode is not Opcode.LOAD else 0):
             if command.opcode is Opcode.NORM:
-                read = max(read + 3 if group == 0 else read, self.readable(command, group)) + f["columns"]
+                read = self.read_row(max(read + 3 if group == 0 else read, self.readable(command, group)), f["columns"])
                 time = max(time, read + unit.latency)
                 rest = max(f["columns"], unit.min_length_full_rate) - f["columns"] + unit.pause
                 read += rest
