@@ -162,7 +162,7 @@ class Core(wiring.Component):
                 to_softmax, softmax.i.ready,
                 Mux(to_table, writeback.table_direct & table.i.ready, writeback.i_direct.ready))),
             softmax.i.valid.eq(columns.o.valid & to_softmax),
-            softmax.i.p.last.eq(tag.last), softmax.i.p.offset.eq(tag.offset),
+            softmax.i.p.mask.eq(1), softmax.i.p.last.eq(tag.last), softmax.i.p.offset.eq(tag.offset),
             writeback.i_direct.valid.eq(columns.o.valid & ~to_table & ~to_softmax),
             softmax.o.ready.eq(Mux(writeback.table_softmax, table.i.ready, writeback.i_softmax.ready)),
             table.i.valid.eq(Mux(
@@ -171,9 +171,9 @@ class Core(wiring.Component):
             writeback.i_table.valid.eq(table.o.valid), table.o.ready.eq(writeback.i_table.ready),
         ]
         for row in range(spec.rows):
-            y, code = columns.o.p.y[row], softmax.o.p.code[row]
+            y, code = columns.o.p.y[row], softmax.o.p.code[0][row]
             m.d.comb += [
-                softmax.i.p.x[row].eq(y[:spec.softmax.score_bits].as_signed()),
+                softmax.i.p.x[0][row].eq(y[:spec.softmax.score_bits].as_signed()),
                 table.i.p.index[row].eq(Mux(writeback.table_softmax, code, y[:spec.index_bits])),
                 writeback.i_direct.payload[row].eq(y),
                 writeback.i_softmax.payload[row].eq(code),

@@ -13,7 +13,7 @@ from vitric.hdl.softmax.row_code import RowCode
 from vitric.hdl.softmax.row_norm import RowNorm
 from vitric.hdl.softmax.row_sum import RowSum
 
-from tests.hdl.stream_kit import STALLS, interval, latency, receive, run, send, transform
+from tests.hdl.stream_kit import STALLS, interval, latency, plain, receive, run, send, transform
 
 SMALL = {"score_bits": 4, "frac_bits": 2}
 
@@ -25,20 +25,33 @@ def of_kind(kind):
 def beats(spec, rows, seed=0):
     """Input and expected output beats of ``rows``, pairs of scores ``[lanes][n]`` and offset.
 
-    The offset is junk except in the last beat of a row.
+    Junk are the offset except in the last beat of a row, and scores of columns that do not count; codes of these are
+    None in the output.
     """
     rng = random.Random(f"offsets/{seed}")
-    half = 1 << spec.offset_bits - 1
+    half, offsets = 1 << spec.score_bits - 1, 1 << spec.offset_bits - 1
     sent, expected = [], []
     for x, offset in rows:
         x = torch.as_tensor(x)
         codes = softmax(x, spec, offset=offset)
-        for column in range(x.shape[1]):
-            last = int(column == x.shape[1] - 1)
+        length = x.shape[1]
+        for begin in range(0, length, spec.columns):
+            last = int(begin + spec.columns >= length)
+            columns = range(begin, min(begin + spec.columns, length))
+            absent = spec.columns - len(columns)
             sent.append({
-                "x": x[:, column].tolist(), "last": last, "offset": offset if last else rng.randrange(-half, half)})
-            expected.append({"code": codes[:, column].tolist(), "last": last})
+                "x": [x[:, column].tolist() for column in columns]
+                + [[rng.randrange(-half, half) for _ in range(spec.lanes)] for _ in range(absent)],
+                "mask": (1 << len(columns)) - 1, "last": last,
+                "offset": offset if last else rng.randrange(-offsets, offsets)})
+            expected.append({"code": [codes[:, column].tolist() for column in columns] + [None] * absent, "last": last})
     return sent, expected
+
+
+def counting(got, sent):
+    """``got`` with None for the codes of columns that do not count."""
+    return [{**beat, "code": [code if put["mask"] >> column & 1 else None for column, code in enumerate(beat["code"])]}
+            for beat, put in zip(got, sent, strict=True)]
 
 
 def random_rows(spec, lengths, seed):
@@ -64,13 +77,14 @@ def random_rows(spec, lengths, seed):
 def check(spec, rows, **stalls):
     sent, expected = beats(spec, rows, stalls.get("seed", 0))
     got, checkers = transform(Softmax(spec), sent, **stalls)
-    assert got == expected, f"seed {stalls.get('seed', 0)}"
+    assert counting(got, sent) == expected, f"seed {stalls.get('seed', 0)}"
     return checkers
 
 
+@pytest.mark.parametrize("columns", [1, 2, 4])
 @pytest.mark.parametrize("kind", KINDS)
-def test_exhaustive_rows_of_one_and_two(kind):
-    spec = SoftmaxSpec(lanes=16, max_length=2, out_bits=3, **of_kind(kind), **SMALL)
+def test_exhaustive_rows_of_one_and_two(kind, columns):
+    spec = SoftmaxSpec(lanes=16, max_length=2, out_bits=3, columns=columns, **of_kind(kind), **SMALL)
     scores = list(range(-8, 8))
     rows = []
     for offset in (-5, 0, 3, 10, 11, 12):
@@ -81,8 +95,9 @@ def test_exhaustive_rows_of_one_and_two(kind):
 
 @pytest.mark.parametrize("send_stall", STALLS)
 @pytest.mark.parametrize("receive_stall", STALLS)
-def test_random_rows_with_stalls(send_stall, receive_stall):
-    spec = SoftmaxSpec(lanes=3, max_length=24)
+@pytest.mark.parametrize("columns", [1, 2, 4])
+def test_random_rows_with_stalls(send_stall, receive_stall, columns):
+    spec = SoftmaxSpec(lanes=3, max_length=24, columns=columns)
     seed = STALLS.index(send_stall) * 3 + STALLS.index(receive_stall)
     rng = random.Random(seed)
     lengths = [1, 1, 1, 24, 24, 24, *(rng.randint(1, 24) for _ in range(14))]
@@ -93,7 +108,10 @@ def test_random_rows_with_stalls(send_stall, receive_stall):
     {"lanes": 1, "max_length": 2}, {"lanes": 2, "max_length": 300}, {"lanes": 8, "max_length": 17, "frac_bits": 10},
     {"lanes": 2, "max_length": 40, "score_bits": 24}, {"lanes": 2, "max_length": 40, "score_bits": 13, "frac_bits": 10},
     {"lanes": 3, "max_length": 33, "out_bits": 2}, {"lanes": 3, "max_length": 33, "out_bits": 5},
-    {"lanes": 2, "max_length": 4096, "frac_bits": 2, "score_bits": 5},
+    {"lanes": 2, "max_length": 4096, "frac_bits": 2, "score_bits": 5}, {"lanes": 1, "max_length": 2, "columns": 4},
+    {"lanes": 2, "max_length": 40, "score_bits": 24, "columns": 2},
+    {"lanes": 1, "max_length": 41, "score_bits": 13, "frac_bits": 10, "columns": 4},
+    {"lanes": 3, "max_length": 43, "kind": "log2", "out_bits": 4, "columns": 4},
     {"lanes": 3, "max_length": 40, "kind": "log2", "out_bits": 4},
     {"lanes": 3, "max_length": 40, "kind": "log_sqrt2", "out_bits": 5},
     {"lanes": 2, "max_length": 40, "kind": "log_sqrt2", "frac_bits": 2, "out_bits": 8},
@@ -108,54 +126,115 @@ def test_other_parameters(parameters):
     check(spec, random_rows(spec, lengths, 7), seed=7, receive_stall="bursts")
 
 
-def test_longest_row_of_largest_terms_and_rising_maximum():
-    spec = SoftmaxSpec(lanes=2, max_length=64)
+@pytest.mark.parametrize("columns", [1, 2, 4])
+def test_longest_row_of_largest_terms_and_rising_maximum(columns):
+    spec = SoftmaxSpec(lanes=2, max_length=64, columns=columns)
     rising = [min(-32768 + 1040 * k, 32767) for k in range(64)]
     check(spec, [
         ([[2047] * 64, [-32768] * 64], 2048), ([rising, rising[::-1]], 2048),
         ([[32767] + [-32768] * 63, [-32768] * 63 + [32767]], 2048),
+        *(([[high - 2048 * (k // 8 % 4 == steps) for k in range(64)], [high - 2048 * steps * (k % 3) for k in range(64)]],
+           offset) for steps in range(4) for high in (2047, -1) for offset in (2048, 1024)),
     ])
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("lanes", [1, 4, 7])
-@pytest.mark.parametrize("length", [1, 16, 29])
-def test_latency_and_interval(kind, lanes, length):
-    spec = SoftmaxSpec(lanes=lanes, max_length=32, **of_kind(kind))
-    count = 12
+@pytest.mark.parametrize("columns", [1, 2, 4])
+@pytest.mark.parametrize("kind", ["uniform", "log2"])
+@pytest.mark.parametrize("lanes", [1, 7])
+@pytest.mark.parametrize("length", [1, 16, 29, 61])
+def test_latency_and_interval(kind, lanes, length, columns):
+    spec = SoftmaxSpec(lanes=lanes, max_length=64, columns=columns, kind=kind)
+    count, beats_n = 9, spec.beats(length)
     checkers = check(spec, random_rows(spec, [length] * count, 3))
     i, o = checkers["i"].transfers, checkers["o"].transfers
-    assert checkers["o"].first_valid - i[length - 1] == spec.latency
-    per_row = [o[(row + 1) * length] - o[row * length] for row in range(count - 1)]
-    assert set(per_row) == {spec.row_interval(length)}
-    if length >= spec.row_interval(1):
+    assert checkers["o"].first_valid - i[beats_n - 1] == spec.latency
+    begins = [o[row * beats_n] for row in range(count)]
+    group = max(spec.max_rows * spec.row_interval(length), spec.row_time(length))
+    assert {later - begin for begin, later in zip(begins, begins[spec.max_rows:], strict=False)} == {group}
+    assert {later - begin for begin, later in zip(begins[:3], begins[1:3], strict=False)} == {spec.row_interval(length)}
+    if spec.max_rows * beats_n >= group:
         assert interval(checkers["i"]) == interval(checkers["o"]) == spec.interval == 1
 
 
-def test_longest_rows_flow_without_a_stall():
-    spec = SoftmaxSpec(lanes=2, max_length=16)
-    checkers = check(spec, random_rows(spec, [16] * 10, 4))
-    assert interval(checkers["i"]) == interval(checkers["o"]) == 1
+def feed(spec, lengths, seed, open_until):
+    """Send rows while the output is blocked, then take everything; return what was sent, got, and the blocked cycles.
 
-
-def test_input_stalls_when_the_buffer_is_full():
-    spec = SoftmaxSpec(lanes=1, max_length=16)
-    sent, _ = beats(spec, random_rows(spec, [16] * 20, 5))
-    taken = []
+    A row begins only while fewer than ``max_rows`` are inside, and nothing is taken until row ``open_until`` has been
+    sent. The input must be ready in every cycle in which there is a beat for it.
+    """
+    dut = Softmax(spec)
+    sent, expected = beats(spec, random_rows(spec, lengths, seed), seed)
+    rng = random.Random(f"feed/{seed}")
+    state = {"inside": 0, "sent": 0}
+    got = []
 
     async def source(ctx):
-        dut_port = dut.i
+        begun = False
         for beat in sent:
-            ctx.set(dut_port.payload, beat)
-            ctx.set(dut_port.valid, 1)
-            _, _, ready = await ctx.tick().sample(dut_port.ready)
-            if not ready:
-                return
-            taken.append(beat)
+            while not begun and state["inside"] == spec.max_rows:
+                ctx.set(dut.i.valid, 0)
+                await ctx.tick()
+            state["inside"] += not begun
+            ctx.set(dut.i.payload, beat)
+            ctx.set(dut.i.valid, 1)
+            _, _, ready = await ctx.tick().sample(dut.i.ready)
+            assert ready, "refused"
+            begun = not beat["last"]
+            state["sent"] += beat["last"]
+        ctx.set(dut.i.valid, 0)
 
+    async def sink(ctx):
+        while len(got) < len(expected):
+            rows = sum(beat["last"] for beat in got)
+            ready = state["sent"] >= min(rows + spec.max_rows, len(lengths)) and rng.random() < open_until
+            ctx.set(dut.o.ready, ready)
+            _, _, valid, payload = await ctx.tick().sample(dut.o.valid, dut.o.payload)
+            if valid and ready:
+                got.append(plain(payload))
+                state["inside"] -= got[-1]["last"]
+
+    run(dut, source, sink)
+    assert counting(got, sent) == expected
+
+
+@pytest.mark.parametrize("columns", [1, 2, 4])
+@pytest.mark.parametrize("seed", range(6))
+def test_input_is_ready_while_no_more_than_max_rows_are_inside(columns, seed):
+    lanes = (1, 3, 8)[seed % 3]
+    spec = SoftmaxSpec(lanes=lanes, max_length=(11, 24)[seed % 2], columns=columns)
+    rng = random.Random(f"lengths/{seed}")
+    longest = spec.max_length
+    lengths = [longest] * 4 + [1] * 7 + [longest, 1, 1] * 3 + [1, 1, longest] * 2
+    lengths += [rng.choice((1, 2, rng.randint(1, longest))) for _ in range(24)]
+    feed(spec, lengths, seed, (1, 0.5)[seed < 3])
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+def test_input_refuses_one_row_more(columns):
+    spec = SoftmaxSpec(lanes=2, max_length=16, columns=columns)
+    sent, _ = beats(spec, random_rows(spec, [16, 1, 7, 3], 5))
     dut = Softmax(spec)
+
+    async def source(ctx):
+        room = spec.beats(16) + spec.beats(1) + spec.beats(7)
+        for beat in sent[:room]:
+            ctx.set(dut.i.payload, beat)
+            ctx.set(dut.i.valid, 1)
+            _, _, ready = await ctx.tick().sample(dut.i.ready)
+            assert ready
+        ctx.set(dut.i.payload, sent[room])
+        for _ in range(100):
+            _, _, ready = await ctx.tick().sample(dut.i.ready)
+            assert not ready
+        ctx.set(dut.o.ready, 1)
+        last = 0
+        while not last:
+            assert not ctx.get(dut.i.ready)
+            last = ctx.get(dut.o.valid & dut.o.p.last)
+            await ctx.tick()
+        assert ctx.get(dut.i.ready)
+
     run(dut, source)
-    assert spec.buffer_depth <= len(taken) <= spec.buffer_depth + 4
 
 
 class Resettable(wiring.Component):
@@ -198,28 +277,31 @@ def test_reset_forgets_a_row_that_has_begun(cycles):
         got.extend(await receive(ctx, dut.o, len(expected)))
 
     run(dut, bench)
-    assert got == expected
+    assert counting(got, sent) == expected
 
 
+@pytest.mark.parametrize("columns", [1, 2, 4])
 @pytest.mark.parametrize("lanes", [1, 5])
-def test_latency_and_interval_of_the_parts(lanes):
-    spec = SoftmaxSpec(lanes=lanes, max_length=16)
+def test_latency_and_interval_of_the_parts(lanes, columns):
+    spec = SoftmaxSpec(lanes=lanes, max_length=16, columns=columns)
     sent, _ = beats(spec, random_rows(spec, [1] * 6, 1))
-    _, checkers = transform(RowSum(spec), sent)
-    assert latency(checkers["i"], checkers["o"]) == RowSum.latency
-    assert interval(checkers["i"]) == RowSum.interval
+    row_sum = RowSum(spec)
+    _, checkers = transform(row_sum, sent)
+    assert latency(checkers["i"], checkers["o"]) == row_sum.latency
+    assert interval(checkers["i"]) == interval(checkers["o"]) == row_sum.interval
 
     norm = RowNorm(spec)
-    rows = [{"total": [1 << spec.sum_frac] * lanes, "block": [3] * lanes, "offset": 5}] * 6
-    out, checkers = transform(norm, rows)
-    assert out == [[3 * 8 * 256 + spec.log2_table[0] - 5] * lanes] * 6
+    one = {"digit_0": 15 << 8, "digit_1": (1 << 8) - 15, "digit_2": 63, "block": 3}  # in all 2**22: 2**8
+    out, checkers = transform(norm, [{"lane": [one] * lanes, "offset": 5}] * 6)
+    assert out == [[(3 * 8 + 8) * 256 + spec.log2_table[0] - 5] * lanes] * 6
     assert latency(checkers["i"], checkers["o"]) == norm.latency
     assert interval(checkers["o"]) == norm.interval
 
 
+@pytest.mark.parametrize("columns", [1, 2])
 @pytest.mark.parametrize("kind", KINDS)
-def test_latency_of_the_codes(kind):
-    spec = SoftmaxSpec(lanes=2, max_length=16, **of_kind(kind))
+def test_latency_of_the_codes(kind, columns):
+    spec = SoftmaxSpec(lanes=2, max_length=16, columns=columns, **of_kind(kind))
     dut = RowCode(spec)
     got = []
 
@@ -228,7 +310,7 @@ def test_latency_of_the_codes(kind):
 
     async def scores(ctx):
         await ctx.tick()
-        await send(ctx, dut.i, [{"x": [0, 0], "last": 0}, {"x": [0, 0], "last": 1}])
+        await send(ctx, dut.i, [{"x": [[0, 0]] * columns, "last": 0}, {"x": [[0, 0]] * columns, "last": 1}])
 
     async def codes(ctx):
         got.extend(await receive(ctx, dut.o, 2))
