@@ -259,10 +259,10 @@ class SoftmaxSpec:
         """Cycles from the transfer of the last beat of a row to valid output of its first, without stalls.
 
         Five for the sum and two for each level of the trees over the columns, one to wait for the logarithm, one per
-        lane and six for the norms (the lanes share one logarithm), then the switch to the new row, subtraction, table
-        (not for the logarithmic kinds) and output register.
+        lane and six for the norms (the lanes share one logarithm), then the switch to the new row, subtraction, two
+        for the table (not for the logarithmic kinds) and output register.
         """
-        return self.lanes + 2 * self.tree_levels + (15 if self.logarithmic else 16)
+        return self.lanes + 2 * self.tree_levels + (15 if self.logarithmic else 17)
 
     @property
     def interval(self) -> int:

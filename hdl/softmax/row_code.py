@@ -1,10 +1,11 @@
 """Output codes: score minus row norm, then a table (uniform) or a shift (logarithmic kinds)."""
 
-from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.softmax import SoftmaxSpec
 
+from ..pipeline import delay
 from .row_norm import norm_layout
 from .tables import read_ports
 
@@ -26,13 +27,13 @@ def code_layout(spec: SoftmaxSpec) -> data.StructLayout:
 class RowCode(wiring.Component):
     """Codes of a row: with ``u = x - norm``, ``round(2**u)`` from a table, or ``-u`` in whole or half octaves.
 
-    Uniform and twin-uniform: ``spec.code_table`` from u = 0 on (one memory per two codes of a beat), 1 for the octave below 0,
-    0 further down, the largest code beyond the table. Logarithmic: ``(norm - x) >> spec.code_shift``, saturated; the
-    norm already holds the half that makes this a rounding.
+    Uniform and twin-uniform: ``spec.code_table`` from u = 0 on (one memory per two codes of a beat), 1 for the octave
+    below 0, 0 further down, the largest code beyond the table. Logarithmic: ``(norm - x) >> spec.code_shift``,
+    saturated; the norm already holds the half that makes this a rounding.
 
     *Handshake*: rules 1 to 4. One beat of norms serves the beats of ``i`` up to ``last``.
 
-    *Latency* from a score to its code, the norms being there: 3 cycles (with a table) or 2. *Interval* 1 cycle.
+    *Latency* from a score to its code, the norms being there: 4 cycles (with a table) or 2. *Interval* 1 cycle.
 
     Parameters
     ----------
@@ -59,10 +60,10 @@ class RowCode(wiring.Component):
     @property
     def latency(self) -> int:
         """Cycles from a score to its code."""
-        return 2 if self.spec.logarithmic else 3
+        return 2 if self.spec.logarithmic else 4
 
     def elaborate(self, platform):
-        """Return the module: the stages *subtract*, *table* (where there is one) and *output* advance together."""
+        """Return the module: the stages *subtract*, *table*, *entry* (both where there is a table) and *output*."""
         m = Module()
         spec = self.spec
         advance = Signal()
@@ -116,13 +117,13 @@ class RowCode(wiring.Component):
         spec = self.spec
         u = Signal(signed(spec.norm_bits + 1), name=f"u_{name}", reset_less=True)
         # What the table does not hold: u below 0, in the octave below 0, or beyond the last entry.
-        below, one, beyond = (Signal(name=f"{kind}_{name}", reset_less=True) for kind in ("below", "one", "beyond"))
+        outside = Cat(u[-1], u[spec.frac_bits:].all(), ~u[-1] & u[len(port.addr):].any())
+        below, one, beyond = delay(m, outside, advance, 2, name=f"outside_{name}")
+        entry = Signal(spec.out_bits, name=f"entry_{name}", reset_less=True)   # block RAM is slow to answer
         m.d.comb += [port.addr.eq(u[:len(port.addr)]), port.en.eq(advance)]
         with m.If(advance):
             m.d.sync += [
                 u.eq(x - norm),
-                below.eq(u[-1]),
-                one.eq(u[spec.frac_bits:].all()),
-                beyond.eq(~u[-1] & u[len(port.addr):].any()),
-                code.eq(Mux(below, one, port.data | beyond.replicate(spec.out_bits))),
+                entry.eq(port.data),
+                code.eq(Mux(below, one, entry | beyond.replicate(spec.out_bits))),
             ]

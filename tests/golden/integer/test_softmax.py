@@ -49,6 +49,7 @@ def rows(draw, spec=SPEC):
     ("frac_bits", 1, ValueError), ("frac_bits", 11, ValueError),
     ("score_bits", 8, ValueError), ("score_bits", 25, ValueError),
     ("out_bits", 1, ValueError), ("out_bits", 9, ValueError), ("kind", "twin", ValueError),
+    ("columns", 0, ValueError), ("columns", 3, ValueError), ("columns", 8, ValueError),
 ])
 def test_rejected_parameters(name, value, error):
     with pytest.raises(error, match=name):
@@ -58,8 +59,12 @@ def test_rejected_parameters(name, value, error):
 def test_documented_figures():
     assert (SPEC.sum_frac, SPEC.sum_bits, SPEC.norm_bits, SPEC.block_index_bits) == (14, 30, 17, 5)
     assert (len(SPEC.exp2_table), SPEC.term_bits, len(SPEC.code_table)) == (1024, 18, 2048)
-    assert (SPEC.latency, SPEC.interval, SPEC.row_interval(1), SPEC.row_interval(197)) == (19, 1, 13, 197)
-    assert SPEC.buffer_depth == 512
+    assert (SPEC.latency, SPEC.interval, SPEC.row_interval(1), SPEC.row_interval(197)) == (25, 1, 14, 197)
+    assert (SPEC.term_digits, SPEC.digit_sum_bits) == ((8, 8, 6), (16, 16, 14))
+    assert (SPEC.max_rows, SPEC.row_time(197), SPEC.buffer_depth) == (3, 418, 1024)
+    wide = SoftmaxSpec(lanes=8, max_length=256, columns=4)
+    assert (wide.beats(197), wide.latency, wide.row_interval(197), wide.buffer_depth) == (50, 29, 50, 256)
+    assert wide.canonical == SPEC.canonical
     with pytest.raises(ValueError, match="length"):
         SPEC.row_interval(257)
 

@@ -2,83 +2,23 @@
 import random
 
 import pytest
-import torch
 from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-from vitric.golden.integer.softmax import softmax
 from vitric.golden.spec.softmax import KINDS, SoftmaxSpec
 from vitric.hdl.softmax import Softmax
 from vitric.hdl.softmax.row_code import RowCode
 from vitric.hdl.softmax.row_norm import RowNorm
 from vitric.hdl.softmax.row_sum import RowSum
 
-from tests.hdl.stream_kit import STALLS, interval, latency, plain, receive, run, send, transform
+from tests.hdl.softmax.rows import beats, check, counting, random_rows
+from tests.hdl.stream_kit import STALLS, interval, latency, receive, run, send, transform
 
 SMALL = {"score_bits": 4, "frac_bits": 2}
 
 
 def of_kind(kind):
     return {"kind": kind, "twin_shift": 3} if kind == "twin_uniform" else {"kind": kind}
-
-
-def beats(spec, rows, seed=0):
-    """Input and expected output beats of ``rows``, pairs of scores ``[lanes][n]`` and offset.
-
-    Junk are the offset except in the last beat of a row, and scores of columns that do not count; codes of these are
-    None in the output.
-    """
-    rng = random.Random(f"offsets/{seed}")
-    half, offsets = 1 << spec.score_bits - 1, 1 << spec.offset_bits - 1
-    sent, expected = [], []
-    for x, offset in rows:
-        x = torch.as_tensor(x)
-        codes = softmax(x, spec, offset=offset)
-        length = x.shape[1]
-        for begin in range(0, length, spec.columns):
-            last = int(begin + spec.columns >= length)
-            columns = range(begin, min(begin + spec.columns, length))
-            absent = spec.columns - len(columns)
-            sent.append({
-                "x": [x[:, column].tolist() for column in columns]
-                + [[rng.randrange(-half, half) for _ in range(spec.lanes)] for _ in range(absent)],
-                "mask": (1 << len(columns)) - 1, "last": last,
-                "offset": offset if last else rng.randrange(-offsets, offsets)})
-            expected.append({"code": [codes[:, column].tolist() for column in columns] + [None] * absent, "last": last})
-    return sent, expected
-
-
-def counting(got, sent):
-    """``got`` with None for the codes of columns that do not count."""
-    return [{**beat, "code": [code if put["mask"] >> column & 1 else None for column, code in enumerate(beat["code"])]}
-            for beat, put in zip(got, sent, strict=True)]
-
-
-def random_rows(spec, lengths, seed):
-    """Rows of every temper: narrow, wide, over the whole range, at its ends; offsets that use the code range."""
-    rng = random.Random(f"rows/{seed}")
-    half = 1 << spec.score_bits - 1
-    unit = 1 << spec.frac_bits
-    for length in lengths:
-        lanes = []
-        for _ in range(spec.lanes):
-            temper = rng.choice(("narrow", "wide", "any", "ends"))
-            centre = rng.randrange(-half, half)
-            sigma = {"narrow": 2 * unit, "wide": 10 * unit}.get(temper, 0)
-            lanes.append([
-                rng.randrange(-half, half) if temper == "any"
-                else rng.choice((-half, half - 1)) if temper == "ends"
-                else max(-half, min(half - 1, round(rng.gauss(centre, sigma)))) for _ in range(length)
-            ])
-        low, high = (-unit, 2 * unit) if spec.logarithmic else (0, 10 * unit)
-        yield lanes, rng.choice((rng.randint(low, high), rng.randint(low, high), -32 * unit, 32 * unit - 1))
-
-
-def check(spec, rows, **stalls):
-    sent, expected = beats(spec, rows, stalls.get("seed", 0))
-    got, checkers = transform(Softmax(spec), sent, **stalls)
-    assert counting(got, sent) == expected, f"seed {stalls.get('seed', 0)}"
-    return checkers
 
 
 @pytest.mark.parametrize("columns", [1, 2, 4])
@@ -133,8 +73,9 @@ def test_longest_row_of_largest_terms_and_rising_maximum(columns):
     check(spec, [
         ([[2047] * 64, [-32768] * 64], 2048), ([rising, rising[::-1]], 2048),
         ([[32767] + [-32768] * 63, [-32768] * 63 + [32767]], 2048),
-        *(([[high - 2048 * (k // 8 % 4 == steps) for k in range(64)], [high - 2048 * steps * (k % 3) for k in range(64)]],
-           offset) for steps in range(4) for high in (2047, -1) for offset in (2048, 1024)),
+        *(([[high - 2048 * (k // 8 % 4 == steps) for k in range(64)],
+            [high - 2048 * steps * (k % 3) for k in range(64)]], offset)
+          for steps in range(4) for high in (2047, -1) for offset in (2048, 1024)),
     ])
 
 
@@ -154,87 +95,6 @@ def test_latency_and_interval(kind, lanes, length, columns):
     assert {later - begin for begin, later in zip(begins[:3], begins[1:3], strict=False)} == {spec.row_interval(length)}
     if spec.max_rows * beats_n >= group:
         assert interval(checkers["i"]) == interval(checkers["o"]) == spec.interval == 1
-
-
-def feed(spec, lengths, seed, open_until):
-    """Send rows while the output is blocked, then take everything; return what was sent, got, and the blocked cycles.
-
-    A row begins only while fewer than ``max_rows`` are inside, and nothing is taken until row ``open_until`` has been
-    sent. The input must be ready in every cycle in which there is a beat for it.
-    """
-    dut = Softmax(spec)
-    sent, expected = beats(spec, random_rows(spec, lengths, seed), seed)
-    rng = random.Random(f"feed/{seed}")
-    state = {"inside": 0, "sent": 0}
-    got = []
-
-    async def source(ctx):
-        begun = False
-        for beat in sent:
-            while not begun and state["inside"] == spec.max_rows:
-                ctx.set(dut.i.valid, 0)
-                await ctx.tick()
-            state["inside"] += not begun
-            ctx.set(dut.i.payload, beat)
-            ctx.set(dut.i.valid, 1)
-            _, _, ready = await ctx.tick().sample(dut.i.ready)
-            assert ready, "refused"
-            begun = not beat["last"]
-            state["sent"] += beat["last"]
-        ctx.set(dut.i.valid, 0)
-
-    async def sink(ctx):
-        while len(got) < len(expected):
-            rows = sum(beat["last"] for beat in got)
-            ready = state["sent"] >= min(rows + spec.max_rows, len(lengths)) and rng.random() < open_until
-            ctx.set(dut.o.ready, ready)
-            _, _, valid, payload = await ctx.tick().sample(dut.o.valid, dut.o.payload)
-            if valid and ready:
-                got.append(plain(payload))
-                state["inside"] -= got[-1]["last"]
-
-    run(dut, source, sink)
-    assert counting(got, sent) == expected
-
-
-@pytest.mark.parametrize("columns", [1, 2, 4])
-@pytest.mark.parametrize("seed", range(6))
-def test_input_is_ready_while_no_more_than_max_rows_are_inside(columns, seed):
-    lanes = (1, 3, 8)[seed % 3]
-    spec = SoftmaxSpec(lanes=lanes, max_length=(11, 24)[seed % 2], columns=columns)
-    rng = random.Random(f"lengths/{seed}")
-    longest = spec.max_length
-    lengths = [longest] * 4 + [1] * 7 + [longest, 1, 1] * 3 + [1, 1, longest] * 2
-    lengths += [rng.choice((1, 2, rng.randint(1, longest))) for _ in range(24)]
-    feed(spec, lengths, seed, (1, 0.5)[seed < 3])
-
-
-@pytest.mark.parametrize("columns", [1, 2])
-def test_input_refuses_one_row_more(columns):
-    spec = SoftmaxSpec(lanes=2, max_length=16, columns=columns)
-    sent, _ = beats(spec, random_rows(spec, [16, 1, 7, 3], 5))
-    dut = Softmax(spec)
-
-    async def source(ctx):
-        room = spec.beats(16) + spec.beats(1) + spec.beats(7)
-        for beat in sent[:room]:
-            ctx.set(dut.i.payload, beat)
-            ctx.set(dut.i.valid, 1)
-            _, _, ready = await ctx.tick().sample(dut.i.ready)
-            assert ready
-        ctx.set(dut.i.payload, sent[room])
-        for _ in range(100):
-            _, _, ready = await ctx.tick().sample(dut.i.ready)
-            assert not ready
-        ctx.set(dut.o.ready, 1)
-        last = 0
-        while not last:
-            assert not ctx.get(dut.i.ready)
-            last = ctx.get(dut.o.valid & dut.o.p.last)
-            await ctx.tick()
-        assert ctx.get(dut.i.ready)
-
-    run(dut, source)
 
 
 class Resettable(wiring.Component):
