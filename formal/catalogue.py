@@ -10,7 +10,6 @@ from vitric.hdl.fabric.multiply import RegisteredProduct
 from vitric.hdl.layernorm import LayerNorm
 from vitric.hdl.softmax import Softmax
 from vitric.hdl.softmax.row_norm import RowNorm
-from vitric.hdl.softmax.row_sum import RowSum
 from vitric.hdl.stream_width import Narrow, Widen
 from vitric.hdl.streams import DeepQueue, PipelineRegister, Queue, StreamBuffer
 from vitric.hdl.units import UNITS
@@ -18,6 +17,7 @@ from vitric.sim.cells import cell_model
 
 from . import ledgers
 from .prover import Method, Pdr, Unrolled
+from .softmax_room import SoftmaxRoom
 from .stream_rules import CHECKS, Ledger, StreamRules
 from .twins import Arithmetic, Twins
 
@@ -111,18 +111,18 @@ def _activation() -> Iterator[Proof]:
 
 def _rows() -> Iterator[Proof]:
     softmax = UNITS["softmax"].make_spec(UNITS["softmax"].proved["softmax"])
-    yield from _stream("softmax_sum", lambda: RowSum(softmax), Ledger(
-        enter=ledgers.per_row, capacity=2, latency=2, observe=_observe("offset")),
-        methods={"hold": Unrolled(12)})
     yield from _stream("softmax_norm", lambda: RowNorm(softmax), Ledger(
-        enter=ledgers.passes(), capacity=2, latency=softmax.lanes + 5, refusal=softmax.lanes + 5,
+        enter=ledgers.passes(), capacity=2, latency=softmax.lanes + 6, refusal=softmax.lanes + 6,
     ), checks=("hold", "count", "progress"))
     last = _observe("last")
-    ledger = Ledger(enter=ledgers.rows, capacity=softmax.buffer_depth + 8, latency=softmax.latency, refusal=20,
-                    observe=last)
-    bounded = Unrolled(softmax.latency + 12)
+    longest = softmax.max_length
+    ledger = Ledger(enter=ledgers.rows, capacity=softmax.max_rows * softmax.beats(longest), latency=softmax.latency,
+                    refusal=softmax.row_time(longest), observe=last)
+    bounded = Unrolled(softmax.latency + 10)
     yield from _stream("softmax", lambda: Softmax(softmax), ledger,
                        methods={"count": bounded, "order": bounded, "progress": bounded})
+    yield Proof("softmax.room", "no beat of a row and no sum comes where there is no room for it",
+                lambda: SoftmaxRoom(softmax), bounded)
     norm = UNITS["layernorm"].make_spec(UNITS["layernorm"].proved["layernorm"])
     ledger = Ledger(enter=ledgers.rows, capacity=norm.buffer_depth + 10, latency=norm.latency, refusal=70, observe=last)
     bounded = Unrolled(norm.latency + 10)

@@ -4,7 +4,7 @@ from amaranth.hdl import Array, Assume, Cat, Module, Mux, ResetSignal, Signal, V
 
 from .stream_rules import Entry
 
-__all__ = ["accumulates", "looks_up", "narrows", "passes", "per_row", "requantizes", "rows", "widens"]
+__all__ = ["accumulates", "looks_up", "narrows", "passes", "requantizes", "rows", "widens"]
 
 
 def _transfer(m: Module, port) -> Value:
@@ -36,11 +36,6 @@ def narrows(m, unit):
     """One beat makes ``ratio``."""
     parts = [Value.cast(unit.i.payload).word_select(k, len(Value.cast(unit.o.payload))) for k in range(unit.ratio)]
     return Entry(beats=Mux(_transfer(m, unit.i), unit.ratio, 0), payloads=parts)
-
-
-def per_row(m, unit):
-    """One beat for each beat with ``last``."""
-    return Entry(beats=_transfer(m, unit.i) & unit.i.p.last, payloads=[Value.cast(unit.i.p.offset)])
 
 
 def rows(m, unit):

@@ -51,7 +51,11 @@ def softmax(x: torch.Tensor, spec: SoftmaxSpec, *, offset: int) -> torch.Tensor:
 
 
 def row_norm(x: torch.Tensor, spec: SoftmaxSpec, *, offset: int) -> torch.Tensor:
-    """Return ``log2(sum(2**x)) - offset`` of each row in score units, ``[..., 1]``: arguments as :func:`softmax`."""
+    """Return ``log2(sum(2**x)) - offset`` of each row in score units, ``[..., 1]``: arguments as :func:`softmax`.
+
+    With M the largest block of the row, the sum is ``sum_i floor(term_i / 2**(8 * (M - block_i)))``: no order of the
+    scores is better than another.
+    """
     assert_integer(x=x)
     if x.ndim == 0:
         raise ValueError("x must have at least one axis")
@@ -61,24 +65,15 @@ def row_norm(x: torch.Tensor, spec: SoftmaxSpec, *, offset: int) -> torch.Tensor
 
     blocks = x >> spec.frac_bits + BLOCK_BITS
     index = (x >> spec.frac_bits - spec.term_fraction_bits) & (BLOCK_OCTAVES << spec.term_fraction_bits) - 1
-    tops = blocks.cummax(-1).values  # block of the running sum at each position
-    terms = _drop_blocks(lookup(torch.tensor(spec.exp2_table) << spec.guard_bits, index), tops - blocks)
-    block, total = tops[..., 0], torch.zeros_like(tops[..., 0])
-    for level in range(int(tops.min()), int(tops.max()) + 1):  # the running sum stays at one, then drops to the next
-        here = tops == level
-        reached = here.any(-1)
-        total = torch.where(reached, _drop_blocks(total, (level - block).clamp(min=0)) + (terms * here).sum(-1), total)
-        block = torch.where(reached, level, block)
+    block = blocks.amax(-1, keepdim=True)
+    terms = lookup(torch.tensor(spec.exp2_table) << spec.guard_bits, index)
+    total = (terms >> ((block - blocks) * BLOCK_OCTAVES).clamp(max=63)).sum(-1, keepdim=True)
     assert_fits("sum", total, spec.sum_bits, signed=False)
 
     lead = torch.bucketize(total, 1 << torch.arange(1, spec.sum_bits), right=True)
     mantissa = (total << spec.frac_bits >> lead) - (1 << spec.frac_bits)
     log = (lead - spec.sum_frac << spec.frac_bits) + lookup(torch.tensor(spec.log2_table), mantissa)
-    return ((block << spec.frac_bits + BLOCK_BITS) + log - offset).unsqueeze(-1)
-
-
-def _drop_blocks(value: torch.Tensor, blocks: torch.Tensor) -> torch.Tensor:
-    return value >> (blocks * BLOCK_OCTAVES).clamp(max=63)
+    return (block << spec.frac_bits + BLOCK_BITS) + log - offset
 
 
 def uniform_offset(step: float, spec: SoftmaxSpec) -> int:

@@ -3,9 +3,8 @@
 The unit holds the sum of a row as a number with a fixed-point mantissa and an exponent in *blocks* of
 eight octaves. A score of ``f`` fraction bits splits into block, position in the block and fraction,
 ``x = (block * 8 + position) * 2**f + fraction``, and one table gives the term of the sum relative to its block,
-``2**(position + fraction / 2**f)``, already aligned. Only whole blocks are left to shift, so the shifter in
-front of the accumulator has a few inputs per bit instead of one per octave. ``docs/units/softmax.md`` derives
-the formulas and the error.
+``2**(position + fraction / 2**f)``, already aligned. Only whole blocks are left to shift: by digits to base
+``2**8``, of which a term has three. ``docs/units/softmax.md`` derives the formulas and the error.
 """
 
 import bisect
@@ -31,14 +30,14 @@ _OFFSET_OCTAVES_BITS = 6  # the offset spans -32 .. just below 32 octaves
 
 @dataclass(frozen=True, kw_only=True)
 class SoftmaxSpec:
-    """Base-2 softmax over rows of signed scores, ``lanes`` rows side by side.
+    """Base-2 softmax over rows of signed scores, ``lanes`` rows side by side, ``columns`` scores of each per beat.
 
     Parameters
     ----------
     lanes : int
-        Rows processed side by side, one score of each per beat; 1..64.
+        Rows processed side by side; 1..64.
     max_length : int
-        Longest row in beats; 2..4096. The shortest is 1.
+        Longest row in scores; 2..4096. The shortest is 1.
     score_bits : int
         Width of a signed score; ``frac_bits`` + 1..24.
     frac_bits : int
@@ -53,6 +52,8 @@ class SoftmaxSpec:
         The step is ``2**(-offset / 2**frac_bits)``; the offset comes with the row.
     twin_shift : int, optional
         For ``"twin_uniform"`` only, and needed there: octaves between its two steps; 1..12.
+    columns : int
+        Scores of each row per beat; 1, 2 or 4. No code depends on it.
     """
 
     lanes: int
@@ -62,6 +63,7 @@ class SoftmaxSpec:
     out_bits: int = 8
     kind: str = "uniform"
     twin_shift: int | None = None
+    columns: int = 1
 
     def __post_init__(self) -> None:
         check_int("lanes", self.lanes, 1, 64)
@@ -70,6 +72,7 @@ class SoftmaxSpec:
         check_int("score_bits", self.score_bits, self.frac_bits + 1, 24)
         check_int("out_bits", self.out_bits, 2, 8)
         check_choice("kind", self.kind, KINDS)
+        check_choice("columns", self.columns, (1, 2, 4))
         if self.kind == "twin_uniform":
             check_int("twin_shift", self.twin_shift, 1, 12)
         elif self.twin_shift is not None:
@@ -89,8 +92,11 @@ class SoftmaxSpec:
 
     @property
     def canonical(self) -> "SoftmaxSpec":
-        """The same function with one lane and the row length that widths are made for: equal for equal functions."""
-        return replace(self, lanes=1, max_length=self.arithmetic_length)
+        """The same function in the hardware of one lane and column, and of the row length that widths are made for.
+
+        It is equal for equal functions.
+        """
+        return replace(self, lanes=1, columns=1, max_length=self.arithmetic_length)
 
     @property
     def arithmetic_length(self) -> int:
@@ -100,6 +106,11 @@ class SoftmaxSpec:
         on the size of the hardware that runs it.
         """
         return _MAX_LENGTH
+
+    def beats(self, length: int) -> int:
+        """Return the beats of a row of ``length`` scores; all but the last are full."""
+        check_int("length", length, 1, self.max_length)
+        return -(-length // self.columns)
 
     @property
     def length_bits(self) -> int:
@@ -135,6 +146,17 @@ class SoftmaxSpec:
     def sum_bits(self) -> int:
         """Width of the unsigned sum; its leading one is at bit ``sum_frac`` or above once a row has begun."""
         return self.sum_frac + BLOCK_OCTAVES + self.length_bits
+
+    @property
+    def term_digits(self) -> tuple[int, ...]:
+        """Widths of the digits to base ``2**8`` of a term with its guard bits, lowest first."""
+        bits = self.term_bits + self.guard_bits
+        return tuple(min(BLOCK_OCTAVES, bits - low) for low in range(0, bits, BLOCK_OCTAVES))
+
+    @property
+    def digit_sum_bits(self) -> tuple[int, ...]:
+        """Widths of the unsigned sums of the digits of a row's terms, lowest first."""
+        return tuple(bits + self.length_bits for bits in self.term_digits)
 
     @property
     def log_index_bits(self) -> int:
@@ -221,14 +243,26 @@ class SoftmaxSpec:
 
     # Timing
 
+    max_rows = 3
+    """Rows that can be inside, each from its first beat until its last code has been taken.
+
+    While there are no more, the one being sent among them, the input is ready in every cycle, whatever the output does.
+    """
+
+    @property
+    def tree_levels(self) -> int:
+        """Levels of a tree over the columns, each of one cycle."""
+        return self.columns.bit_length() - 1
+
     @property
     def latency(self) -> int:
         """Cycles from the transfer of the last beat of a row to valid output of its first, without stalls.
 
-        Two for the sum, one per lane and five for the norms (the lanes share one logarithm), then the switch to
-        the new row, subtraction, table (not for the logarithmic kinds) and output register.
+        Five for the sum and two for each level of the trees over the columns, one to wait for the logarithm, one per
+        lane and six for the norms (the lanes share one logarithm), then the switch to the new row, subtraction, two
+        for the table (not for the logarithmic kinds) and output register.
         """
-        return self.lanes + (10 if self.logarithmic else 11)
+        return self.lanes + 2 * self.tree_levels + (15 if self.logarithmic else 17)
 
     @property
     def interval(self) -> int:
@@ -236,11 +270,17 @@ class SoftmaxSpec:
         return 1
 
     def row_interval(self, length: int) -> int:
-        """Cycles per row of ``length`` beats in steady state: its length, or the time of the shared logarithm."""
-        check_int("length", length, 1, self.max_length)
-        return max(length, self.lanes + 5)
+        """Return the cycles per row of ``length`` scores in steady state: its beats, or the shared logarithm's time.
+
+        That is as long as no row would be one more than ``max_rows``: so many take ``row_time(length)`` at least.
+        """
+        return max(self.beats(length), self.lanes + 6)
+
+    def row_time(self, length: int) -> int:
+        """Return the cycles that a row of ``length`` scores is inside, without stalls and without one before it."""
+        return 2 * self.beats(length) + self.latency - 1
 
     @property
     def buffer_depth(self) -> int:
-        """Beats of the row buffer, a power of two: the longest row and what arrives during the latency."""
-        return 1 << (self.max_length + self.latency).bit_length()
+        """Beats of the row buffer, a power of two beyond those of ``max_rows`` longest rows."""
+        return 1 << (self.max_rows * self.beats(self.max_length)).bit_length()

@@ -3,8 +3,9 @@
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
-from vitric.golden.spec.softmax import BLOCK_BITS, SoftmaxSpec
+from vitric.golden.spec.softmax import BLOCK_BITS, BLOCK_OCTAVES, SoftmaxSpec
 
+from ..pipeline import delay
 from .row_sum import sum_layout
 
 __all__ = ["RowNorm", "norm_layout"]
@@ -23,7 +24,7 @@ class RowNorm(wiring.Component):
 
     *Handshake*: rules 1 to 4. A row waits in the input register until the norms of the row before have been taken.
 
-    *Latency* ``lanes + 5`` cycles. *Interval* ``lanes + 5`` cycles per row if the output is taken at once.
+    *Latency* ``lanes + 6`` cycles. *Interval* ``lanes + 6`` cycles per row if the output is taken at once.
 
     Parameters
     ----------
@@ -43,19 +44,19 @@ class RowNorm(wiring.Component):
     @property
     def latency(self) -> int:
         """Cycles from a row of sums to its norms."""
-        return self.spec.lanes + 5
+        return self.spec.lanes + 6
 
     @property
     def interval(self) -> int:
         """Cycles per row."""
-        return self.spec.lanes + 5
+        return self.spec.lanes + 6
 
     def elaborate(self, platform):
         """Return the module.
 
-        The row in ``held`` is read lane by lane into a pipeline of five stages: *pick*, two halves of the
-        *normalisation*, *logarithm* and *norm*. Results shift into the output register, lane 0 first, and the next
-        row starts when they have left.
+        The row in ``held`` is read lane by lane into a pipeline of six stages: *pick*, *total* (of the sums of digits),
+        two halves of the *normalisation*, *logarithm* and *norm*. Results shift into the output register, lane 0
+        first, and the next row starts when they have left.
         """
         m = Module()
         spec = self.spec
@@ -81,27 +82,27 @@ class RowNorm(wiring.Component):
         half = len(steps) // 2
         lead = lead_bits - 1
 
-        picked = Signal(width, reset_less=True)
-        coarse, coarse_shift = self._normalise(m, "coarse", picked, Const(0, 0), steps[:half])
+        picked = Signal(held.lane.shape().elem_shape, reset_less=True)
+        total = Signal(spec.sum_bits, reset_less=True)
+        m.d.sync += [picked.eq(held.lane[lane]), total.eq(self._total(picked))]
+        coarse, coarse_shift = self._normalise(
+            m, "coarse", total[spec.sum_frac - spec.frac_bits:], Const(0, 0), steps[:half])
         fine, fine_shift = self._normalise(m, "fine", coarse, coarse_shift, steps[half:])
         mantissa = fine[width - 1 - spec.frac_bits:width - 1]
         correction = Array(Const(entry, max(spec.log2_correction).bit_length()) for entry in spec.log2_correction)
         log = Signal(spec.frac_bits + (lead + 1).bit_length(), reset_less=True)
-        m.d.sync += [
-            picked.eq(Array(held.total)[lane][spec.sum_frac - spec.frac_bits:]),
-            log.eq(Cat(mantissa, lead - fine_shift) + correction[mantissa[spec.frac_bits - spec.log_index_bits:]]),
-        ]
+        m.d.sync += log.eq(
+            Cat(mantissa, lead - fine_shift) + correction[mantissa[spec.frac_bits - spec.log_index_bits:]])
 
         # The block and the offset travel beside the sum; the offset is the same for all lanes of the row.
         rounding = 1 << spec.code_shift - 1 if spec.logarithmic else 0
         valid, ends = running, final
-        block, offset = Array(held.block)[lane], held.offset
-        for stage in ("picked", "coarse", "fine"):
+        for stage in ("picked", "total", "coarse", "fine"):
             valid_q, ends_q = Signal(name=f"{stage}_valid"), Signal(name=f"{stage}_ends")
-            block_q = Signal(signed(spec.block_index_bits), name=f"{stage}_block", reset_less=True)
-            offset_q = Signal(signed(spec.offset_bits), name=f"{stage}_offset", reset_less=True)
-            m.d.sync += [valid_q.eq(valid), ends_q.eq(ends), block_q.eq(block), offset_q.eq(offset)]
-            valid, ends, block, offset = valid_q, ends_q, block_q, offset_q
+            m.d.sync += [valid_q.eq(valid), ends_q.eq(ends)]
+            valid, ends = valid_q, ends_q
+        offset = delay(m, held.offset, Const(1), 4, name="offset")
+        block = delay(m, picked.block, Const(1), 3, name="block")
         log_valid, log_ends = Signal(), Signal()
         base = Signal(signed(spec.norm_bits), reset_less=True)
         m.d.sync += [
@@ -119,6 +120,15 @@ class RowNorm(wiring.Component):
         with m.If(log_ends):
             m.d.sync += self.o.valid.eq(1)
         return m
+
+    @staticmethod
+    def _total(picked):
+        """Return the sum of a lane from its sums of digits."""
+        digits = [picked[name] for name in picked.shape().members if name != "block"]
+        total = digits[0]
+        for k, digit in enumerate(digits[1:], 1):
+            total = Cat(total[:k * BLOCK_OCTAVES], total[k * BLOCK_OCTAVES:] + digit)
+        return total
 
     @staticmethod
     def _normalise(m, name, value, shifted, steps):

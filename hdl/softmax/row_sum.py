@@ -1,61 +1,71 @@
-"""Sum of ``2**x`` over a row, with a block exponent that follows the maximum."""
+"""Sum of ``2**x`` over a row, in the block of its largest score."""
 
 from functools import reduce
-from operator import or_
+from operator import add, or_
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, unsigned
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.softmax import BLOCK_BITS, BLOCK_OCTAVES, SoftmaxSpec
+
+from ..pipeline import delay
+from .tables import read_ports
 
 __all__ = ["RowSum", "score_layout", "sum_layout"]
 
 
 def score_layout(spec: SoftmaxSpec) -> data.StructLayout:
-    """Return the layout of a beat of scores: one of each lane, ``last`` of the row, ``offset`` (read with ``last``)."""
+    """Return the layout of a beat of scores: ``x[column][lane]``, ``last`` of the row, ``offset`` (read with ``last``).
+
+    Bit c of ``mask`` says whether column c counts. Bit 0 is 1; only a last beat may have zeros, at the top.
+    """
     return data.StructLayout({
-        "x": data.ArrayLayout(signed(spec.score_bits), spec.lanes),
+        "x": data.ArrayLayout(data.ArrayLayout(signed(spec.score_bits), spec.lanes), spec.columns),
+        "mask": unsigned(spec.columns),
         "last": 1,
         "offset": signed(spec.offset_bits),
     })
 
 
 def sum_layout(spec: SoftmaxSpec) -> data.StructLayout:
-    """Return the layout of a row's sums: that of lane l is ``total[l] * 2**(8 * block[l] - sum_frac)``."""
-    return data.StructLayout({
-        "total": data.ArrayLayout(unsigned(spec.sum_bits), spec.lanes),
-        "block": data.ArrayLayout(signed(spec.block_index_bits), spec.lanes),
-        "offset": signed(spec.offset_bits),
-    })
+    """Return the layout of a row's sums: that of a lane is ``sum_k(digit_k * 2**(8 * k)) * 2**(8 * block - sum_frac)``.
+
+    ``lane[l].digit_k`` is a sum of digits, not a digit: it is wider than 8 bits.
+    """
+    digits = {f"digit_{k}": unsigned(bits) for k, bits in enumerate(spec.digit_sum_bits)}
+    lane = data.StructLayout({**digits, "block": signed(spec.block_index_bits)})
+    return data.StructLayout({"lane": data.ArrayLayout(lane, spec.lanes), "offset": signed(spec.offset_bits)})
 
 
-def _drop_blocks(value: Value, distances: Value) -> Value:
-    """Shift ``value`` right by ``i`` blocks where bit ``i`` of ``distances`` is 1 (at most one is); 0 if none is."""
-    terms = []
-    for index, here in enumerate(distances):
-        part = value[index * BLOCK_OCTAVES:]
-        terms.append(part & here.replicate(len(part)))
-    return reduce(or_, terms)
+def _tree(m: Module, values: list, combine, name: str):
+    """Return all of ``values`` combined in pairs, one level per cycle."""
+    level = 0
+    while len(values) > 1:
+        pairs = [combine(a, b) for a, b in zip(values[::2], values[1::2], strict=True)]
+        values = [Signal(pair.shape(), name=f"{name}_{level}_{k}", reset_less=True) for k, pair in enumerate(pairs)]
+        m.d.sync += [value.eq(pair) for value, pair in zip(values, pairs, strict=True)]
+        level += 1
+    return values[0]
 
 
-def _block_count(width: int) -> int:
-    """Return how many distances, from 0, leave part of ``width`` bits."""
-    return -(-width // BLOCK_OCTAVES)
+def _choose(values, selects) -> Value:
+    """Return the one of ``values`` whose bit of ``selects`` is 1 (at most one is); 0 if none is."""
+    return reduce(or_, (value & here.replicate(len(value)) for value, here in zip(values, selects, strict=False)))
 
 
 class RowSum(wiring.Component):
-    """Sum of ``2**x`` of each lane over a row: ``total = (total >> 8 * d) + (term(x) >> 8 * e)`` per beat.
+    """Sum of ``2**x`` of each lane over a row: ``sum_i floor(term_i / 2**(8 * (M - block_i)))``.
 
-    A score is block, position (0..7 octaves) and fraction. The largest block so far is the exponent of the sum;
-    ``d`` is how far it rises with this beat and ``e`` how far the score lies below it, so one of them is 0. Both
-    shifts truncate. ``term`` is ``spec.exp2_table``, one memory per two lanes.
+    A score is block, position (0..7 octaves) and fraction; M is the largest block of the row. ``term`` is
+    ``spec.exp2_table``, one memory per two read ports.
 
-    *Handshake*: rules 1 to 4. One output beat per row, with its last input beat; if it is not taken the input stalls.
+    *Handshake*: a beat is taken in every cycle. One output beat per row, with its last input beat; rule 2 holds for it
+    as long as no beat of the next row comes within ``latency`` cycles before it is taken, which is up to the producer.
 
-    *Latency* 2 cycles from the last beat of a row, *interval* 1 cycle.
+    *Latency* ``5 + 2 * spec.tree_levels`` cycles from the last beat of a row, *interval* 1 cycle.
 
     *Number format*: see :class:`vitric.golden.spec.softmax.SoftmaxSpec`; nothing wraps for rows of at most
-    ``spec.max_length`` beats.
+    ``spec.max_length`` scores.
 
     Parameters
     ----------
@@ -64,98 +74,141 @@ class RowSum(wiring.Component):
 
     Members
     -------
-    i : stream of :func:`score_layout`, in
+    i : stream of :func:`score_layout`, always ready, in
     o : stream of :func:`sum_layout`, out
+
+    Notes
+    -----
+    M is not known before the row ends. Shifted right by 8 * d bits, a term loses its d lowest digits to base 256, and
+    digit k is what was digit k + d. So the sum is ``sum_k(2**(8 * k) * P_k)``, where ``P_k`` is the sum over the row of
+    digit ``k + M - block_i`` of ``term_i``. When M rises by d, ``P_k`` becomes what ``P_(k + d)`` was, to the bit;
+    beyond a term's last digit it is 0. So one pass is exact, in any order of the scores.
     """
 
-    latency = 2
     interval = 1
 
     def __init__(self, spec: SoftmaxSpec):
         self.spec = spec
-        super().__init__({"i": In(stream.Signature(score_layout(spec))), "o": Out(stream.Signature(sum_layout(spec)))})
+        super().__init__({
+            "i": In(stream.Signature(score_layout(spec), always_ready=True)),
+            "o": Out(stream.Signature(sum_layout(spec))),
+        })
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the last beat of a row to its sum."""
+        return 5 + 2 * self.spec.tree_levels
 
     def elaborate(self, platform):
         """Return the module.
 
-        Stages: *look-up* (table memory; the block waits in a register), *compare* (block against the maximum, selects
-        of both shifters), *accumulate*. They advance together.
+        Stages: *split* (block and position), a tree for the largest block of the beat, *compare* (that with the one of
+        the row so far), *distance* (of each block to it), *shift* (of the terms, whose table is read in time), a tree
+        for the sums of digits, *accumulate*.
         """
         m = Module()
         spec = self.spec
-        advance = Signal()
-        looked_valid, looked_last, sum_valid, sum_last = Signal(), Signal(), Signal(), Signal()
         first = Signal(init=1)
-        looked_offset = Signal(signed(spec.offset_bits), reset_less=True)
-        sum_offset = Signal(signed(spec.offset_bits), reset_less=True)
-        m.d.comb += [
-            self.o.valid.eq(sum_valid & sum_last),
-            self.o.p.offset.eq(sum_offset),
-            advance.eq(~self.o.valid | self.o.ready),
-            self.i.ready.eq(advance),
-        ]
-        with m.If(advance):
-            m.d.sync += [
-                looked_valid.eq(self.i.valid), looked_last.eq(self.i.p.last), looked_offset.eq(self.i.p.offset),
-                sum_valid.eq(looked_valid), sum_last.eq(looked_last), sum_offset.eq(looked_offset),
-            ]
-            with m.If(looked_valid):
-                m.d.sync += first.eq(looked_last)
+        with m.If(self.i.valid):
+            m.d.sync += first.eq(self.i.p.last)
 
+        # What goes with the beats; the index of `valid` is the stage.
+        always = Const(1)
+        compare = 1 + spec.tree_levels
+        valid = [self.i.valid]
+        for stage in range(1, self.latency):
+            valid.append(Signal(name=f"valid_{stage}"))
+            m.d.sync += valid[stage].eq(valid[stage - 1])
+        begins = delay(m, first, always, compare, name="begins")
+        mask = delay(m, self.i.p.mask, always, compare + 1, name="mask")
+        ends = delay(m, self.i.p.last, always, self.latency - 1, name="ends")
+        offset = delay(m, self.i.p.offset, always, self.latency - 1, name="offset")
+        complete = valid[-1] & ends
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+        with m.If(complete):
+            m.d.sync += [self.o.valid.eq(1), self.o.p.offset.eq(offset)]
+
+        tables = read_ports(m, spec.exp2_table, bits=spec.term_bits, count=spec.columns * spec.lanes)
         for lane in range(spec.lanes):
-            if lane % 2 == 0:
-                m.submodules[f"table_{lane}"] = table = memory.Memory(
-                    shape=unsigned(spec.term_bits), depth=len(spec.exp2_table), init=spec.exp2_table,
-                    attrs={"ram_style": "block"},
-                )
-            port = table.read_port()
-            x = Signal(signed(spec.frac_bits + BLOCK_BITS + spec.block_index_bits), name=f"x_{lane}")
-            m.d.comb += [
-                x.eq(self.i.p.x[lane]),
-                port.addr.eq(x[spec.frac_bits - spec.term_fraction_bits:spec.frac_bits + BLOCK_BITS]),
-                port.en.eq(advance),
-            ]
-            self._lane(m, lane, x[spec.frac_bits + BLOCK_BITS:].as_signed(), port.data, advance, looked_valid, first,
-                       sum_valid)
+            names = [f"{column}_{lane}" for column in range(spec.columns)]
+            blocks, terms = [], []
+            for column, name in enumerate(names):
+                block, index = self._split(m, name, column, lane)
+                blocks.append(block)
+                terms.append(self._term(m, name, tables[column * spec.lanes + lane], index))
+            largest, keep = self._compare(m, lane, blocks, valid[compare], begins)
+            shifted = [
+                self._shift(m, name, largest, delay(m, block, always, compare, name=f"block_{name}"), here, term)
+                for name, block, here, term in zip(names, blocks, mask, terms, strict=True)]
+            rest = self.latency - compare - 2
+            keep = delay(m, keep, always, rest, name=f"keep_{lane}")
+            largest = delay(m, largest, always, rest, name=f"largest_{lane}")
+            self._accumulate(m, lane, shifted, keep, valid[-1])
+            with m.If(complete):
+                m.d.sync += self.o.p.lane[lane].block.eq(largest)
         return m
 
-    def _lane(self, m, lane, new_block, new_term, advance, looked_valid, first, sum_valid):
+    def _split(self, m, name, column, lane):
+        """Return block and table index of a score, one cycle later; the lowest block if its column does not count."""
         spec = self.spec
-        looked_block = Signal(signed(spec.block_index_bits), name=f"looked_block_{lane}", reset_less=True)
-        block = Signal(signed(spec.block_index_bits), name=f"block_{lane}", reset_less=True)
+        x = Signal(signed(spec.frac_bits + BLOCK_BITS + spec.block_index_bits), name=f"x_{name}")
+        block = Signal(signed(spec.block_index_bits), name=f"block_{name}", reset_less=True)
+        index = Signal(spec.term_fraction_bits + BLOCK_BITS, name=f"index_{name}", reset_less=True)
+        m.d.comb += x.eq(self.i.p.x[column][lane])
+        m.d.sync += [block.eq(x[spec.frac_bits + BLOCK_BITS:]), index.eq(x[spec.frac_bits - spec.term_fraction_bits:])]
+        if column:
+            with m.If(~self.i.p.mask[column]):
+                m.d.sync += block.eq(-1 << spec.block_index_bits - 1)
+        return block, index
+
+    def _term(self, m, name, port, index):
+        """Return the term, so late that its shift is known: block RAM is slow, so a register follows it."""
+        spec = self.spec
+        term = Signal(spec.term_bits, name=f"term_{name}", reset_less=True)
+        m.d.comb += port.addr.eq(delay(m, index, Const(1), spec.tree_levels, name=f"index_{name}"))
+        m.d.sync += term.eq(port.data)
+        return Cat(Const(0, spec.guard_bits), term)
+
+    def _compare(self, m, lane, blocks, valid, begins):
+        """Return the largest block so far, and by which rise of it the digits have become others, one-hot.
+
+        A beat that begins a row keeps no digits at all.
+        """
+        spec = self.spec
+        top = _tree(m, blocks, lambda a, b: Mux(a > b, a, b), f"top_{lane}")
+        largest = Signal(signed(spec.block_index_bits), name=f"largest_{lane}", reset_less=True)
+        keep = Signal(len(spec.term_digits), name=f"keep_{lane}", reset_less=True)
         rise = Signal(signed(spec.block_index_bits + 1), name=f"rise_{lane}")
         falls = rise[-1]
-        m.d.comb += rise.eq(looked_block - block)
-
-        # Distance of the sum, one-hot: `rise` if that is positive. All of the sum is dropped when a row begins.
-        total = Signal(spec.sum_bits, name=f"total_{lane}", reset_less=True)
-        sum_drop = Signal(_block_count(spec.sum_bits), name=f"sum_drop_{lane}", reset_less=True)
-
-        # Distance of the term: `-rise` if that is positive.
-        term = Signal(spec.term_bits + spec.guard_bits, name=f"term_{lane}", reset_less=True)
-        new_term = Cat(Const(0, spec.guard_bits), new_term)
-        term_blocks = _block_count(len(new_term))
-        select_bits = (term_blocks - 1).bit_length()
-        stays = first | ~falls
-        near = Cat(rise == -index for index in range(1, term_blocks)).any()
-        choices = [new_term[index * BLOCK_OCTAVES:] for index in range(term_blocks)]
-        choices += [choices[0]] * ((1 << select_bits) - term_blocks)
-        select = Mux(stays, 0, (-rise)[:select_bits])
-
-        next_total = Signal(spec.sum_bits, name=f"next_total_{lane}")
-        m.d.comb += [
-            next_total.eq(_drop_blocks(total, sum_drop) + term),
-            self.o.p.total[lane].eq(next_total),
-            self.o.p.block[lane].eq(block),
+        m.d.comb += rise.eq(top - largest)
+        m.d.sync += [
+            keep[0].eq(~begins & (falls | (rise == 0))),
+            *(keep[distance].eq(~begins & (rise == distance)) for distance in range(1, len(keep))),
         ]
-        with m.If(advance):
-            m.d.sync += [
-                looked_block.eq(new_block),
-                sum_drop[0].eq(~first & (falls | (rise == 0))),
-                *(sum_drop[index].eq(~first & (rise == index)) for index in range(1, len(sum_drop))),
-                term.eq(Mux(stays | near, Array(choices)[select], 0)),
-            ]
-            with m.If(looked_valid & stays):
-                m.d.sync += block.eq(looked_block)
-            with m.If(sum_valid):
-                m.d.sync += total.eq(next_total)
+        with m.If(valid & (begins | ~falls)):
+            m.d.sync += largest.eq(top)
+        return largest, keep
+
+    def _shift(self, m, name, largest, block, counts, term):
+        """Return the term shifted by the blocks that it lies below the largest, 0 where its column does not count."""
+        spec = self.spec
+        below = Signal(len(spec.term_digits), name=f"below_{name}", reset_less=True)
+        shifted = Signal(len(term), name=f"shifted_{name}", reset_less=True)
+        distance = (largest - block)[:spec.block_index_bits]
+        m.d.sync += [
+            *(here.eq(counts & (distance == blocks)) for blocks, here in enumerate(below)),
+            shifted.eq(_choose([term[blocks * BLOCK_OCTAVES:] for blocks in range(len(below))], below)),
+        ]
+        return shifted
+
+    def _accumulate(self, m, lane, shifted, keep, valid):
+        """Add the digits of all columns to what is kept of the sums."""
+        spec = self.spec
+        sums = [Signal(bits, name=f"digit_{k}_{lane}", reset_less=True) for k, bits in enumerate(spec.digit_sum_bits)]
+        for k, total in enumerate(sums):
+            digits = [term[k * BLOCK_OCTAVES:][:spec.term_digits[k]] for term in shifted]
+            added = _tree(m, digits, add, f"digits_{k}_{lane}")
+            with m.If(valid):
+                m.d.sync += total.eq(_choose(sums[k:], keep) + added)
+            m.d.comb += self.o.p.lane[lane][f"digit_{k}"].eq(total)

@@ -13,8 +13,9 @@ def bench(spec, folder, dut=None, **options):
 
 @pytest.mark.parametrize("spec", [
     SoftmaxSpec(lanes=4, max_length=65), SoftmaxSpec(lanes=3, max_length=20, out_bits=5, kind="log_sqrt2"),
-    SoftmaxSpec(lanes=2, max_length=20, out_bits=4, kind="twin_uniform", twin_shift=4),
-], ids=lambda spec: spec.kind)
+    SoftmaxSpec(lanes=2, max_length=20, out_bits=4, kind="twin_uniform", twin_shift=4, columns=2),
+    SoftmaxSpec(lanes=2, max_length=41, columns=4),
+], ids=lambda spec: f"{spec.kind}_{spec.columns}")
 def test_softmax(spec, tmp_path):
     assert len(bench(spec, tmp_path).tests) == 28
 
@@ -24,8 +25,8 @@ class Louder(Softmax):
 
     def elaborate(self, platform):
         m = super().elaborate(platform)
-        x = self.i.p.x[0]
-        m.d.comb += m.submodules.row_sum.i.p.x[0].eq(x + (1 << self.spec.frac_bits))
+        x = self.i.p.x[0][0]
+        m.d.comb += m.submodules.row_sum.i.p.x[0][0].eq(x + (1 << self.spec.frac_bits))
         return m
 
 
