@@ -1,21 +1,25 @@
 """What the tests of the accelerator's parts share: specs, commands as field dictionaries, memories around a part."""
 
-import random
+from dataclasses import replace
 
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import COMMAND_FIELDS, Opcode
 
 from tests.hdl.stream_kit import stall_pattern
 
-SPECS = [
+_ONE = [
     AcceleratorSpec(name="2x2x4", rows=2, cols=2, depth=4, model_bits=32, max_tokens=16, max_embed=16,
                     act_words=64, residual_words=64, weight_words=32, channel_words=16),
     AcceleratorSpec(name="8x8x8", rows=8, cols=8, depth=8, model_bits=64, max_tokens=16, max_embed=16, a_bits=2,
-                    act_words=100, residual_words=110, weight_words=32, channel_words=32),
+                    act_words=100, residual_words=108, weight_words=32, channel_words=32),
     AcceleratorSpec(name="4x4x16", rows=4, cols=4, depth=16, model_bits=128, max_tokens=16, max_embed=16, a_bits=5,
                     w_bits=6, act_words=64, residual_words=64, weight_words=32, channel_words=16),
 ]
-"""depth = 2, 1 and 4 times cols, each model word width, equal and different operand widths."""
+
+SPECS = [*_ONE, *(replace(spec, name=f"{spec.name} by {columns}", drain_cols=columns)
+                  for spec, columns in zip(_ONE, (2, 4, 2), strict=True))]
+"""depth = 2, 1 and 4 times cols, each model word width, equal and different operand widths; then the same with 2
+columns per cycle (a whole tile), 4 (half a tile, several model words of channel words) and 2 (one such model word)."""
 
 
 def name(spec):
@@ -26,6 +30,11 @@ def command(**fields):
     """A command: ``fields``, the others zero."""
     assert not fields.keys() - set(COMMAND_FIELDS)
     return {**dict.fromkeys(COMMAND_FIELDS, 0), "opcode": int(Opcode.MATMUL), **fields}
+
+
+def part(layout, fields):
+    """The fields of a command that a layout such as ``PRODUCT_COMMAND`` has."""
+    return {key: int(fields[key]) for key in layout.members}
 
 
 def matrix(rng, rows, cols, bits, *, signed=False):
@@ -55,22 +64,28 @@ def memory(port, contents, *, junk):
 
 
 class Ring:
-    """Read side of a ring as a background testbench: words appear at random times unless ``stall`` is "always"."""
+    """Memory side of a ring as a background testbench: words appear at random times unless ``stall`` is "always".
+
+    ``depth`` is that of the memory: for the channel ring ``channel_words / channel_group``. What is read must be there:
+    filled, and not freed earlier than in the cycle before. ``base`` words are freed, ``top`` have appeared.
+    """
 
     def __init__(self, port, words, depth, *, stall="always", seed=0):
         self.port, self.words, self.depth, self.active = port, words, depth, stall_pattern(stall, seed)
         self.base = self.top = 0
-        self.rng = random.Random(seed)
 
     async def run(self, ctx):
-        port = self.port
+        port, places = self.port, 2 * self.depth
+        before, earlier = 0, 0  # base one and two cycles ago
         while True:
-            _, _, en, offset, release = await ctx.tick().sample(port.en, port.offset, port.release)
+            _, _, en, address, freed = await ctx.tick().sample(port.en, port.address, port.freed)
+            self.base += (freed - self.base) % places
+            assert self.base <= self.top, "release of words that are not there"
             if en:
-                assert self.base + offset < self.top, "read of a word that is not there"
-                ctx.set(port.data, self.words[self.base + offset])
-            assert release <= self.top - self.base, "release of words that are not there"
-            self.base += release
-            if next(self.active) and self.top < min(len(self.words), self.base + self.depth):
+                at = earlier + (address - earlier) % self.depth
+                assert at < self.top, "read of a word that is not there"
+                ctx.set(port.data, self.words[at])
+            if next(self.active) and self.top < min(len(self.words), before + self.depth):
                 self.top += 1
-            ctx.set(port.level, self.top - self.base)
+            before, earlier = self.base, before
+            ctx.set(port.filled, self.top % places)
