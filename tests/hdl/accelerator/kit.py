@@ -5,7 +5,7 @@ from dataclasses import replace
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import COMMAND_FIELDS, Opcode
 
-from tests.hdl.stream_kit import stall_pattern
+from tests.hdl.stream_kit import plain, stall_pattern
 
 _ONE = [
     AcceleratorSpec(name="2x2x4", rows=2, cols=2, depth=4, model_bits=32, max_tokens=16, max_embed=16,
@@ -89,3 +89,25 @@ class Ring:
                 self.top += 1
             before, earlier = self.base, before
             ctx.set(port.filled, self.top % places)
+
+
+class Recorder:
+    """Background testbench: the cycles in which ``valid`` is 1, and the values of ``signals`` then.
+
+    ``values`` holds plain values, of several signals tuples; for ports without ``ready``.
+    """
+
+    def __init__(self, valid, *signals):
+        self.signals = valid, *signals
+        self.cycles: list[int] = []
+        self.values: list = []
+
+    async def run(self, ctx):
+        cycle = 0
+        while True:
+            _, _, valid, *values = await ctx.tick().sample(*self.signals)
+            if valid:
+                self.cycles.append(cycle)
+                values = [plain(value) for value in values]
+                self.values.append(values[0] if len(values) == 1 else tuple(values))
+            cycle += 1
