@@ -174,8 +174,10 @@ class IntegerAttention:
         """Number of heads, H."""
         return self.score_multiplier.shape[0]
 
-    def __call__(self, a: torch.Tensor, trace: dict[str, torch.Tensor], name: str, queries: int) -> torch.Tensor:
-        """Map codes (B, T, E) to increments of the residual stream of the first tokens, (B, queries, E).
+    def __call__(
+        self, a: torch.Tensor, trace: dict[str, torch.Tensor], name: str, queries: int | None = None,
+    ) -> torch.Tensor:
+        """Map codes (B, T, E) to increments of the residual stream of the first tokens, (B, queries, E); default all.
 
         What reaches memory is recorded.
         """
@@ -241,7 +243,6 @@ class IntegerBlock:
 
         All tokens have a key and a value; the others are read by nothing else and end here.
         """
-        queries = x.shape[1] if queries is None else queries
         a = trace[f"{name}.norm1"] = self.norm1(x)
         increment = self.attn(a, trace, f"{name}.attn", queries)
         x = trace[f"{name}.attn.proj"] = add_residual(x[:, :queries], increment, self.residual_bits)

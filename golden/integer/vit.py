@@ -78,7 +78,9 @@ class IntegerViT:
         assert_integer(pos_embed=self.pos_embed)
         assert_fits("pos_embed", self.pos_embed, self.residual_bits)
 
-    def __call__(self, images: torch.Tensor, trace: dict[str, torch.Tensor] | None = None) -> torch.Tensor:
+    def __call__(
+        self, images: torch.Tensor, trace: dict[str, torch.Tensor] | None = None, *, every_token: bool = False,
+    ) -> torch.Tensor:
         """Return logits, int64 (B, classes), of integer images (B, C, H, W) with values 0..255.
 
         ``trace``, if given, receives every tensor that the accelerator writes to memory, by name, each with the
@@ -86,7 +88,8 @@ class IntegerViT:
         ``blocks.N.norm1`` (T, E); ``blocks.N.attn.k`` and ``.v`` (T, E), ``.q`` and ``.context`` (Q, E) and
         ``.softmax`` (H, Q, T); ``blocks.N.attn.proj`` and ``blocks.N.mlp.fc2`` (Q, E), the residual stream after the
         addition; ``blocks.N.norm2`` (Q, E); ``blocks.N.mlp.act`` (Q, M); ``norm`` (P, E); ``head`` (1, classes).
-        P is the number of tokens with a head, 1 or 2. Q is T, and P in the last block, of which nothing else is read.
+        P is the number of tokens with a head, 1 or 2. Q is T, and P in the last block, of which nothing else is read;
+        with ``every_token`` it is T there too, as in the float model, for the same logits.
 
         Raises
         ------
@@ -99,8 +102,8 @@ class IntegerViT:
         x = trace["pos_embed"] = self.pos_embed.expand(len(images), -1, -1)
         x = trace["patch_embed"] = add_residual(x, self.patch_embed(pixels), self.residual_bits)
         for index, block in enumerate(self.blocks):
-            last = index == len(self.blocks) - 1
-            x = block(x, trace, f"blocks.{index}", self.config.num_prefix_tokens if last else None)
+            is_read_whole = every_token or index < len(self.blocks) - 1
+            x = block(x, trace, f"blocks.{index}", None if is_read_whole else self.config.num_prefix_tokens)
         a = trace["norm"] = self.norm(x[:, :self.config.num_prefix_tokens])
         logits = trace["head"] = self.head(a.flatten(1)[:, None])
         return logits[:, 0]

@@ -186,7 +186,7 @@ class QuantizedTraining(nn.Module):
         """Map pixel codes, integers [B, C, S, S], to the real values of the integer model's logits [B, classes]."""
         lowered, trace = self.lower(), {}
         with torch.no_grad():
-            lowered.model(images, trace)
+            lowered.model(images, trace, every_token=True)
 
         def tap(name: str, x: torch.Tensor) -> torch.Tensor:
             if (known := tapped(name)) is None:

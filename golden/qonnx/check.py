@@ -148,7 +148,7 @@ def compare(model: QonnxModel, lowered: Lowered, images: torch.Tensor) -> Compar
         Pixel codes. The graph is executed with this batch.
     """
     codes: dict[str, torch.Tensor] = {}
-    lowered.model(images, codes)
+    lowered.model(images, codes, every_token=True)
     real = simulate(lowered, images)
     runner = _Runner(model, images)
     whole = runner.whole()

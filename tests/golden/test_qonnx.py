@@ -72,7 +72,7 @@ def test_every_layer_equals_the_simulated_model(options):
     lowered = lower(**options)
     outcome = compare(export(lowered), lowered, TEST)
     trace = {}
-    lowered.model(TEST, trace)
+    lowered.model(TEST, trace, every_token=True)
     assert {x.name: x.values for x in outcome.tensors} == {
         name: codes.numel() for name, codes in trace.items() if name not in ("input", "pos_embed")}
     assert outcome.equal and outcome.images == 8
@@ -151,7 +151,7 @@ def test_ties_go_up_as_in_golden(codes):
 def test_a_tie_of_the_network_goes_up(lowered, exported):
     """The class token's query in block 0: half a step outside the codes, by construction of their range."""
     trace = {}
-    lowered.model(TEST, trace)
+    lowered.model(TEST, trace, every_token=True)
     norm = lowered.quantities["blocks.0.norm1"].decode(trace["blocks.0.norm1"][:, 0])
     weight, bias = lowered.drafts["blocks.0.attn.q"].dequantized()
     steps = (norm @ weight.T + bias) / lowered.quantities["blocks.0.attn.q"].scale
@@ -210,7 +210,7 @@ def test_metadata_gives_codes_and_real_values(lowered, exported):
     assert properties["vitric.info"] == lowered.model.info
     tensors = properties["vitric.tensors"]
     trace = {}
-    lowered.model(TEST[:2], trace)
+    lowered.model(TEST[:2], trace, every_token=True)
     assert set(tensors) == set(trace) - {"input", "pos_embed"}
     values = execute_onnx(ModelWrapper(exported.proto), {"images": TEST[:2].numpy().astype(np.float32)}, True)
     wanted = simulate(lowered, TEST[:2])
@@ -226,7 +226,7 @@ def test_metadata_gives_codes_and_real_values(lowered, exported):
 
 def test_nodes_say_what_they_help_to_compute(lowered, exported):
     trace = {}
-    lowered.model(TEST[:1], trace)
+    lowered.model(TEST[:1], trace, every_token=True)
     linked = {node.name: {entry.key: entry.value for entry in node.metadata_props}["vitric.trace"]
               for node in exported.proto.graph.node}
     assert set(linked.values()) == set(trace) - {"pos_embed"}

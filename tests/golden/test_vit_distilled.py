@@ -46,7 +46,7 @@ def test_float_model_by_hand(model):
 
 def test_every_tensor_stands_for_the_float_models(lowered):
     trace, others = {}, IMAGES[24:]
-    lowered.model(others, trace)
+    lowered.model(others, trace, every_token=True)
     real, wanted, simulated = lowered.decode(trace), reference(lowered, others), simulate(lowered, others)
     assert wanted["norm"].shape == (24, 2, 16) and wanted["head"].shape == (24, 1, 5)
     for name in wanted:

@@ -40,12 +40,28 @@ def test_trace_has_every_tensor_in_integers():
              "attn.context": (T, E), "attn.proj": (T, E), "norm2": (T, E), "mlp.act": (T, M), "mlp.fc2": (T, E)}
     expected = {"input": (T, 8), "pos_embed": (T, E), "patch_embed": (T, E)}
     expected |= {f"blocks.{n}.{name}": shape for n in range(2) for name, shape in block.items()}
+    unread = {name: shape for name, shape in block.items() if name not in ("norm1", "attn.k", "attn.v")}
+    expected |= {f"blocks.1.{name}": (*shape[:-2], 1, shape[-1]) for name, shape in unread.items()}
     expected |= {"norm": (1, E), "head": (1, 3)}
     assert {name: tuple(tensor.shape) for name, tensor in trace.items()} == {
         name: (3, *shape) for name, shape in expected.items()}
     assert list(trace) == list(expected)  # in the order of computation
     assert {tensor.dtype for tensor in trace.values()} == {torch.int64}
     assert logits.shape == (3, 3) and torch.equal(logits, trace["head"][:, 0])
+
+
+@pytest.mark.parametrize("distilled", [False, True])
+def test_what_nothing_reads_changes_nothing(distilled):
+    config = replace(CONFIG, distilled=distilled)
+    model, prefix = random_integer_vit(config, seed=2), config.num_prefix_tokens
+    short, whole = {}, {}
+    assert torch.equal(model(images(config), short), model(images(config), whole, every_token=True))
+    assert list(short) == list(whole)
+    for name, part in short.items():
+        tensor = whole[name]
+        if part.shape != tensor.shape:
+            assert name.startswith("blocks.1.") and part.shape[-2] == prefix
+        assert torch.equal(part, tensor[..., :part.shape[-2], :]), name
 
 
 @pytest.mark.parametrize("w_bits,a_bits,softmax_bits", [(4, 4, 8), (8, 8, 8), (3, 5, 4), (6, 2, 6)])

@@ -23,7 +23,7 @@ MIXED = {
 def codes_seen(model, images):
     """Return the largest magnitude of every traced code tensor."""
     trace = {}
-    model(images, trace)
+    model(images, trace, every_token=True)
     return {name.removeprefix("blocks.0."): int(x.abs().max()) for name, x in trace.items()}
 
 

@@ -65,7 +65,7 @@ def test_width_of_probabilities_follows_the_method():
 def test_probability_codes_stand_for_their_values():
     lowered = quantize_with_scales(load_float("digits"), CALIBRATION, method="ptq4vit")
     trace = {}
-    lowered.model(CALIBRATION, trace)
+    lowered.model(CALIBRATION, trace, every_token=True)
     for name in (name for name in trace if name.endswith("softmax")):
         assert set(trace[name].unique().tolist()) <= set(lowered.quantities[name].codes.values)
         rows = lowered.quantities[name].decode(trace[name]).sum(-1)
@@ -163,7 +163,7 @@ def test_regression_makes_up_for_rounded_inputs():
                 patch.setattr(f"vitric.golden.quantization.{module}.METHODS", {**METHODS, f"test{index}": recipe})
             lowered = quantize_with_scales(load_float("digits"), CALIBRATION, method=f"test{index}", w_bits=8, a_bits=3)
         trace = {}
-        lowered.model(CALIBRATION, trace)
+        lowered.model(CALIBRATION, trace, every_token=True)
         wanted = reference(lowered, CALIBRATION)["head"]
         errors.append(float((lowered.quantities["head"].decode(trace["head"]) - wanted).square().mean()))
     assert errors[1] < 0.8 * errors[0]

@@ -78,7 +78,7 @@ def test_every_tensor_stands_for_the_float_models(lowered):
              8: {"default": 24.0, "patch_embed": 45.0, "blocks.0.norm1": 38.0, "head": 30.0}}
     for bits, result in lowered.items():
         trace = {}
-        result.model(OTHERS, trace)
+        result.model(OTHERS, trace, every_token=True)
         real, wanted, simulated = result.decode(trace), reference(result, OTHERS), simulate(result, OTHERS)
         assert set(wanted) == set(simulated) == set(real) - {"input", "pos_embed"}
         for name in wanted:
@@ -94,7 +94,7 @@ def test_every_tensor_stands_for_the_float_models(lowered):
 def test_residual_stream_and_logits_do_not_saturate(lowered):
     for result in lowered.values():
         trace = {}
-        result.model(CALIBRATION, trace)
+        result.model(CALIBRATION, trace, every_token=True)
         for name in ("patch_embed", "head", *(n for n in trace if n.endswith(("attn.proj", "mlp.fc2")))):
             largest = int(trace[name].abs().max())
             assert 0x7FFF // 40 < largest < 0x7FFF, name  # used, with head-room
@@ -147,7 +147,7 @@ def test_nothing_but_integers_after_lowering(tiny, monkeypatch):
 
     monkeypatch.setattr(layers, "integer_matmul", allowed)
     with watch:
-        model(OTHERS, trace)
+        model(OTHERS, trace, every_token=True)
     assert watch.found == [] and watch.count > 100  # ... and nothing else
     assert {tensor.dtype for tensor in trace.values()} == {torch.int64}
 
@@ -174,7 +174,7 @@ def test_more_bits_are_better(tiny):
     def error(**options):
         result = quantize_with_scales(tiny, CALIBRATION, **options)
         trace = {}
-        result.model(OTHERS, trace)
+        result.model(OTHERS, trace, every_token=True)
         return -sqnr(reference(result, OTHERS)["head"], result.decode(trace)["head"])
 
     errors = [error(w_bits=bits, a_bits=bits) for bits in (2, 3, 4, 6, 8)]
@@ -208,7 +208,7 @@ def test_shapes_beyond_the_digits():
     images = torch.randint(0, 256, (32, 3, 6, 6), generator=torch.Generator().manual_seed(1))
     result = quantize_with_scales(model, images[:16], w_bits=8, a_bits=8)
     trace = {}
-    result.model(images[16:], trace)
+    result.model(images[16:], trace, every_token=True)
     real, wanted = result.decode(trace), reference(result, images[16:])
     assert all(sqnr(wanted[name], real[name]) > 12 for name in wanted)
     assert sqnr(wanted["patch_embed"], real["patch_embed"]) > 40

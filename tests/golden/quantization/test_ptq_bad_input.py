@@ -36,7 +36,7 @@ def test_constant_activations_and_dead_layers(tiny, name):
     model = changed(tiny, f"blocks.0.{name}", lambda p: p.zero_())
     result = quantize_with_scales(model, CALIBRATION)
     trace = {}
-    result.model(OTHERS, trace)
+    result.model(OTHERS, trace, every_token=True)
     wanted = reference(result, OTHERS)
     assert sqnr(wanted["head"], result.decode(trace)["head"]) > 6
     assert sqnr(wanted["blocks.0.attn.proj"], result.decode(trace)["blocks.0.attn.proj"]) > 15
@@ -65,7 +65,7 @@ def test_extreme_affine(tiny, method):
     model = changed(model, "blocks.0.norm2.weight", lambda p: p[3].fill_(1e-9))
     result = quantize_with_scales(model, CALIBRATION, method=method)
     trace = {}
-    result.model(OTHERS, trace)
+    result.model(OTHERS, trace, every_token=True)
     wanted, real = reference(result, OTHERS), result.decode(trace)
     assert all(sqnr(wanted[name], real[name]) > 10 for name in ("blocks.0.norm1", "blocks.0.norm2", "norm", "head"))
 
