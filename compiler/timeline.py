@@ -131,7 +131,7 @@ class Timeline:
 
     def complete(self, time: int, written: list[int]) -> None:
         """Note when the next command is complete and when each of its row groups can be read."""
-        self.done.append(max(self.done[-1], time))
+        self.done.append(max(self.done[-1] + 1, time))
         self.written.append(written)
 
     def readable(self, command: Command, group: int) -> int:

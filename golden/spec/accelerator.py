@@ -202,13 +202,13 @@ SPECS = {
     for spec in (
         AcceleratorSpec(name="tiny", rows=2, cols=2, depth=4, model_bits=32, max_tokens=8, max_embed=32,
                         act_words=512, residual_words=128, weight_words=128, channel_words=128),
-        AcceleratorSpec(name="digits", rows=4, cols=4, depth=16, model_bits=64, max_tokens=32, max_embed=64,
-                        act_words=512, residual_words=512, weight_words=512, channel_words=512),
+        AcceleratorSpec(name="digits", rows=4, cols=4, depth=16, model_bits=128, max_tokens=32, max_embed=64,
+                        act_words=512, residual_words=512, weight_words=512, channel_words=512, drain_cols=2),
         AcceleratorSpec(name="fashion", rows=4, cols=4, depth=16, model_bits=64, max_tokens=64, max_embed=64,
-                        act_words=1024, residual_words=1024, weight_words=512, channel_words=512),
-        AcceleratorSpec(name="deit_tiny", rows=8, cols=8, depth=8, model_bits=32, max_tokens=200, max_embed=192,
-                        act_words=5120, residual_words=4800, weight_words=512, channel_words=512,
-                        max_classes=1000),
+                        act_words=1024, residual_words=1024, weight_words=512, channel_words=512, drain_cols=2),
+        AcceleratorSpec(name="deit_tiny", rows=8, cols=8, depth=16, model_bits=64, max_tokens=200, max_embed=192,
+                        act_words=2560, residual_words=4800, weight_words=512, channel_words=512, max_classes=1000,
+                        drain_cols=2),
     )
 }
 """By name."""

@@ -20,7 +20,7 @@ def example(spec) -> tuple[ModelStream, dict]:
     """A stream with every kind of operand, and the arrays that were put into it."""
     rng = np.random.default_rng(7)
     put = {
-        "residual": rng.integers(-(1 << 15), 1 << 15, (2, 3, spec.rows)),
+        "residual": rng.integers(-(1 << 15), 1 << 15, (2, 2 * spec.cols, spec.rows)),
         "bias": rng.integers(-(1 << 31), 1 << 31, (2, 2 * spec.cols)),
         "multiplier": rng.integers(0, 1 << 16, (2, 2 * spec.cols)),
         "shift": rng.integers(0, 4, (2, 2 * spec.cols)),
@@ -32,10 +32,11 @@ def example(spec) -> tuple[ModelStream, dict]:
 
     def channels(first, second, third):
         parts = (first & 0xFFFFFFFF) | (second & 0xFFFF) << 32 | third << 48
-        return pack_rows(parts[..., None] >> np.arange(0, 64, 16) & 0xFFFF, 16, spec.model_bits, signed=False)
+        halves = parts[..., None] >> np.arange(0, 64, 16) & 0xFFFF
+        return pack_rows(halves.reshape(*parts.shape[:-1], -1), 16, spec.model_bits, signed=False)
 
     writer = StreamWriter(spec)
-    writer.command({"opcode": Opcode.LOAD, "groups": 2, "columns": 3},
+    writer.command({"opcode": Opcode.LOAD, "groups": 2, "columns": 2 * spec.cols, "row_tiles": 2},
                    pack_rows(put["residual"], 16, spec.model_bits, signed=True).tobytes())
     writer.command({"opcode": Opcode.NORM, "a_wait": 1, "groups": 1, "columns": 5, "row_tiles": -(-5 // spec.cols)},
                    channels(put["beta"], put["gamma"], 0 * put["beta"]).tobytes())

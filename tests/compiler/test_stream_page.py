@@ -60,7 +60,7 @@ def test_the_reader_on_the_page_reads(name):
                  "w_bits": spec.w_bits}
     fields = [tuple(c.fields[field] & 0xFFFF for field in COMMAND_FIELDS) for c in stream.commands()]
     assert scope["read"](stream.data, **arguments) == fields
-    assert VERSION == 3
+    assert VERSION == 4
     damaged = bytearray(stream.data)
     damaged[len(damaged) // 2] ^= 4
     with pytest.raises(AssertionError, match="damaged"):

@@ -2,12 +2,16 @@
 import random
 
 import pytest
-from vitric.golden.spec.command import Flag, Opcode, pack_pass
+from amaranth.hdl import Value
+from vitric.golden.spec.command import Flag, Opcode, Target, pack_pass
 from vitric.golden.spec.limits import field_limits
-from vitric.hdl.accelerator.feeder import Feeder
+from vitric.hdl.accelerator.feeder import Feeder, command_gap
+from vitric.hdl.accelerator.layouts import DRAIN_COMMAND, PRODUCT_COMMAND, WRITE_COMMAND
 
-from tests.hdl.accelerator.kit import SPECS, Ring, command, matrix, memory, name
-from tests.hdl.stream_kit import plain, receive, run, send, stall_pattern
+from tests.hdl.accelerator.kit import SPECS, Recorder, Ring, command, matrix, name, part
+from tests.hdl.stream_kit import plain, run, send, stall_pattern
+
+LATENCY = 4  # from the loop counters to the array
 
 
 def passes(number, shift_count=2):
@@ -20,16 +24,17 @@ def passes(number, shift_count=2):
         (a, w, s) for (a, w), s in zip(order, shifts, strict=True)]
 
 
-def random_product(rng, spec, **fixed):
-    number = rng.randint(1, 4)
-    fields, order = passes(number, len(spec.mac.shifts))
+def random_product(rng, spec, *, number=None, **fixed):
+    fields, order = passes(number or rng.randint(1, 4), len(spec.mac.shifts))
     w_planes = max(w for _, w, _ in order) + 1
-    k_words, set_tiles = rng.randint(1, 3), rng.randint(1, 2)
+    k_words, set_tiles, code_planes = rng.randint(1, 3), rng.randint(1, 2), rng.randint(1, -(-8 // spec.a_bits))
     fields = command(**{
-        **fields, "k_words": k_words, "groups": rng.randint(1, 3), "sets": rng.randint(1, 3), "set_tiles": set_tiles,
-        "tile_words": w_planes * k_words, "set_words": set_tiles * w_planes * k_words, "a_base": rng.randrange(8),
-        "a_group_stride": rng.randrange(8), "a_plane_stride": rng.randrange(8), **fixed})
-    return fields, order
+        **fields, "opcode": Opcode.MATMUL | rng.choice(list(Target)) << 8, "flags": code_planes - 1 << 8,
+        "k_words": k_words, "groups": rng.randint(1, 3), "sets": rng.randint(1, 3), "set_tiles": set_tiles,
+        "a_base": rng.randrange(8), "a_group_stride": rng.randrange(8), "a_plane_stride": rng.randrange(8), **fixed})
+    tile_words = w_planes * fields["k_words"]
+    fields |= {"tile_words": tile_words, "set_words": fields["set_tiles"] * tile_words}
+    return {**fields, "sets": 1} if is_scores(fields) else fields, order
 
 
 def beats_of(fields, order, spec, activations, weights):
@@ -50,65 +55,211 @@ def beats_of(fields, order, spec, activations, weights):
                         }
 
 
-class Bench:
-    """A feeder with its memory, its weight ring, and a second reader that steals the memory's port."""
+def spacing(fields, spec):
+    """Cycles between the last beats of two tiles, at least."""
+    return max(spec.cols // spec.drain_cols, (fields["flags"] >> 8) + 1)
 
-    def __init__(self, spec, products, *, seed, ring_stall="always", steal=0.0):
-        rng = random.Random(seed)
+
+def is_scores(fields):
+    return fields["opcode"] >> 8 == Target.SOFTMAX
+
+
+class Bench:
+    """A feeder with its memory, which a second reader disturbs, its rings, the queues behind it, and softmax's room."""
+
+    def __init__(self, spec, products, *, seed=0, stall="always", steal=0.0, room=1.0):
+        self.spec, self.rng, self.stall, self.steal, self.room = spec, random.Random(seed), stall, steal, room
         self.dut = dut = Feeder(spec)
-        self.spec = spec
-        self.activations = [matrix(rng, spec.rows, spec.depth, spec.element_bits) for _ in range(spec.act_words)]
-        count = sum(f["sets"] * f["set_words"] for f, _ in products)
-        self.words = [matrix(rng, spec.cols, spec.depth, spec.w_bits, signed=True) for _ in range(count)]
+        self.products = [fields for fields, _ in products]
+        self.activations = [matrix(self.rng, spec.rows, spec.depth, spec.element_bits) for _ in range(spec.act_words)]
+        count = sum(f["sets"] * f["set_words"] for f in self.products)
+        self.words = [matrix(self.rng, spec.cols, spec.depth, spec.w_bits, signed=True) for _ in range(count)]
         ring = iter(self.words)
         self.expected = [beat for fields, order in products
                          for beat in beats_of(fields, order, spec, self.activations, ring)]
-        self.commands = [fields for fields, _ in products]
-        self.rng, self.steal = rng, steal
-        self.ring = Ring(dut.weights, self.words, spec.weight_words, stall=ring_stall, seed=seed)
-        self.background = [self.memory, self.ring.run]
+        self.ring = Ring(dut.weights, self.words, spec.weight_words, stall=stall, seed=seed)
+        self.beats = Recorder(dut.o.valid, dut.o.payload)
+        self.begins = Recorder(dut.row_begins, dut.row_room)
+        # Of each product: its beats. Of each set: its beats, and the words of the channel ring up to its last.
+        self.spans, self.sets, beat, channels = [], [], 0, 0
+        for fields, order in products:
+            size = fields["groups"] * fields["set_tiles"] * len(order) * fields["k_words"]
+            self.spans.append((fields, range(beat, beat + fields["sets"] * size)))
+            for _ in range(fields["sets"]):
+                channels += fields["set_tiles"] * spec.cols // spec.channel_group
+                self.sets.append((beat, beat + size, channels))
+                beat += size
+        self.drains, self.writes, self.filled = [], [], [0]
+        self.background = [self.memory, self.ring.run, self.beats.run, self.begins.run, self.channels, self.queues]
 
     async def memory(self, ctx):
-        """The port serves the thief in a granted cycle; the feeder must not lose what it holds."""
-        dut = self.dut
+        """The feeder must leave the port alone in the cycle after the next; then somebody else reads."""
+        dut, raw, coming = self.dut, Value.cast(self.dut.read.data), [False, False]
         while True:
-            stolen = ctx.get(dut.read_free) and self.rng.random() < self.steal
-            ctx.set(dut.read_stolen, stolen)
-            _, _, en, address, free = await ctx.tick().sample(dut.read.en, dut.read.address, dut.read_free)
+            wanted = self.rng.random() < self.steal
+            ctx.set(dut.wanted, wanted)
+            ctx.set(dut.row_room, self.rng.random() < self.room)
+            _, _, en, address = await ctx.tick().sample(dut.read.en, dut.read.address)
+            stolen = coming.pop(0)
+            coming.append(wanted)
+            assert not (stolen and en)
             if stolen:
-                assert free and not en
-                ctx.set(dut.read.data, matrix(self.rng, self.spec.rows, self.spec.depth, self.spec.element_bits))
+                ctx.set(raw, self.rng.getrandbits(len(raw)))
             elif en:
                 ctx.set(dut.read.data, self.activations[address])
+
+    async def channels(self, ctx):
+        """Channel words come when the ring has room for them, and go with their set; ``filled`` notes each cycle."""
+        depth = self.spec.channel_words // self.spec.channel_group
+        active = stall_pattern(self.stall, 11)
+        while True:
+            freed = max([0, *(channels for _, end, channels in self.sets if end <= len(self.beats.cycles))])
+            more = next(active) and self.filled[-1] < min(self.sets[-1][2], freed + depth)
+            await ctx.tick()
+            self.filled.append(self.filled[-1] + more)
+            ctx.set(self.dut.channels_filled, self.filled[-1] % (2 * depth))
+
+    async def queues(self, ctx):
+        """``ready`` falls with a transfer only."""
+        dut, ports = self.dut, ((self.dut.o_drain, self.drains), (self.dut.o_write, self.writes))
+        active = stall_pattern(self.stall, 12)
+        full = [False, False]
+        while True:
+            for at, (port, _) in enumerate(ports):
+                full[at] = full[at] and not next(active)
+                ctx.set(port.ready, not full[at])
+            values = await ctx.tick().sample(*(s for port, _ in ports for s in (port.valid, port.payload)), dut.i.valid)
+            for at, (_, received) in enumerate(ports):
+                valid, payload = values[2 + 2 * at:4 + 2 * at]
+                if valid and not full[at]:
+                    received.append(plain(payload))
+                    full[at] = self.stall != "always"
+
+    def run(self, *testbenches, delay=1):
+        """Send all products and wait for their beats; returns the checkers."""
+        async def sender(ctx):
+            await ctx.tick().repeat(delay)
+            await send(ctx, self.dut.i, [part(PRODUCT_COMMAND, f) for f in self.products], stall=self.stall)
+
+        async def waiter(ctx):
+            while len(self.beats.cycles) < len(self.expected):
+                await ctx.tick()
+            await ctx.tick().repeat(20)
+            assert ctx.get(self.dut.weights.freed) == len(self.words) % (2 * self.spec.weight_words)
+            assert not ctx.get(self.dut.bad_set)
+
+        checkers = run(self.dut, sender, waiter, *testbenches, background=self.background)
+        self.check()
+        return checkers
+
+    def check(self):
+        """Beats and commands, and what the engines behind rely on."""
+        spec, cycles = self.spec, self.beats.cycles
+        assert self.beats.values == self.expected
+        assert self.drains == [part(DRAIN_COMMAND, f) for f in self.products]
+        assert self.writes == [part(WRITE_COMMAND, f) for f in self.products if not is_scores(f)]
+        for begin, _, channels in self.sets:
+            assert self.filled[cycles[begin] - LATENCY] >= channels
+        begins, before = [], 0
+        for fields, span in self.spans:
+            ends = [cycles[at] for at in span if self.expected[at]["last"]]
+            assert all(b - a >= spacing(fields, spec) for a, b in zip(ends, ends[1:], strict=False))
+            assert ends[0] >= before
+            before = ends[-1] + spacing(fields, spec) + command_gap(spec)
+            if is_scores(fields):
+                begins += [cycles[at] - LATENCY for at in span[::len(span) // fields["groups"]]]
+        assert self.begins.cycles == begins and all(self.begins.values)
 
 
 @pytest.mark.parametrize("stall", ["always", "random", "bursts"])
 @pytest.mark.parametrize("spec", SPECS, ids=name)
 def test_products(spec, stall):
+    """Also beside another reader of activation memory, and with room in softmax now and then."""
     rng = random.Random(f"{spec.name}/{stall}")
-    bench = Bench(spec, [random_product(rng, spec) for _ in range(10)], seed=1, ring_stall=stall)
-    received, commands = [], []
+    steal, room = {"always": (0.0, 1.0), "random": (0.6, 0.4), "bursts": (0.3, 0.5)}[stall]
+    Bench(spec, [random_product(rng, spec) for _ in range(6)], stall=stall, steal=steal, room=room).run()
 
-    async def sender(ctx):
-        await send(ctx, bench.dut.i, bench.commands, stall=stall)
 
-    async def receiver(ctx):
-        received.extend(await receive(ctx, bench.dut.o, len(bench.expected), stall=stall, seed=2))
-        assert ctx.get(bench.ring.port.level) == 0 and not ctx.get(bench.dut.bad_set)
+@pytest.mark.parametrize("k_words", [1, 4])
+@pytest.mark.parametrize("spec", SPECS, ids=name)
+def test_interval(spec, k_words):
+    """With everything there: each beat as early as the docstring allows."""
+    rng = random.Random(k_words)
+    products = [random_product(rng, spec, number=1, k_words=k_words, sets=sets, set_tiles=tiles, groups=groups,
+                               opcode=Opcode.MATMUL | target << 8, flags=planes - 1 << 8)
+                for sets, tiles, groups, target, planes in (
+                    (2, 1, 3, Target.CODES, 2), (1, 1, 2, Target.RESIDUAL, 1), (1, 1, 5, Target.SOFTMAX, 1))]
+    bench = Bench(spec, products)
+    checkers = bench.run(delay=40)  # the rings fill
+    cycle = checkers["i"].transfers[0] + 1 + LATENCY  # START is that cycle
+    end, expected = 0, []
+    for number, (fields, span) in enumerate(bench.spans):
+        cycle += 2 if number else 0  # with the one to the next beat: 3 cycles
+        for set_number, size in enumerate([len(span) // fields["sets"]] * fields["sets"]):
+            cycle += 1 if set_number else 0
+            for _ in range(size):
+                cycle += 1
+                if bench.expected[len(expected)]["last"]:
+                    cycle = max(cycle, end)
+                    end = cycle + spacing(fields, spec)
+                expected.append(cycle)
+        end += command_gap(spec)
+    assert bench.beats.cycles == expected
 
-    async def command_receiver(ctx):
-        commands.extend(await receive(ctx, bench.dut.o_command, len(bench.commands), stall=stall, seed=3))
 
-    run(bench.dut, sender, receiver, command_receiver, background=bench.background)
-    assert received == bench.expected
-    assert commands == bench.commands
+@pytest.mark.parametrize("engine", ["product", "rows"])
+@pytest.mark.parametrize("whole", [False, True])
+def test_waits_for_row_groups(engine, whole):
+    """Each row group for the engine at ``a_wait``, or all for the command; a second set for nothing."""
+    spec = SPECS[0]
+    fields, order = random_product(random.Random(3), spec, sets=2, groups=3, a_wait=3, opcode=Opcode.MATMUL,
+                                   flags=int(Flag.WHOLE) if whole else 0)
+    bench = Bench(spec, [(fields, order)])
+    dut, words = bench.dut, bench.words
+    bench.ring.words = words[:fields["set_words"]]
+    size = len(bench.expected) // 6
+
+    async def others(ctx):
+        async def step(done, index, groups, beats):
+            ctx.set(dut.done, done)
+            ctx.set(getattr(dut, engine), {"index": index, "groups": groups})
+            await ctx.tick().repeat(40)
+            assert len(bench.beats.cycles) == beats
+
+        await step(1, 2, 3, 0)
+        for groups in range(4):
+            await step(2, 3, groups, 0 if whole else groups * size)
+        await step(3 if whole else 2, 4, 0, 3 * size)
+        bench.ring.words = words
+
+    bench.run(others)
+
+
+@pytest.mark.parametrize("spec", SPECS[2:4], ids=name)
+def test_room_in_softmax(spec):
+    """Wanted by the first beat of a row group only, and only if it is one of scores."""
+    rng = random.Random(4)
+    scores = random_product(rng, spec, groups=4, set_tiles=2, opcode=Opcode.MATMUL | Target.SOFTMAX << 8)
+    codes = random_product(rng, spec, opcode=Opcode.MATMUL | Target.CODES << 8)
+    bench = Bench(spec, [codes, scores, codes], room=0.0)
+    before, size = len(bench.spans[0][1]), len(bench.spans[1][1]) // 4
+
+    async def others(ctx):
+        for group in range(4):
+            await ctx.tick().repeat(40)
+            assert len(bench.beats.cycles) == before + group * size
+            bench.room = 1.0
+            await ctx.tick().sample(bench.dut.row_begins).until(bench.dut.row_begins)
+            bench.room = 0.0
+
+    bench.run(others)
 
 
 @pytest.mark.parametrize("change", [-1, 1, "half", "long"])
 @pytest.mark.parametrize("spec", SPECS, ids=name)
 def test_a_set_of_other_words_than_its_tiles(spec, change):
     """Seen with the first row group; ``long`` has an odd number of tiles as large as a set, so that no bit may miss."""
-    fields, order = random_product(random.Random(5), spec, groups=2, sets=2, set_tiles=2)
+    fields, order = random_product(random.Random(5), spec, groups=2, sets=2, set_tiles=2, opcode=Opcode.MATMUL, flags=0)
     if change == "long":
         limits = field_limits(spec, Opcode.MATMUL)
         fields |= {"set_tiles": limits["set_tiles"] - 1, "k_words": 1,
@@ -116,164 +267,38 @@ def test_a_set_of_other_words_than_its_tiles(spec, change):
     else:
         fields["set_words"] = fields["set_words"] // 2 if change == "half" else fields["set_words"] + change
     dut = Feeder(spec)
-    beats = 2 * fields["set_tiles"] * fields["k_words"] * len(order)  # of both row groups
+    ends = Recorder(dut.o.valid & dut.o.p.last)
 
     async def testbench(ctx):
-        ctx.set(dut.o.ready, 1)
-        ctx.set(dut.o_command.ready, 1)
-        ctx.set(dut.weights.level, spec.weight_words)
-        await send(ctx, dut.i, [fields])
-        for _ in range(beats):
+        for port in (dut.o_drain, dut.o_write):
+            ctx.set(port.ready, 1)
+        ctx.set(dut.weights.filled, spec.weight_words)
+        ctx.set(dut.channels_filled, spec.channel_words // spec.channel_group)
+        await send(ctx, dut.i, [part(PRODUCT_COMMAND, fields)])
+        while len(ends.cycles) < fields["set_tiles"]:
             await ctx.tick()
         assert ctx.get(dut.bad_set)
 
+    run(dut, testbench, background=[ends.run])
+
+
+@pytest.mark.parametrize("full", ["o_drain", "o_write"])
+@pytest.mark.parametrize("target", [Target.CODES, Target.SOFTMAX])
+def test_a_product_goes_to_both_engines_at_once(full, target):
+    """Not before both have room, and not to the writeback if its results are scores."""
+    dut = Feeder(SPECS[0])
+    ports = {"o_drain": dut.o_drain, "o_write": dut.o_write}
+
+    async def testbench(ctx):
+        ctx.set(dut.i.payload, part(PRODUCT_COMMAND, command(opcode=Opcode.MATMUL | target << 8)))
+        ctx.set(dut.i.valid, 1)
+        for ready in (0, 0, 0, 1):
+            for key, port in ports.items():
+                ctx.set(port.ready, ready or key != full)
+            assert ctx.get(dut.i.ready) == ready
+            for key, port in ports.items():
+                taken = ready and not (key == "o_write" and target is Target.SOFTMAX)
+                assert ctx.get(port.valid & port.ready) == taken
+            await ctx.tick()
+
     run(dut, testbench)
-
-
-@pytest.mark.parametrize("steal", [0.3, 0.8])
-@pytest.mark.parametrize("stall", ["always", "random"])
-def test_port_shared_with_another_reader(steal, stall):
-    """The memory's port changes between the look at ``read_free`` and the clock only by the array's ``ready``."""
-    spec, rng = SPECS[0], random.Random(8)
-    bench = Bench(spec, [random_product(rng, spec) for _ in range(8)], seed=2, steal=steal)
-    dut, active, received = bench.dut, stall_pattern(stall, 4), []
-
-    async def everything(ctx):
-        """One testbench, so that ``ready`` is settled before the port is given away."""
-        commands = list(bench.commands)
-        ctx.set(dut.o_command.ready, 1)
-        while len(received) < len(bench.expected):
-            ctx.set(dut.i.valid, bool(commands))
-            if commands:
-                ctx.set(dut.i.payload, commands[0])
-            ready = next(active)
-            ctx.set(dut.o.ready, ready)
-            stolen = bool(ctx.get(dut.read_free)) and bench.rng.random() < steal
-            ctx.set(dut.read_stolen, stolen)
-            _, _, valid, beat, en, address, taken = await ctx.tick().sample(
-                dut.o.valid, dut.o.payload, dut.read.en, dut.read.address, dut.i.ready)
-            if commands and taken:
-                commands.pop(0)
-            if valid and ready:
-                received.append(plain(beat))
-            if stolen:
-                assert not en
-                ctx.set(dut.read.data, matrix(bench.rng, spec.rows, spec.depth, spec.element_bits))
-            elif en:
-                ctx.set(dut.read.data, bench.activations[address])
-
-    run(dut, everything, background=[bench.ring.run])
-    assert received == bench.expected
-
-
-@pytest.mark.parametrize("spec", SPECS, ids=name)
-def test_one_beat_per_cycle(spec):
-    """No gap between steps, passes, tiles, row groups and sets, once the weights are there; latency 3 cycles."""
-    rng = random.Random(6)
-    fields, order = random_product(rng, spec, k_words=2, tile_words=4, set_tiles=1, set_words=4, sets=3, groups=5)
-    bench = Bench(spec, [(fields, order)], seed=3)
-    dut = bench.dut
-
-    async def sender(ctx):
-        await ctx.tick().repeat(20)  # the ring fills
-        await send(ctx, dut.i, bench.commands)
-
-    async def receiver(ctx):
-        assert await receive(ctx, dut.o, len(bench.expected)) == bench.expected
-
-    async def command_receiver(ctx):
-        await receive(ctx, dut.o_command, 1)
-
-    checkers = run(dut, sender, receiver, command_receiver, background=bench.background)
-    beats = checkers["o"].transfers
-    assert beats == list(range(beats[0], beats[0] + len(beats)))
-    # taken in IDLE, one cycle of WAIT, then the loops run
-    assert beats[0] - checkers["i"].transfers[0] == 2 + 2
-
-
-def test_small_set_after_a_large_one_whose_last_read_waits():
-    """The words of the set before are in the ring until its last beat is read: they are not the next set's."""
-    spec = SPECS[0]
-    one, order = passes(1)
-    large = command(**one, k_words=8, groups=1, sets=1, set_tiles=1, tile_words=8, set_words=8, a_group_stride=1)
-    small = command(**one, k_words=2, groups=1, sets=1, set_tiles=1, tile_words=2, set_words=2, a_group_stride=1)
-    bench = Bench(spec, [(large, order), (small, order)], seed=4)
-    dut, words = bench.dut, bench.words
-    bench.ring.words = words[:8]
-    received = []
-
-    async def sender(ctx):
-        await send(ctx, dut.i, bench.commands)
-
-    async def receiver(ctx):
-        received.extend(await receive(ctx, dut.o, 6))
-        await ctx.tick().repeat(20)  # the array is busy; both commands are in the feeder by now
-        received.extend(await receive(ctx, dut.o, 2))
-        await ctx.tick().repeat(5)
-        bench.ring.words = words
-        received.extend(await receive(ctx, dut.o, 2))
-
-    async def command_receiver(ctx):
-        await receive(ctx, dut.o_command, 2)
-
-    run(dut, sender, receiver, command_receiver, background=bench.background)
-    assert received == bench.expected
-
-
-@pytest.mark.parametrize("opcode", [Opcode.MATMUL, Opcode.NORM])
-def test_waits_for_results_before_it(opcode):
-    spec = SPECS[0]
-    one, order = passes(1)
-    fields = command(**one, opcode=opcode, a_wait=3, k_words=1, groups=1, sets=1, set_tiles=1, tile_words=1,
-                     set_words=1, columns=1)
-    bench = Bench(spec, [(fields, order)], seed=5)
-    dut = bench.dut
-    port = dut.o if opcode == Opcode.MATMUL else dut.o_norm
-
-    async def testbench(ctx):
-        ctx.set(dut.o_command.ready, 1)
-        await send(ctx, dut.i, [fields])
-        for done in range(3):
-            ctx.set(dut.done, done)
-            for _ in range(6):
-                _, _, valid = await ctx.tick().sample(port.valid)
-                assert not valid
-        ctx.set(dut.done, 3)
-        await receive(ctx, port, 1)
-
-    run(dut, testbench, background=bench.background)
-
-
-def test_other_commands_are_handed_on():
-    spec = SPECS[0]
-    bench = Bench(spec, [], seed=6)
-    dut = bench.dut
-    commands = [command(opcode=code, index=at, groups=1, columns=1, flags=int(Flag.TRANSPOSE))
-                for at, code in enumerate((Opcode.LOAD, Opcode.INPUT, Opcode.LOAD))]
-
-    async def sender(ctx):
-        await send(ctx, dut.i, commands, stall="random")
-
-    async def receiver(ctx):
-        assert await receive(ctx, dut.o_command, len(commands), stall="random", seed=1) == commands
-
-    checkers = run(dut, sender, receiver, background=bench.background)
-    assert not checkers["o"].transfers and not checkers["o_norm"].transfers
-
-
-def test_norm_rows_come_from_residual_memory():
-    spec, rng = SPECS[0], random.Random(9)
-    contents = matrix(rng, spec.residual_words, spec.rows, 16, signed=True)
-    fields = command(opcode=Opcode.NORM, groups=2, columns=5, a_base=3, a_group_stride=7)
-    dut = Feeder(spec)
-
-    async def testbench(ctx):
-        ctx.set(dut.o_command.ready, 1)
-        await send(ctx, dut.i, [fields])
-        beats = await receive(ctx, dut.o_norm, 10, stall="random")
-        assert [beat["x"] for beat in beats] == [contents[3 + 7 * g + c] for g in range(2) for c in range(5)]
-        assert ctx.get(dut.norm_command.columns) == 5
-
-    run(dut, testbench, background=[
-        memory(dut.residual, dict(enumerate(contents)),
-               junk=[0] * spec.rows)])

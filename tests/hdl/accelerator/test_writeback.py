@@ -3,196 +3,220 @@ import random
 
 import pytest
 import torch
-from vitric.golden.arith import saturate, split_unsigned
+from vitric.golden.arith import nearest_signed_code, saturate, signed_code_range, split_signed, split_unsigned
 from vitric.golden.spec.command import Flag, Opcode, Target
+from vitric.hdl.accelerator.feeder import command_gap
+from vitric.hdl.accelerator.layouts import WRITE_COMMAND
 from vitric.hdl.accelerator.writeback import Writeback
 
-from tests.hdl.accelerator.kit import SPECS, command, matrix, memory, name
-from tests.hdl.accelerator.test_position import columns_of
-from tests.hdl.stream_kit import plain, receive, run, send
+from tests.hdl.accelerator.kit import SPECS, command, matrix, memory, name, part
+from tests.hdl.accelerator.test_position import product_steps
+from tests.hdl.stream_kit import plain, run, send
+
+KINDS = ["codes", "signed", "table", "residual", "logits"]
 
 
-def product(rng, spec, target, **fields):
-    sets, row_tiles = rng.randint(1, 2), rng.randint(1, 2)
-    columns = row_tiles * spec.cols
-    if target is Target.SOFTMAX:
-        sets, columns = 1, rng.randint(1, columns)
-    return command(opcode=Opcode.MATMUL | target << 8, sets=sets, groups=rng.randint(1, 3), row_tiles=row_tiles,
-                   columns=columns, **fields)
-
-
-def random_command(rng, spec):
-    kind = rng.choice(["codes", "gelu", "softmax", "residual", "logits", "norm", "input", "load"])
-    flags = rng.randrange(2) * Flag.TRANSPOSE | rng.randrange(min(4, -(-8 // spec.a_bits))) << 8
-    act = {"dst_base": rng.randrange(8), "dst_stride": rng.randrange(1, 5), "dst_plane_stride": rng.randrange(5)}
-    row_tiles = rng.randint(1, 2)
-    row = {"groups": rng.randint(1, 3), "row_tiles": row_tiles, "columns": rng.randint(1, row_tiles * spec.cols),
-           "code_high": rng.choice([255, 100]), "sets": rng.randrange(3), "flags": flags & 0x300, **act}
+def random_command(rng, spec, index, kind):
+    target = {"residual": Target.RESIDUAL, "logits": Target.LOGITS}.get(kind, Target.CODES)
+    planes = rng.randint(1, 2 if kind == "signed" else -(-spec.code_bits // spec.a_bits))
+    fields = {"index": index, "sets": rng.randint(1, 2), "groups": rng.randint(1, 3), "row_tiles": rng.randint(1, 2),
+              "flags": Flag.WHOLE * rng.randrange(2) | planes - 1 << 8, "dst_base": rng.randrange(8),
+              "dst_stride": rng.randrange(1, 5), "dst_plane_stride": rng.randrange(5)}
     match kind:
-        case "codes":
-            return product(rng, spec, Target.CODES, flags=flags, **act)
-        case "gelu":
-            return product(rng, spec, Target.CODES, flags=flags | Flag.TABLE, **act)
-        case "softmax":
-            flags = flags & 0x300 | rng.choice([0, Flag.TABLE])
-            return product(rng, spec, Target.SOFTMAX, flags=flags, code_high=rng.choice([255, 90]), **act)
+        case "codes" | "signed" | "table":
+            fields["flags"] |= (Flag.TRANSPOSE * rng.randrange(2) | Flag.TABLE * (kind == "table")
+                                | Flag.SIGNED * (kind == "signed"))
         case "residual":
-            return {**product(rng, spec, Target.RESIDUAL), "dst_base": rng.randrange(4), "dst_stride": 4 * spec.cols}
+            fields |= {"dst_base": spec.drain_cols * rng.randrange(2), "dst_stride": 4 * spec.cols}
         case "logits":
-            return {**product(rng, spec, Target.LOGITS), "dst_stride": rng.randint(1, 4 * spec.cols)}
-        case "norm":
-            return command(opcode=Opcode.NORM, **row)
-        case "input":
-            return command(opcode=Opcode.INPUT, **row)
-        case "load":
-            return command(opcode=Opcode.LOAD, groups=1, columns=1, row_tiles=1)
+            fields |= {"dst_stride": rng.randint(1, 5 * spec.cols)}
+    return command(opcode=Opcode.MATMUL | target << 8, **fields)
 
 
-def source_of(fields):
-    """Port that the columns come from."""
-    opcode, target = fields["opcode"] & 0xFF, fields["opcode"] >> 8
-    if opcode != Opcode.MATMUL:
-        return {Opcode.NORM: "i_norm", Opcode.INPUT: "i_pixels", Opcode.LOAD: None}[opcode]
-    return "i_table" if fields["flags"] & Flag.TABLE else "i_softmax" if target == Target.SOFTMAX else "i_direct"
+class Product:
+    """A command with random columns: ``beats`` for its port, and what they write and give out.
 
+    ``tiles`` and ``sums`` are lists of (address, value, whether a row group ends with it); ``present`` is the residual
+    memory, in which the sums are entered. ``mask``: the bits of an element that its reader looks at.
+    """
 
-class Expected:
-    """What a list of commands takes and writes."""
+    def __init__(self, rng, spec, fields, present):
+        self.fields, self.spec, self.present = fields, spec, present
+        self.target, self.flags = Target(fields["opcode"] >> 8), Flag(fields["flags"] & 0xFF)
+        self.port = "i_table" if Flag.TABLE in self.flags else "i_direct"
+        self.tile_beats = spec.cols // spec.drain_cols
+        self.planes = (fields["flags"] >> 8) + 1 if self.target is Target.CODES else 1
+        self.mask = (1 << (spec.w_bits if Flag.SIGNED in self.flags else spec.element_bits)) - 1
+        self.beats, self.tiles, self.sums, self.logits, columns = [], [], [], [], []
+        for step in product_steps(fields, spec):
+            values = self._values(rng)
+            self.beats.append(values)
+            if self.target is Target.RESIDUAL:
+                self._add(step, values)
+            elif self.target is Target.CODES:
+                columns += values
+                if len(columns) == spec.cols:
+                    self._write(step, torch.tensor(columns).T)
+                    columns = []
+            elif step["first_group"]:
+                self.logits += [column[0] for column in values]
+        self.logits = self.logits[:fields["dst_stride"]]
 
-    def __init__(self, spec, commands, rng, residual):
-        self.sources = {port: [] for port in ("i_direct", "i_table", "i_softmax", "i_norm", "i_pixels")}
-        self.tiles, self.logits, self.residual_writes = [], [], []
-        self.spec, self.rng, self.residual = spec, rng, dict(residual)
-        for fields in commands:
-            if source_of(fields):
-                self.add(fields)
-
-    def add(self, fields):
-        spec, port = self.spec, source_of(fields)
-        target = fields["opcode"] >> 8 if fields["opcode"] & 0xFF == Opcode.MATMUL else None
-        tile = []
-        for at in columns_of(fields, spec):
-            wide = port == "i_direct" and target != Target.CODES
-            y = [self.rng.randrange(-1 << 15, 1 << 15) if wide else self.rng.randrange(256) for _ in range(spec.rows)]
-            if not at["is_padding"]:
-                last = at["last_group"] and at["column"] == fields["columns"] - 1
-                self.sources[port].append({"pixel": y, "last": last} if port == "i_pixels" else y)
-            if target == Target.RESIDUAL:
-                before = self.residual[at["residual_address"]]
-                total = saturate(torch.tensor(before) + torch.tensor(y), -(1 << 15), (1 << 15) - 1).tolist()
-                self.residual[at["residual_address"]] = total
-                self.residual_writes.append((at["residual_address"], total))
-            elif target == Target.LOGITS:
-                if at["first_group"] and at["channel"] < fields["dst_stride"]:
-                    self.logits.append(y[0])
-            else:
-                if port in ("i_softmax", "i_norm", "i_pixels"):
-                    y = [min(value, fields["code_high"]) for value in y]
-                tile.append([0] * spec.rows if at["is_padding"] else y)
-                if len(tile) == spec.cols:
-                    self.write(fields, at["tile_address"], torch.tensor(tile).T)
-                    tile = []
-
-    def write(self, fields, address, codes):
+    def _values(self, rng):
         spec = self.spec
-        for plane, digits in enumerate(split_unsigned(codes, spec.a_bits, (fields["flags"] >> 8) + 1)):
-            digits = digits.T if fields["flags"] & Flag.TRANSPOSE else digits
-            self.tiles.append((address + plane * fields["dst_plane_stride"] * spec.word_tiles, digits.tolist()))
+        if self.target is not Target.CODES:
+            return matrix(rng, spec.drain_cols, spec.rows, spec.residual_bits, signed=True)
+        if Flag.SIGNED not in self.flags:
+            return matrix(rng, spec.drain_cols, spec.rows, spec.code_bits)
+        limit = signed_code_range(min(spec.code_bits, self.planes * spec.w_bits), spec.w_bits)
+        return [[rng.randint(-limit, limit) for _ in range(spec.rows)] for _ in range(spec.drain_cols)]
+
+    def _add(self, step, values):
+        address = step["residual_address"]
+        total = torch.tensor(self.present[address]) + torch.tensor(values)
+        self.present[address] = saturate(total, -(1 << 15), (1 << 15) - 1).tolist()
+        self.sums.append((address, self.present[address], bool(step["ends_group"])))
+
+    def _write(self, step, codes):
+        spec, planes = self.spec, self.planes
+        if Flag.SIGNED in self.flags:
+            split = split_signed(nearest_signed_code(codes, spec.w_bits, planes), spec.w_bits, planes)
+        else:
+            split = split_unsigned(codes & (1 << planes * spec.a_bits) - 1, spec.a_bits, planes)
+        for plane, digits in enumerate(split):
+            digits = (digits.T if Flag.TRANSPOSE in self.flags else digits) & self.mask
+            address = step["tile_address"] + plane * self.fields["dst_plane_stride"] * spec.word_tiles
+            self.tiles.append((address, digits.tolist(), bool(step["ends_group"] and plane == planes - 1)))
 
 
 class Bench:
+    """The writeback with its memory; sends the columns of products as close as the feeder lets them come."""
+
     def __init__(self, spec, seed):
         self.spec, self.dut, self.rng = spec, Writeback(spec), random.Random(seed)
-        self.residual = dict(enumerate(matrix(self.rng, spec.residual_words, spec.rows, 15, signed=True)))
-        self.initial = dict(self.residual)
-        self.tiles, self.residual_writes, self.logits = [], [], []
+        self.memory = {at: matrix(self.rng, spec.drain_cols, spec.rows, spec.residual_bits, signed=True)
+                       for at in range(0, spec.residual_words, spec.drain_cols)}
+        self.products, self.expected = [], dict(self.memory)
+        self.tiles, self.sums, self.logits, self.complete = [], [], [], []
 
-    async def monitor(self, ctx):
-        dut, mask = self.dut, (1 << self.spec.a_bits) - 1
-        while True:
-            _, _, act, address, tile, en, column, total = await ctx.tick().sample(
-                dut.act.en, dut.act.address, dut.act.data, dut.residual_write.en, dut.residual_write.address,
-                dut.residual_write.data)
-            if act:
-                self.tiles.append((address, [[value & mask for value in row] for row in plain(tile)]))
-            if en:
-                self.residual[column] = plain(total)
-                self.residual_writes.append((column, plain(total)))
+    def add(self, kind, **fields):
+        fields = random_command(self.rng, self.spec, len(self.products) + 1, kind) | fields
+        self.products.append(Product(self.rng, self.spec, fields, self.expected))
 
-    def run(self, commands, expected, *, stall="always"):
-        dut = self.dut
+    def run(self, *, pauses):
+        async def commands(ctx):
+            await send(ctx, self.dut.i, [part(WRITE_COMMAND, product.fields) for product in self.products])
 
-        def sender(port, payloads, seed):
-            async def run(ctx):
-                await send(ctx, getattr(dut, port), payloads, stall=stall, seed=seed)
-            return run
-
-        async def logits(ctx):
-            self.logits = await receive(ctx, dut.o_logits, len(expected.logits), stall=stall, seed=9)
-            await ctx.tick().until(dut.done == len(commands))
-
-        reader = memory(dut.residual_read, self.residual,
-                        junk=[0] * self.spec.rows)
-        senders = [sender(port, payloads, seed) for seed, (port, payloads) in enumerate(expected.sources.items())]
-        return run(dut, sender("i", commands, 20), logits, *senders, background=[self.monitor, reader])
-
-
-@pytest.mark.parametrize("stall", ["always", "random", "bursts"])
-@pytest.mark.parametrize("spec", SPECS, ids=name)
-def test_commands(spec, stall):
-    bench = Bench(spec, f"{spec.name}/{stall}")
-    commands = [random_command(bench.rng, spec) for _ in range(24)]
-    expected = Expected(spec, commands, bench.rng, bench.initial)
-    bench.run(commands, expected, stall=stall)
-    assert bench.tiles == expected.tiles
-    assert bench.residual_writes == expected.residual_writes
-    assert bench.logits == expected.logits
-
-
-@pytest.mark.parametrize("kind", ["residual", "codes"])
-def test_interval(kind):
-    """One column per cycle within a command."""
-    spec = SPECS[1]
-    bench = Bench(spec, kind)
-    target = Target.RESIDUAL if kind == "residual" else Target.CODES
-    fields = {**product(bench.rng, spec, target), "sets": 2, "groups": 3, "row_tiles": 2, "columns": 16,
-              "dst_stride": 32 if kind == "residual" else 4}
-    expected = Expected(spec, [fields], bench.rng, bench.initial)
-    beats = bench.run([fields], expected)["i_direct"].transfers
-    assert beats == list(range(beats[0], beats[0] + 96))
-
-
-@pytest.mark.parametrize("last", [0, None, "final"], ids=["short", "long", "good"])
-@pytest.mark.parametrize("spec", SPECS, ids=name)
-def test_length_of_the_image(spec, last):
-    dut = Writeback(spec)
-    tiles = dict.fromkeys(("groups", "row_tiles"), 1)
-    fields = command(opcode=Opcode.INPUT, columns=spec.cols, code_high=255, **tiles)
-    end = spec.cols - 1 if last == "final" else last
-
-    async def testbench(ctx):
-        await send(ctx, dut.i, [fields])
-        await send(ctx, dut.i_pixels, [{"pixel": [1] * spec.rows, "last": int(at == end)} for at in range(spec.cols)])
-        await ctx.tick().repeat(6)
-        assert ctx.get(dut.bad_image) == (last != "final")
-
-    run(dut, testbench)
-
-
-@pytest.mark.parametrize("kind", ["codes", "softmax", "norm", "input"])
-def test_a_source_is_asked_before_it_is_there(kind):
-    """Whoever waits for a column says so, and only at the port that it waits for."""
-    spec = SPECS[0]
-    dut = Writeback(spec)
-    opcode, port = {"codes": (Opcode.MATMUL, "i_direct"), "norm": (Opcode.NORM, "i_norm"),
-                    "softmax": (Opcode.MATMUL | Target.SOFTMAX << 8, "i_softmax"),
-                    "input": (Opcode.INPUT, "i_pixels")}[kind]
-
-    async def testbench(ctx):
-        await send(ctx, dut.i, [command(opcode=opcode, sets=1, groups=1, row_tiles=1, columns=spec.cols)])
-        for _ in range(2):
+        async def columns(ctx):
+            await ctx.tick().until(self.dut.i.valid & self.dut.i.ready)
             await ctx.tick()
-        for source in ("i_direct", "i_table", "i_softmax", "i_norm", "i_pixels"):
-            assert ctx.get(getattr(dut, source).ready) == (source == port)
+            for number, product in enumerate(self.products):
+                await self.columns(ctx, product, self.products[number - 1] if number else None, pauses)
+            await ctx.tick().repeat(20)
 
-    run(dut, testbench)
+        reader = memory(self.dut.residual_read, self.memory, junk=None)
+        return run(self.dut, commands, columns, background=[self.watch, reader])
+
+    async def columns(self, ctx, product, before, pauses):
+        """Behind the last columns of ``before``: ``command_gap`` cycles without one, where requantize gives them out."""
+        if before is not None:
+            table = [one.port == "i_table" for one in (before, product)]  # those come ``gelu.latency`` cycles later
+            gap = command_gap(self.spec) + self.spec.gelu.latency * (table[1] - table[0])
+            await ctx.tick().repeat(gap + max(0, before.planes - before.tile_beats))
+        port = getattr(self.dut, product.port)
+        for number, payload in enumerate(product.beats):
+            pause = self.rng.choice([0, 0, 3]) if pauses else 0
+            if number and number % product.tile_beats == 0:
+                pause += max(0, product.planes - product.tile_beats)
+            for _ in range(pause):
+                await ctx.tick()
+            ctx.set(port.valid, 1)
+            ctx.set(port.payload, payload)
+            await ctx.tick()
+            ctx.set(port.valid, 0)
+
+    async def watch(self, ctx):
+        """Record; compare progress in each cycle with what was written in the cycles before."""
+        dut = self.dut
+        ends = {product.fields["index"]: (product, [end for *_, end in product.tiles + product.sums])
+                for product in self.products}
+        written = groups = present = 0
+        while True:
+            _, _, act, tile_at, tile, add, at, total, logit, beat, progress, complete, index = await ctx.tick().sample(
+                dut.act.en, dut.act.address, dut.act.data, dut.residual_write.en, dut.residual_write.address,
+                dut.residual_write.data, dut.o_logits.valid, dut.o_logits.payload, dut.progress, dut.complete, dut.index)
+            if progress.index != present:
+                assert progress.index == present + 1
+                present, written, groups = progress.index, 0, 0
+            assert progress.groups == groups
+            if act:
+                mask = ends[present][0].mask
+                self.tiles.append((tile_at, [[value & mask for value in row] for row in plain(tile)]))
+            if add:
+                self.memory[at] = plain(total)
+                self.sums.append((at, plain(total)))
+            if act or add:
+                groups += ends[present][1][written]
+                written += 1
+            if logit:
+                self.logits += plain(beat.value)[:plain(beat.count) + 1]
+            if complete:
+                product, writes = ends[index]
+                assert written == len(writes) and index == present
+                self.complete.append(index)
+
+    def check(self):
+        assert self.tiles == [write[:2] for product in self.products for write in product.tiles]
+        assert self.sums == [write[:2] for product in self.products for write in product.sums]
+        assert self.logits == [logit for product in self.products for logit in product.logits]
+        assert self.complete == [product.fields["index"] for product in self.products]
+        assert self.memory == self.expected
+
+
+@pytest.mark.parametrize("pauses", [False, True])
+@pytest.mark.parametrize("spec", SPECS, ids=name)
+def test_commands(spec, pauses):
+    """Every kind behind every other one, as early as it may come: writes, sums, logits, progress, completion."""
+    bench = Bench(spec, f"{spec.name}/{pauses}")
+    kinds = [kind for first in KINDS for second in KINDS for kind in (first, second)]
+    for kind in kinds if not pauses else bench.rng.sample(kinds, 12):
+        bench.add(kind)
+    bench.run(pauses=pauses)
+    bench.check()
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=name)
+def test_most_planes(spec):
+    """A product with the most planes that a code has, and behind its last column the next one at once."""
+    bench = Bench(spec, spec.name)
+    planes = -(-spec.code_bits // spec.a_bits)
+    for kind in ("table", "codes", "table", "residual", "codes", "logits"):
+        more = {"flags": planes - 1 << 8 | Flag.TABLE * (kind == "table")} if kind in ("table", "codes") else {}
+        bench.add(kind, **more)
+    bench.run(pauses=False)
+    bench.check()
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+@pytest.mark.parametrize("spec", SPECS[3:5], ids=name)
+def test_logits(spec, count):
+    """As many as the command says, in the cycle of their columns, of row group 0 only."""
+    bench = Bench(spec, count)
+    bench.add("logits", dst_stride=count, groups=2, sets=2, row_tiles=2)
+    checkers = bench.run(pauses=False)
+    bench.check()
+    beats = -(-count // spec.drain_cols)
+    set_beats = 2 * 2 * bench.products[0].tile_beats  # of both row groups; none is reached that is not in set 0
+    assert beats <= set_beats // 2
+    assert checkers["o_logits"].transfers == checkers["i_direct"].transfers[:beats]
+
+
+@pytest.mark.parametrize("kind", ["codes", "residual"])
+def test_interval(kind):
+    """``drain_cols`` columns per cycle within a command."""
+    spec = SPECS[4]
+    bench = Bench(spec, kind)
+    bench.add(kind, flags=0, sets=2, groups=3, row_tiles=2)
+    columns = bench.run(pauses=False)["i_direct"].transfers
+    bench.check()
+    assert columns == list(range(columns[0], columns[0] + 2 * 3 * 2 * spec.cols // spec.drain_cols))
