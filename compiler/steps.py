@@ -11,6 +11,7 @@ from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import Flag, Opcode, Target
 
 from .compare import TensorWrite
+from .demands import Demands
 from .layout import Activation, Address, Buffer, CompileError, Misfit, ceil_div, plane_passes
 from .operands import (
     affine_words,
@@ -45,7 +46,7 @@ class Step:
     base: Address | int
 
 
-class Plan:
+class Plan(Demands):
     """Collects the steps of a model for one accelerator, and everything that does not fit.
 
     Parameters
@@ -60,7 +61,7 @@ class Plan:
     """
 
     def __init__(self, spec: AcceleratorSpec, tokens: int, embed: int, rows: np.ndarray):
-        self.spec = spec
+        super().__init__(spec)
         self.tokens = tokens
         self.rows = rows
         self.groups = ceil_div(tokens, spec.rows)
@@ -68,40 +69,8 @@ class Plan:
         self.embed = embed
         self.steps: list[Step] = []
         self.buffers: list[Buffer] = []
-        self.misfits: list[Misfit] = []
         self._residual_writer = 0
         self._table: bytes | None = None
-
-    # Capacities
-
-    def need(self, parameter: str, needed: int, available: int, where: str) -> None:
-        """Note a misfit if ``needed`` is more than ``available``."""
-        if needed > available:
-            self.misfits.append(Misfit(parameter, needed, available, where))
-
-    def match(self, parameter: str, needed: object, available: object, where: str) -> None:
-        """Note a misfit if the two differ."""
-        if needed != available:
-            self.misfits.append(Misfit(parameter, needed, available, where))
-
-    def _check_requantizer(self, requantizer: Requantizer, codes: tuple[int, int], where: str) -> None:
-        """Note a misfit unless a requantizer is one of the unit, and its codes lie in ``codes``, both ends included."""
-        spec = self.spec.requantize
-        limit = (1 << spec.multiplier_bits) - 1
-        self.need("multiplier up to", int(requantizer.multiplier.max()), limit, where)
-        self._check_scalings(set(zip(requantizer.pre_shift.tolist(), requantizer.shift.tolist(), strict=True)), where)
-        low, high = codes
-        if not low <= requantizer.low <= requantizer.high <= high:
-            self.misfits.append(Misfit("codes", f"{requantizer.low}..{requantizer.high}", f"{low}..{high}", where))
-        self.need("zero_point up to", abs(requantizer.zero_point), 0x7FFF, where)
-
-    def _check_scalings(self, pairs: set[tuple[int, int]], where: str) -> None:
-        spec = self.spec.requantize
-        for pre, post in sorted(pairs - set(spec.scalings)):
-            if post not in spec.shifts:
-                self.misfits.append(Misfit("shift", post, f"one of {spec.shifts}", where))
-            else:
-                self.misfits.append(Misfit("pre_shift", pre, f"0 or {spec.narrow_shift}", where))
 
     def _use_table(self, table: torch.Tensor | None, index_bits: int, bits: int, where: str) -> tuple[int, bytes]:
         """Return the flags of a step that uses ``table``, and its operand unless the table is the present one."""
@@ -229,7 +198,7 @@ class Plan:
         self.need("a_bits", a.bits, layer.a_bits, f"{name} (width of its input)")
         half, limit = 1 << spec.residual_bits - 1, signed_code_range(layer.out_bits, spec.w_bits)
         codes = (-limit, limit) if layer.signed_codes else (0, (1 << layer.out_bits) - 1)
-        self._check_requantizer(requantizer, codes if target is Target.CODES else (-half, half - 1), name)
+        self.check_requantizer(requantizer, codes if target is Target.CODES else (-half, half - 1), name)
         digits = digit_planes(layer, spec)
         tile_words = len(digits) * a.words
         beats = tile_words * a.planes
@@ -258,7 +227,8 @@ class Plan:
 
         index = self._add(
             {**fields, "opcode": fields["opcode"] | target << 8, "flags": flags, "a_wait": a.writer,
-             "a_base": Address(a.buffer), "a_group_stride": a.words, "a_plane_stride": a.plane_words, "groups": part.groups,
+             "a_base": Address(a.buffer), "a_group_stride": a.words, "a_plane_stride": a.plane_words,
+             "groups": part.groups,
              "zero_point": requantizer.zero_point, "low": requantizer.low, "high": requantizer.high},
             write, operands, base=Address(y.buffer) if y else 0, reads=[a.buffer], tokens=part.tokens)
         if target is Target.RESIDUAL:
@@ -271,7 +241,7 @@ class Plan:
         """Multiply the queries of a head with its keys, through the softmax unit, into ``y``."""
         spec = self.spec
         self.need("multiplier up to", multiplier, (1 << spec.requantize.multiplier_bits) - 1, name)
-        self._check_scalings({scaling}, name)
+        self.check_scalings({scaling}, name)
         bound = head_dim * ((1 << q.bits) - 1) * signed_code_range(k.bits, spec.w_bits)
         operand = replace(q, words=head_words)
         fields = self._product(operand, k.planes, self.groups, self.groups, (-bound, bound), name)
@@ -299,7 +269,7 @@ class Plan:
         """Multiply the probabilities of a head with its values, into the head's channels of ``y``."""
         spec = self.spec
         tiles = ceil_div(head_dim, spec.cols)
-        self._check_requantizer(requantizer, (0, (1 << y.bits) - 1), name)
+        self.check_requantizer(requantizer, (0, (1 << y.bits) - 1), name)
         channels = slice(head * head_dim, (head + 1) * head_dim)
         own = replace(requantizer, bias=requantizer.bias[channels], multiplier=requantizer.multiplier[channels],
                       pre_shift=requantizer.pre_shift[channels], shift=requantizer.shift[channels])

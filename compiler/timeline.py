@@ -179,7 +179,8 @@ class Timeline:
                 else:
                     written.append(self.last_beat + tail)
             self.weights.release(issue + 2, f["set_words"])
-            self.channels.release(self.last_beat + latency - spec.requantize.latency, f["set_tiles"] * spec.cols // self.group)
+            drained = self.last_beat + latency - spec.requantize.latency
+            self.channels.release(drained, f["set_tiles"] * spec.cols // self.group)
             issue += 1
         self.feeder, self.front = issue, time + 1
         if command.target is Target.RESIDUAL:

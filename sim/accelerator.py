@@ -173,7 +173,8 @@ def run_stream(
         "PIXEL_BITS": spec.rows * spec.code_bits, "PIXEL_DEPTH": _depth(len(pixels)),
         "LOGIT_BITS": spec.residual_bits,
         "ACT_ADDRESS_BITS": len(accelerator.tap.act_address), "ACT_BITS": spec.tile_bits,
-        "RESIDUAL_ADDRESS_BITS": len(accelerator.tap.residual_address), "RESIDUAL_BITS": spec.residual_word_bits * spec.drain_cols,
+        "RESIDUAL_ADDRESS_BITS": len(accelerator.tap.residual_address),
+        "RESIDUAL_BITS": spec.residual_word_bits * spec.drain_cols,
     }
     environment = {**(extra_env or {}), **({} if cycle_limit is None else {"VITRIC_CYCLE_LIMIT": str(cycle_limit)})}
     with locked(folder):

@@ -151,7 +151,7 @@ class Flag(enum.IntFlag):
     NEW_TABLE = 32
     """The operands begin with the code table. Without it the present one serves, the last of this stream."""
     WHOLE = 64
-    """Operand A is read when all of it is written: its row groups are not those of the command that ``a_wait`` names."""
+    """Operand A is read when all of it is written; its row groups need not be those of the command in ``a_wait``."""
 
 
 PASS_LAST = 0x80

@@ -95,7 +95,8 @@ class Core(wiring.Component):
         connect(m, wiring.flipped(self.model), front.i)
         connect(m, wiring.flipped(self.i), rows.i_pixels)
         for name, shape, source, sink in (
-                ("products", PRODUCT_COMMAND, front.o_product, feeder.i), ("row_commands", ROW_COMMAND, front.o_row, rows.i)):
+                ("products", PRODUCT_COMMAND, front.o_product, feeder.i),
+                ("row_commands", ROW_COMMAND, front.o_row, rows.i)):
             m.submodules[name] = queue = Queue(shape, depth=COMMAND_QUEUE, buffered=False)
             connect(m, source, queue.i)
             connect(m, queue.o, sink)
@@ -168,8 +169,11 @@ class Core(wiring.Component):
                  for c in range(spec.drain_cols)]
         for c, (unit, column) in enumerate(zip(units, drain.columns, strict=True)):
             m.submodules[f"requantize_{c}"] = unit
-            m.d.comb += [unit.i.valid.eq(drain.valid), unit.o.ready.eq(1),
-                         *(unit.i.p[name].eq(getattr(column, name)) for name in column.shape().members if name != "tag")]
+            fields = [name for name in column.shape().members if name != "tag"]
+            m.d.comb += [
+                unit.i.valid.eq(drain.valid), unit.o.ready.eq(1),
+                *(unit.i.p[name].eq(column[name]) for name in fields),
+            ]
         m.d.comb += units[0].i.p.tag.eq(drain.tag)
 
         valid, tag = units[0].o.valid, data.View(column_tag(spec), units[0].o.p.tag)

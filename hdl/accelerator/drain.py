@@ -17,9 +17,9 @@ __all__ = ["Drain"]
 class Drain(wiring.Component):
     """Second engine of a product: result tiles to columns for the requantize units.
 
-    For each weight set, row group and tile: the tile's ``cols`` columns, ``drain_cols`` of them in each cycle, each with
-    the channel word of its output channel; columns beyond ``columns`` of a row are dropped (padded keys). Channel words
-    are freed with the last use of their set.
+    For each weight set, row group and tile: the tile's ``cols`` columns, ``drain_cols`` of them in each cycle, each
+    with the channel word of its output channel; columns beyond ``columns`` of a row are dropped (padded keys). Channel
+    words are freed with the last use of their set.
 
     *Handshake*: rules 1 to 4 on ``i``. The other ports have no ``ready``: tiles come at least ``cols / drain_cols``
     cycles apart, the next command's first one at least 3 cycles later than that, and each stays until the next one; a

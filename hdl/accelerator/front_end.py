@@ -21,8 +21,8 @@ class FrontEnd(wiring.Component):
     It runs ahead of the engines: a command is dispatched to them as soon as it is read, and its operands go into
     the rings as far as those have room. It stops at END until every command has written its results.
 
-    *Handshake*: rules 1 to 4 on the streams. ``error_valid`` is 1, from then on, with the code of the first error found;
-    the component then waits to be reset.
+    *Handshake*: rules 1 to 4 on the streams. ``error_valid`` is 1, from then on, with the code of the first error
+    found; the component then waits to be reset.
 
     Members
     -------

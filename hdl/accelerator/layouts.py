@@ -25,7 +25,8 @@ def _part(*names: str) -> data.StructLayout:
     return data.StructLayout({name: COMMAND.members[name] for name in names})
 
 
-DRAIN_COMMAND = _part("opcode", "flags", "groups", "sets", "set_tiles", "columns", "zero_point", "low", "high", "offset")
+DRAIN_COMMAND = _part("opcode", "flags", "groups", "sets", "set_tiles", "columns", "zero_point", "low", "high",
+                      "offset")
 """What the drain needs of a MATMUL."""
 
 WRITE_COMMAND = _part("opcode", "flags", "index", "groups", "sets", "row_tiles", "dst_base", "dst_stride",

@@ -86,7 +86,8 @@ class ResidualMemory(wiring.Component):
         m = Module()
         part = exact_log2(self.spec.drain_cols)
         depth = self.spec.residual_words >> part
-        m.submodules.memory = memory = Memory(shape=unsigned(self.spec.residual_word_bits << part), depth=depth, init=[])
+        m.submodules.memory = memory = Memory(
+            shape=unsigned(self.spec.residual_word_bits << part), depth=depth, init=[])
         read, write = memory.read_port(), memory.write_port()
         m.d.comb += [
             read.en.eq(self.read.en), read.addr.eq(self.read.address[part:]), self.read.data.eq(read.data),

@@ -63,8 +63,9 @@ class NormFeeder(wiring.Component):
         address = Signal(FIELD_BITS)
         started, arrives, room, issue, last = Signal(), Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
-            row_wait.wait.eq(command.a_wait), row_wait.whole.eq(flag(command, Flag.WHOLE)), row_wait.start.eq(self.start), row_wait.step.eq(issue & last),
-            row_wait.end.eq(groups == 1), row_wait.done.eq(self.done), row_wait.product.eq(self.product),
+            row_wait.wait.eq(command.a_wait), row_wait.whole.eq(flag(command, Flag.WHOLE)),
+            row_wait.start.eq(self.start), row_wait.step.eq(issue & last), row_wait.end.eq(groups == 1),
+            row_wait.done.eq(self.done), row_wait.product.eq(self.product),
             row_wait.rows.eq(self.rows),
             room.eq(words.level < _QUEUE - 1 - arrives), last.eq(left <= spec.drain_cols),
             issue.eq(started & (groups != 0) & row_wait.ok & room & ~self.taken),

@@ -3,7 +3,6 @@
 from amaranth.hdl import Module, Mux, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import exact_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import FIELD_BITS
 

@@ -89,10 +89,10 @@ class ProductPosition(wiring.Component):
 
 
 class RowPosition(wiring.Component):
-    """Counts row groups, tiles and columns of a command that makes whole rows: INPUT, NORM, softmax codes.
+    """Counts row groups, tiles and columns of a command that makes rows: INPUT, NORM, softmax codes.
 
-    Tile t of row group g is at tile address ``(dst_base + g * dst_stride) * word_tiles + t``; there are ``row_tiles`` of
-    them, and the columns from ``columns`` on are padding.
+    Tile t of row group g is at tile address ``(dst_base + g * dst_stride) * word_tiles + t``; there are ``row_tiles``
+    of them, and the columns from ``columns`` on are padding.
 
     ``start`` and ``step`` as in :class:`ProductPosition`; a step is 1 column with ``single``, else ``drain_cols``.
 

@@ -13,7 +13,7 @@ __all__ = ["ResidualAdder", "increment_beat"]
 
 
 def increment_beat(spec: AcceleratorSpec) -> data.StructLayout:
-    """Return the payload: the residual address of ``drain_cols`` columns, their values, whether they end a row group."""
+    """Return the payload: residual address of ``drain_cols`` columns, their values, whether they end a row group."""
     return data.StructLayout({"address": FIELD_BITS, "y": value_columns(spec), "ends_group": 1})
 
 

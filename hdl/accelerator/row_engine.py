@@ -68,7 +68,8 @@ class RowEngine(wiring.Component):
         is_norm = opcode(command) == Opcode.NORM
         through_table = flag(command, Flag.TABLE)
         m.d.comb += [
-            writer.grant.eq(self.grant), writer.i.valid.eq(running & available), take.eq(writer.i.valid & writer.i.ready),
+            writer.grant.eq(self.grant), writer.i.valid.eq(running & available),
+            take.eq(writer.i.valid & writer.i.ready),
             writer.i.p.single.eq(is_input | is_norm), writer.i.p.address.eq(position.tile_address),
             writer.i.p.plane_stride.eq(command.dst_plane_stride), writer.i.p.planes.eq(planes(command)),
             writer.i.p.ends_group.eq(position.ends_group),

@@ -16,8 +16,8 @@ __all__ = ["TileWriter", "code_beat"]
 def code_beat(spec: AcceleratorSpec) -> data.StructLayout:
     """Return the payload of one or ``drain_cols`` columns of codes.
 
-    ``code`` is 8 bits for each column and row; with ``single`` only column 0 counts. ``signed`` goes with each beat. The
-    other fields are read with the last column of a tile: ``address`` of plane 0, ``planes`` (less one) and
+    ``code`` is 8 bits for each column and row; with ``single`` only column 0 counts. ``signed`` and ``planes`` (less
+    one) go with each beat. The other fields are read with the last column of a tile: ``address`` of plane 0,
     ``plane_stride`` in activation words, ``transpose``, and whether it ends a row group of its tensor (``ends_group``).
     """
     return data.StructLayout({
