@@ -4,150 +4,141 @@ import random
 import pytest
 from vitric.golden.spec.command import Flag, Opcode, Target
 from vitric.hdl.accelerator.drain import Drain
-from vitric.hdl.accelerator.layouts import AFFINE, CHANNEL
+from vitric.hdl.accelerator.layouts import DRAIN_COMMAND
 
-from tests.hdl.accelerator.kit import SPECS, Ring, command, matrix, name
-from tests.hdl.stream_kit import receive, run, send
+from tests.hdl.accelerator.kit import SPECS, Recorder, Ring, command, matrix, name, part
+from tests.hdl.stream_kit import run, send
+
+LATENCY = 2  # from tile to first columns
+COMMAND_GAP = 3  # more cycles between the last tile of a command and the first of the next one
+PER_CHANNEL, PER_COMMAND = ("bias", "multiplier", "shift"), ("zero_point", "low", "high")
 
 
 def channel_word(rng):
-    """A word with a legal shift index; bits that no consumer looks at are random."""
-    return rng.getrandbits(64) & ~(0xFF << 48) | rng.randrange(4) << 48
+    """A word with a legal shift index."""
+    return {"bias": rng.randrange(-1 << 31, 1 << 31), "multiplier": rng.randrange(1 << 16), "shift": rng.randrange(4),
+            "zero": rng.randrange(256)}
 
 
-def as_layout(word, layout):
-    return {key: (value & (1 << field.width) - 1) - (2 * value & 1 << field.width if field.shape.signed else 0)
-            for key, field in layout for value in [word >> field.offset & (1 << field.width) - 1]}
-
-
-def channel_fields(word):
-    return as_layout(word, CHANNEL)
-
-
-def affine_fields(word):
-    return as_layout(word, AFFINE)
-
-
-def random_command(rng, spec):
-    if rng.random() < 0.3:
-        return command(opcode=Opcode.NORM, groups=rng.randint(1, 3), columns=rng.randint(1, 7))
+def random_command(rng, spec, **fixed):
     tiles = rng.randint(1, 2)
     target = rng.choice(list(Target))
     columns = rng.randint(1, tiles * spec.cols) if target is Target.SOFTMAX else tiles * spec.cols
-    return command(
-        opcode=Opcode.MATMUL | target << 8, flags=int(Flag.TABLE) if rng.random() < 0.3 else 0, sets=rng.randint(1, 3),
-        groups=rng.randint(1, 3), set_tiles=tiles, columns=columns, zero_point=rng.randrange(-99, 99),
-        low=rng.randrange(-99, 0), high=rng.randrange(99), offset=rng.randrange(-999, 999))
+    return command(**{
+        "opcode": Opcode.MATMUL | target << 8, "flags": int(Flag.TABLE) if rng.random() < 0.3 else 0,
+        "sets": rng.randint(1, 3), "groups": rng.randint(1, 3), "set_tiles": tiles, "columns": columns,
+        "zero_point": rng.randrange(-99, 99), "low": rng.randrange(-99, 0), "high": rng.randrange(99),
+        "offset": rng.randrange(-999, 999), **fixed})
 
 
-def expected_of(fields, spec, words, tiles):
-    """Columns for the requantize unit, or affine beats; ``words`` and ``tiles`` are iterators."""
-    if fields["opcode"] & 0xFF == Opcode.NORM:
-        row = [affine_fields(next(words)) for _ in range(fields["columns"])]
-        return [], row * fields["groups"]
-    columns = []
-    for _ in range(fields["sets"]):
-        constants = [channel_fields(next(words)) for _ in range(fields["set_tiles"] * spec.cols)]
-        for _ in range(fields["groups"]):
-            for tile in range(fields["set_tiles"]):
-                acc = next(tiles)
-                for col in range(spec.cols):
-                    channel = tile * spec.cols + col
-                    if channel < fields["columns"]:
-                        columns.append({
-                            "acc": [row[col] for row in acc],
-                            **{key: constants[channel][key] for key in ("bias", "multiplier", "shift")},
-                            **{key: fields[key] for key in ("zero_point", "low", "high")},
-                            "tag": {"target": fields["opcode"] >> 8, "table": int(bool(fields["flags"] & Flag.TABLE)),
-                                    "last": int(channel == fields["columns"] - 1), "offset": fields["offset"]}})
-    return columns, []
+class Bench:
+    """A drain with its ring, and an array that gives tiles as far apart as the drain needs, or ``pause`` more."""
 
+    def __init__(self, spec, commands, rng, *, stall="always"):
+        self.spec, self.commands, self.rng, self.stall = spec, commands, rng, stall
+        self.dut = dut = Drain(spec)
+        length = spec.channel_group
+        self.sets = [[channel_word(rng) for _ in range(fields["set_tiles"] * spec.cols)]
+                     for fields in commands for _ in range(fields["sets"])]
+        words = [word for each in self.sets for word in each]
+        self.ring = Ring(dut.channels, [words[at:at + length] for at in range(0, len(words), length)],
+                         spec.channel_words // length, stall=stall)
+        self.columns = Recorder(dut.valid, *dut.columns, dut.tag)
+        self.expected, self.cycles, self.cycle, self.begun, self.freed = [], [], 0, [], []
 
-def tag_of(beat):
-    tag = beat["tag"]
-    offset = tag >> 4 & 0xFFFF
-    return {**beat, "tag": {"target": tag & 3, "table": tag >> 2 & 1, "last": tag >> 3 & 1,
-                            "offset": offset - (1 << 16 if offset >> 15 else 0)}}
+    def tiles(self):
+        """Number of the command, of the set and of the tile in its row, in the order in which the array has them."""
+        first = 0
+        for number, fields in enumerate(self.commands):
+            for at in range(first, first + fields["sets"]):
+                for _ in range(fields["groups"]):
+                    yield from ((number, at, tile) for tile in range(fields["set_tiles"]))
+            first += fields["sets"]
+
+    def expect(self, fields, constants, tile, acc):
+        """Note the columns of a tile that comes in the present cycle."""
+        spec, columns = self.spec, fields["columns"]
+        for beat in range(spec.cols // spec.drain_cols):
+            first = tile * spec.cols + beat * spec.drain_cols
+            here = [channel for channel in range(first, first + spec.drain_cols) if channel < columns]
+            if here:
+                self.cycles.append(self.cycle + LATENCY + beat)
+                shared = {key: fields[key] for key in PER_COMMAND}
+                self.expected.append(([
+                    {"acc": [row[channel - tile * spec.cols] for row in acc],
+                     **{key: constants[channel][key] for key in PER_CHANNEL}, **shared} for channel in here
+                ], {"target": fields["opcode"] >> 8, "table": int(bool(fields["flags"] & Flag.TABLE)),
+                    "last": int(first + spec.drain_cols >= columns), "mask": (1 << len(here)) - 1,
+                    "offset": fields["offset"]}))
+
+    async def array(self, ctx):
+        """The tiles; each stays until the next one."""
+        dut, spec, rng = self.dut, self.spec, self.rng
+        beats, pauses = spec.cols // spec.drain_cols, self.stall != "always"
+        earliest, before, needed = 0, -1, [0]
+        for each in self.sets:
+            needed.append(needed[-1] + len(each) // spec.channel_group)
+        for number, at, tile in self.tiles():
+            earliest += COMMAND_GAP if number != before else 0
+            earliest += rng.choice([0, 0, 1, 5]) if pauses else 0
+            before = number
+            while self.cycle < earliest or len(self.begun) <= number or self.ring.top < needed[at + 1]:
+                await self.tick(ctx)
+            acc = matrix(rng, spec.rows, spec.cols, spec.acc_bits, signed=True)
+            ctx.set(dut.i_tile.valid, 1)
+            ctx.set(dut.i_tile.payload, {"acc": acc})
+            self.expect(self.commands[number], self.sets[at], tile, acc)
+            earliest = self.cycle + beats
+            await self.tick(ctx)
+            ctx.set(dut.i_tile.valid, 0)
+        for _ in range(beats + 10):
+            await self.tick(ctx)
+
+    async def tick(self, ctx):
+        _, _, valid, ready, freed = await ctx.tick().sample(
+            self.dut.i.valid, self.dut.i.ready, self.dut.channels.freed)
+        if valid and ready:
+            self.begun.append(self.cycle)
+        if freed != (self.freed[-1][1] if self.freed else 0):
+            self.freed.append((self.cycle, freed))
+        self.cycle += 1
+
+    def run(self):
+        async def sender(ctx):
+            await send(ctx, self.dut.i, [part(DRAIN_COMMAND, fields) for fields in self.commands], stall=self.stall)
+
+        run(self.dut, sender, self.array, background=[self.ring.run, self.columns.run])
+        assert self.columns.cycles == self.cycles
+        for (*columns, tag), (expected, its_tag) in zip(self.columns.values, self.expected, strict=True):
+            assert tag == its_tag
+            for column, wanted in zip(columns, expected, strict=False):  # the others do not count
+                assert {key: column[key] for key in wanted} == wanted
+        assert self.ring.base == len(self.ring.words)
 
 
 @pytest.mark.parametrize("stall", ["always", "random", "bursts"])
 @pytest.mark.parametrize("spec", SPECS, ids=name)
 def test_columns(spec, stall):
+    """In their cycles: two after the tile, ``drain_cols`` per cycle. Tiles and commands as close as they may come."""
     rng = random.Random(f"{spec.name}/{stall}")
-    commands = [random_command(rng, spec) for _ in range(14)]
-    words, tiles, columns, affine = [], [], [], []
-    for fields in commands:
-        norm = fields["opcode"] & 0xFF == Opcode.NORM
-        count = fields["columns"] if norm else fields["sets"] * fields["set_tiles"] * spec.cols
-        mine = [channel_word(rng) for _ in range(count)]
-        results = 0 if norm else fields["sets"] * fields["groups"] * fields["set_tiles"]
-        own = [matrix(rng, spec.rows, spec.cols, spec.acc_bits, signed=True) for _ in range(results)]
-        more, beats = expected_of(fields, spec, iter(mine), iter(own))
-        words, tiles, columns, affine = words + mine, tiles + own, columns + more, affine + beats
-    dut = Drain(spec)
-    ring = Ring(dut.channels, [channel_fields(word) for word in words], spec.channel_words, stall=stall)
-    received = {}
-
-    def taker(port, count, key):
-        async def run(ctx):
-            received[key] = await receive(ctx, getattr(dut, port), count, stall=stall, seed=len(key))
-        return run
-
-    async def senders(ctx):
-        await send(ctx, dut.i, commands, stall=stall)
-
-    async def tile_sender(ctx):
-        await send(ctx, dut.i_tile, [{"acc": tile} for tile in tiles], stall=stall, seed=5)
-
-    checkers = run(dut, senders, tile_sender, taker("o", len(columns), "o"), taker("o_affine", len(affine), "affine"),
-                   taker("o_command", len(commands), "commands"), background=[ring.run])
-    assert [tag_of(beat) for beat in received["o"]] == columns
-    assert received["affine"] == affine
-    assert received["commands"] == commands
-    assert ring.base == len(words)
-    assert len(checkers["i_tile"].transfers) == len(tiles)
+    Bench(spec, [random_command(rng, spec) for _ in range(10)], rng, stall=stall).run()
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=name)
-def test_latency_and_interval(spec):
-    """A tile's first column one cycle after the tile is there; then one column per cycle, across tiles."""
-    rng = random.Random(1)
-    fields = command(sets=2, groups=2, set_tiles=2, columns=2 * spec.cols)
-    dut = Drain(spec)
-    words = [channel_fields(channel_word(rng)) for _ in range(4 * spec.cols)]
-    ring = Ring(dut.channels, words, spec.channel_words)
-    tiles = [{"acc": matrix(rng, spec.rows, spec.cols, spec.acc_bits, signed=True)} for _ in range(8)]
-
-    async def sender(ctx):
-        ctx.set(dut.o_command.ready, 1)
-        await ctx.tick().repeat(6 * spec.cols)
-        await send(ctx, dut.i, [fields])
-        await ctx.tick().repeat(2)  # the array takes longer than that
-        await send(ctx, dut.i_tile, tiles)
-
-    async def receiver(ctx):
-        await receive(ctx, dut.o, 8 * spec.cols)
-
-    checkers = run(dut, sender, receiver, background=[ring.run])
-    offered, columns = checkers["i_tile"].first_valid, checkers["o"].transfers
-    assert columns == list(range(offered + 1, offered + 1 + 8 * spec.cols))
-    assert checkers["i_tile"].transfers == [offered + spec.cols * (n + 1) - 1 for n in range(8)]
+def test_any_number_of_keys(spec):
+    """``last`` and ``mask`` at the end of a row, and columns that are dropped."""
+    rng = random.Random(2)
+    opcode = Opcode.MATMUL | Target.SOFTMAX << 8
+    Bench(spec, [random_command(rng, spec, opcode=opcode, sets=1, groups=2, set_tiles=2, columns=columns)
+                 for columns in range(1, 2 * spec.cols + 1)], rng).run()
 
 
-def test_affine_interval():
-    spec, rng = SPECS[1], random.Random(2)
-    fields = command(opcode=Opcode.NORM, groups=3, columns=7)
-    dut = Drain(spec)
-    words = [channel_word(rng) for _ in range(7)]
-    ring = Ring(dut.channels, [channel_fields(word) for word in words], spec.channel_words)
-
-    async def sender(ctx):
-        ctx.set(dut.o_command.ready, 1)
-        await ctx.tick().repeat(10)
-        await send(ctx, dut.i, [fields])
-
-    async def receiver(ctx):
-        assert await receive(ctx, dut.o_affine, 21) == [affine_fields(word) for word in words] * 3
-
-    beats = run(dut, sender, receiver, background=[ring.run])["o_affine"].transfers
-    assert beats == list(range(beats[0], beats[0] + 21))
+@pytest.mark.parametrize("spec", SPECS, ids=name)
+def test_set_as_large_as_the_ring(spec):
+    """The next one has room as soon as the last column of this one is out; its words are freed with that."""
+    rng = random.Random(3)
+    bench = Bench(spec, [random_command(rng, spec, opcode=Opcode.MATMUL, sets=3, groups=2, columns=spec.channel_words,
+                                        set_tiles=spec.channel_words // spec.cols)], rng)
+    bench.run()
+    beats = len(bench.columns.cycles) // 3
+    assert [cycle for cycle, _ in bench.freed] == [bench.columns.cycles[beats * n - 1] for n in (1, 2, 3)]
