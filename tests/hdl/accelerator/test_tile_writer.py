@@ -25,9 +25,11 @@ class Tile:
         address, stride = rng.randrange(spec.act_words * spec.word_tiles), rng.randrange(8)
         if self.signed:
             high = signed_code_range(min(bits, self.planes * digit_bits), digit_bits)
-            codes = torch.tensor([[rng.randint(-high, high) for _ in range(spec.cols)] for _ in range(spec.rows)])
-            legal = nearest_signed_code(codes, digit_bits, self.planes)
-            digits = split_signed(legal, digit_bits, self.planes)
+            low = -high if self.planes == 2 else -high - 1
+            codes = torch.tensor([[rng.randint(low, high) for _ in range(spec.cols)] for _ in range(spec.rows)])
+            digits = [codes]
+            if self.planes == 2:
+                digits = split_signed(nearest_signed_code(codes, digit_bits, 2), digit_bits, 2)
         else:
             high = (1 << min(bits, self.planes * digit_bits)) - 1
             codes = torch.tensor([[rng.randint(0, high) for _ in range(spec.cols)] for _ in range(spec.rows)])
