@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from vitric.compiler.words import pack_rows
 from vitric.hdl.accelerator.assembler import Assembler
+from vitric.hdl.accelerator.layouts import affine_group, channel_group
 
 from tests.hdl.accelerator.kit import SPECS, matrix, name
 from tests.hdl.stream_kit import plain, run
@@ -17,18 +18,29 @@ def model_words(values, bits, model_bits, *, signed):
     return [int.from_bytes(raw[at:at + size], "little") for at in range(0, len(raw), size)]
 
 
+def random_value(rng, shape):
+    low = -(1 << shape.width - 1) if shape.signed else 0
+    return rng.randrange(low, low + (1 << shape.width))
+
+
+def pairs(rng, group, model_bits):
+    """Channel words or affine constants side by side, without gaps, and their model words."""
+    layout = group.elem_shape
+    values = [{key: random_value(rng, field.shape) for key, field in layout} for _ in range(group.length)]
+    raw = [value[key] >> at & 0xFF for value in values for key, field in layout for at in range(0, field.width, 8)]
+    return values, model_words(raw, 8, model_bits, signed=False)
+
+
 def operands(rng, spec):
     """(kind, expected value, model words)."""
     weight = matrix(rng, spec.cols, spec.depth, spec.w_bits, signed=True)
     flat = [value for row in weight for value in row]
     yield "weight", weight, model_words(flat, spec.w_bits, spec.model_bits, signed=True)
-    column = matrix(rng, 1, spec.rows, spec.residual_bits, signed=True)[0]
-    yield "residual", column, model_words(column, spec.residual_bits, spec.model_bits, signed=True)
-    channel = {"bias": rng.randrange(-1 << 31, 1 << 31), "multiplier": rng.randrange(1 << 16),
-               "shift": rng.randrange(256), "zero": rng.randrange(256)}
-    raw = (channel["bias"] & 0xFFFFFFFF | channel["multiplier"] << 32 | channel["shift"] << 48 | channel["zero"] << 56)
-    halves = [raw >> 16 * at & 0xFFFF for at in range(4)]
-    yield "channel", channel, model_words(halves, 16, spec.model_bits, signed=False)
+    columns = matrix(rng, spec.drain_cols, spec.rows, spec.residual_bits, signed=True)
+    yield "residual", columns, [word for column in columns for word in model_words(
+        column, spec.residual_bits, spec.model_bits, signed=True)]
+    yield "channels", *pairs(rng, channel_group(spec), spec.model_bits)
+    yield "affine", *pairs(rng, affine_group(spec), spec.model_bits)
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=name)

@@ -1,6 +1,5 @@
 # amaranth: UnusedElaboratable=no
 import random
-from collections import deque
 
 import pytest
 from amaranth.hdl import signed, unsigned
@@ -14,37 +13,37 @@ from tests.hdl.stream_kit import plain, run, stall_pattern
 @pytest.mark.parametrize("stall", ["always", "random", "bursts"])
 @pytest.mark.parametrize("depth", [2, 8])
 def test_ring(depth, stall):
-    """Against a deque: what is offered, read and freed, at random."""
+    """Against a list of all words: what is offered, read and freed, at random; a word is still there a cycle later."""
     shape = data.ArrayLayout(signed(5), 3)
     dut = Ring(shape=shape, depth=depth)
 
     async def testbench(ctx):
-        rng, active, model = random.Random(depth), stall_pattern(stall, depth), deque()
-        offered, expected, full, empty = None, None, 0, 0
-        for _ in range(800):
+        rng, active, words = random.Random(f"{depth}/{stall}"), stall_pattern(stall, depth), []
+        freed = [0, 0, 0]  # words, by two cycles ago, by the cycle before, by now
+        offered, expected, full, empty, late = None, None, 0, 0, 0
+        for _ in range(1000):
             if offered is None and next(active):
                 offered = [rng.randrange(-16, 16) for _ in range(3)]
             ctx.set(dut.i.valid, offered is not None)
             ctx.set(dut.i.payload, offered or [rng.randrange(-16, 16) for _ in range(3)])
-            level = ctx.get(dut.read.level)
-            assert level == len(model)
-            assert ctx.get(dut.i.ready) == (level < depth)
-            full, empty = full + (level == depth), empty + (level == 0)
-            offset = rng.randrange(level) if level else 0
-            read = level > 0 and rng.random() < 0.6
-            release = rng.randint(0, level) if rng.random() < 0.3 else 0
-            drive(ctx, dut.read, {"offset": offset, "en": read, "release": release})
+            freed = [*freed[1:], rng.randint(freed[2], len(words)) if rng.random() < 0.3 else freed[2]]
+            ctx.set(dut.read.freed, freed[2] % (2 * depth))
+            assert ctx.get(dut.read.filled) == len(words) % (2 * depth)
+            ready = len(words) - freed[1] < depth
+            assert ctx.get(dut.i.ready) == ready
+            full, empty = full + (not ready), empty + (len(words) == freed[2])
+            read = freed[0] < len(words) and rng.random() < 0.6
+            at = rng.randrange(freed[0], len(words)) if read else rng.randrange(depth)
+            drive(ctx, dut.read, {"address": at % depth, "en": read})
             if read:
-                expected = model[offset]
-            if offered is not None and level < depth:
-                model.append(offered)
+                expected, late = words[at], late + (at < freed[1])
+            if offered is not None and ready:
+                words.append(offered)
                 offered = None
-            for _ in range(release):
-                model.popleft()
             await ctx.tick()
             if expected is not None:
                 assert plain(ctx.get(dut.read.data)) == expected
-        assert full > 5 and empty > 5
+        assert min(full, empty, late) > 5 and len(words) > 10 * depth
 
     run(dut, testbench)
 
@@ -75,7 +74,7 @@ def test_beyond(spec, component, words):
     run(dut, testbench)
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=name)
+@pytest.mark.parametrize("spec", SPECS[:3], ids=name)
 def test_activation_memory(spec):
     """Element [row][s * cols + col] of a word is element [row][col] of its tile s."""
     dut = ActivationMemory(spec)
@@ -104,25 +103,27 @@ def test_activation_memory(spec):
     run(dut, testbench)
 
 
-@pytest.mark.parametrize("spec", SPECS[:2], ids=name)
+@pytest.mark.parametrize("spec", SPECS, ids=name)
 def test_residual_memory(spec):
-    dut = ResidualMemory(spec)
+    """``drain_cols`` channels in a word; the address is any of theirs."""
+    dut, columns = ResidualMemory(spec), spec.drain_cols
 
     async def testbench(ctx):
         rng, model, expected = random.Random(2), {}, None
         for _ in range(400):
             target, address = rng.randrange(spec.residual_words), rng.randrange(spec.residual_words)
-            value = matrix(rng, 1, spec.rows, spec.residual_bits, signed=True)[0]
+            value = matrix(rng, columns, spec.rows, spec.residual_bits, signed=True)
             write = rng.random() < 0.5
-            read = address in model and not (write and address == target) and rng.random() < 0.7
+            same = write and address // columns == target // columns
+            read = address // columns in model and not same and rng.random() < 0.7
             drive(ctx, dut.write, {"en": write, "address": target, "data": value})
             drive(ctx, dut.read, {"en": read, "address": address})
-            expected = model[address] if read else expected
+            expected = model[address // columns] if read else expected
             if write:
-                model[target] = value
+                model[target // columns] = value
             await ctx.tick()
             if expected is not None:
                 assert plain(ctx.get(dut.read.data)) == expected
-        assert len(model) > spec.residual_words // 2
+        assert len(model) > spec.residual_words // columns // 2
 
     run(dut, testbench)
