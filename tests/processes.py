@@ -1,6 +1,8 @@
-"""Watching other processes from a test."""
+"""Watching other processes from a test, and waiting for those that run other tests."""
 
+import fcntl
 import time
+from contextlib import contextmanager
 
 
 def wait_for(condition, seconds=10):
@@ -18,3 +20,12 @@ def alive(process):
             return file.read().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+@contextmanager
+def one_at_a_time(folder):
+    """Wait until no other process that runs tests is in such a block for the same folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder.with_suffix(".tests"), "a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -18,11 +18,11 @@ from vitric.golden.data.sets import dataset
 from vitric.golden.integer.storage import load_integer, model_digest
 
 DIGESTS = {  # of the integer model, and of its stream
-    "tiny": ("5aabd742093824d93a8fd4f1c88f69a5", "18f470d3c19a76d135b15f19533dfffc"),
-    "digits": ("594231e39539731fccb99ff543b9ddee", "fcd156936b74161571fedb6732876a16"),
-    "fashion": ("0bcd29568b1e8bfbeaeb380c24bdc8b4", "89193272dccdca5f045f14dd2f7b28f0"),
-    "deit_tiny": ("4f4cbbc6b984e153f101376b8d3f96bf", "0a720015e27fe42d83f1ebdf4bfc84f6"),
-    "deit_tiny_block": ("f6d52f1cf5bd51c54518d43bd0fe7834", "9ea61b8aca29d4a3fb207a5c5ddee213"),
+    "tiny": ("5aabd742093824d93a8fd4f1c88f69a5", "421711f9a90aa2bc4c545cbc65325722"),
+    "digits": ("594231e39539731fccb99ff543b9ddee", "03b9d1fdf1783a108babce98cb5da79e"),
+    "fashion": ("0bcd29568b1e8bfbeaeb380c24bdc8b4", "09c9200abff801166b8c77d26c09d9fb"),
+    "deit_tiny": ("4f4cbbc6b984e153f101376b8d3f96bf", "5aede0e3812e249bfd6d6c5be15b7a7c"),
+    "deit_tiny_block": ("f6d52f1cf5bd51c54518d43bd0fe7834", "1620b303a4e81699ddf34435447cd304"),
 }
 NAMES = config_names()
 TRAINED = [name for name in NAMES if open_project(name).data == "digits"]  # data that come with scikit-learn

@@ -45,10 +45,11 @@ def draw(seed):
         "rows": rows, "cols": rows, "depth": depth, "a_bits": a_bits, "w_bits": w_bits,
         "acc_bits": random.choice((16, 18, 20, 21, 22, 24, 26, 32)), "model_bits": random.choice(widths),
         "max_tokens": random.choice((10, 20, 30)), "max_embed": random.choice((32, 48)), "max_classes": 8,
-        "act_words": random.choice((128, 700, 1500)), "residual_words": random.choice((128, 333)),
+        "act_words": random.choice((128, 700, 1500)), "residual_words": random.choice((128, 332)),
         "weight_words": random.choice((64, 256)), "channel_words": random.choice((64, 128))}
     options = {"method": random.choice(("mse", *METHODS)), "w_bits": random.choice((2, 3, 4, 5, 6)),
                "a_bits": random.choice((2, 3, 4, 6)), "edge_bits": random.choice((w_bits, w_bits, 4, 8))}
+    spec["drain_cols"] = random.choice([columns for columns in (1, 2, 4) if columns <= rows])
     return network, spec, options
 
 

@@ -16,6 +16,7 @@ from vitric.golden.spec.vit import VIT_CONFIGS, VitConfig
 from vitric.sim.accelerator import run_stream
 
 from tests.golden.integer.test_vit import with_query_zero
+from tests.processes import one_at_a_time
 
 FOLDER = Path(__file__).parents[2] / "build" / "tests" / "accelerator"
 SPEC = SPECS["tiny"]
@@ -27,7 +28,8 @@ def images_for(config, count, seed=5):
 
 
 def simulate(compiled, images, **options):
-    return run_stream(compiled, images, build_dir=FOLDER, **options)
+    with one_at_a_time(FOLDER):
+        return run_stream(compiled, images, build_dir=FOLDER, **options)
 
 
 def vit(**values):
