@@ -162,8 +162,11 @@ UNITS = {unit.name: unit for unit in (
         spec="vitric.golden.spec.softmax:SoftmaxSpec", component="vitric.hdl.softmax:Softmax",
         golden="vitric.golden.integer.softmax:softmax", bench="vitric.sim.benches.softmax",
         defaults={"lanes": 8, "max_length": 256},
-        fine={"lanes": 2, "max_length": 20, "score_bits": 15, "frac_bits": 10},
-        small={"softmax": {"lanes": 1, "max_length": 4, "score_bits": 7, "frac_bits": 2, "out_bits": 4}},
+        fine={"lanes": 2, "max_length": 20, "score_bits": 15, "frac_bits": 10, "columns": 2},
+        small={
+            "softmax": {"lanes": 1, "max_length": 4, "score_bits": 7, "frac_bits": 2, "out_bits": 4},
+            "softmax_columns": {
+                "lanes": 1, "max_length": 7, "score_bits": 7, "frac_bits": 2, "out_bits": 4, "columns": 2}},
         proved={"softmax": {"lanes": 1, "max_length": 2, "score_bits": 4, "frac_bits": 2, "out_bits": 2}},
     ),
     Unit(

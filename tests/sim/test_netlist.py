@@ -6,7 +6,8 @@ from vitric.sim.netlist import ecp5_netlist
 CELLS = {  # what makes the netlist worth running: the cells that the unit or Yosys chose
     "mac": {"CCU2C", "LUT4", "TRELLIS_FF"},
     "requantize": {"MULT18X18D", "CCU2C", "TRELLIS_FF"}, "gelu": {"TRELLIS_DPR16X4", "TRELLIS_FF"},
-    "softmax": {"CCU2C", "LUT4", "TRELLIS_FF"}, "layernorm": {"MULT18X18D", "CCU2C", "LUT4", "TRELLIS_FF"},
+    "softmax": {"CCU2C", "LUT4", "TRELLIS_FF"}, "softmax_columns": {"CCU2C", "LUT4", "TRELLIS_FF"},
+    "layernorm": {"MULT18X18D", "CCU2C", "LUT4", "TRELLIS_FF"},
     "layernorm_fabric": {"MULT18X18D", "CCU2C", "LUT4", "TRELLIS_FF"},
 }
 TESTS = "source=random/sink=random|source=always/sink=rare|corners|sums"

@@ -60,7 +60,7 @@ def test_as_verilog(totals, tmp_path):
     top.write_text("""
 module top(input clk, input rst, input [15:0] score, input last, input valid, output ready,
            output [7:0] code, output ends, output code_valid);
-  softmax unit(.clk(clk), .rst(rst), .i__payload({14'd2048, last, score}), .i__valid(valid), .i__ready(ready),
+  softmax unit(.clk(clk), .rst(rst), .i__payload({14'd2048, last, 1'b1, score}), .i__valid(valid), .i__ready(ready),
                .o__payload({ends, code}), .o__valid(code_valid), .o__ready(1'b1));
 endmodule
 """)

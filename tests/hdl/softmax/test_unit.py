@@ -76,6 +76,8 @@ def test_longest_row_of_largest_terms_and_rising_maximum(columns):
         *(([[high - 2048 * (k // 8 % 4 == steps) for k in range(64)],
             [high - 2048 * steps * (k % 3) for k in range(64)]], offset)
           for steps in range(4) for high in (2047, -1) for offset in (2048, 1024)),
+        # many large terms, then the smallest of a block some higher, before or after them
+        *(([[2047] * 63 + [2048 * rise], [2048 * rise] + [2047] * 63], 1024) for rise in range(1, 5)),
     ])
 
 
