@@ -67,6 +67,8 @@ def _check_product(fields: dict[str, int], index: int, spec: AcceleratorSpec, *,
     if fields["columns"] > fields["set_tiles"] * spec.cols:
         raise StreamError(f"command {index} has {fields['columns']} columns, its product "
                           f"{fields['set_tiles'] * spec.cols}")
+    if fields["low"] > fields["high"]:
+        raise StreamError(f"command {index} has the clamp low {fields['low']} above high {fields['high']}")
     if Flag.TABLE in flags and target in (Target.RESIDUAL, Target.LOGITS):
         raise StreamError(f"command {index} has a code table for {Target(target).name}")
     if Flag.TABLE in flags and Flag.NEW_TABLE not in flags and not has_table:

@@ -18,7 +18,7 @@ def field_limits(spec: AcceleratorSpec, opcode: Opcode, target: Target | None = 
         Of a MATMUL: what it adds to the limits of every MATMUL; those alone without it.
     """
     tiles = spec.act_words * spec.word_tiles  # of activation memory
-    written = {"groups": -(-spec.max_tokens // spec.rows), "row_tiles": tiles}
+    written = {"groups": -(-spec.max_tokens // spec.rows), "row_tiles": tiles, "code_high": (1 << spec.code_bits) - 1}
     match opcode, target:
         case Opcode.LOAD, _:
             return {"groups": written["groups"], "columns": spec.residual_words}

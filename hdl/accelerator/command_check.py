@@ -31,6 +31,7 @@ def is_malformed(command, index, commands, has_table, spec: AcceleratorSpec) -> 
         | (is_product & Cat(count == 0 for count in product).any())
         | _has_wrong_rows(command, spec)
         | (is_product & (_has_wrong_passes(command) | _has_wrong_operands(command, has_table)))
+        | (is_product & (command.low > command.high))
     )
 
 

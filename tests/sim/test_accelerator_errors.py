@@ -37,7 +37,7 @@ def command(opcode, target=None, flag=None):
     return find(STREAM, opcode, target, flag)
 
 
-CODES = command(Opcode.MATMUL, Target.CODES)
+CODES = command(Opcode.MATMUL, Target.CODES, Flag.SIGNED)  # keys: of every token
 GELU = command(Opcode.MATMUL, Target.CODES, Flag.TABLE)
 SCORES = command(Opcode.MATMUL, Target.SOFTMAX)
 RESIDUAL = command(Opcode.MATMUL, Target.RESIDUAL)
