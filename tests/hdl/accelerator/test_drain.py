@@ -107,7 +107,8 @@ class Bench:
         async def sender(ctx):
             await send(ctx, self.dut.i, [part(DRAIN_COMMAND, fields) for fields in self.commands], stall=self.stall)
 
-        run(self.dut, sender, self.array, background=[self.ring.run, self.columns.run])
+        run(self.dut, sender, self.array, background=[self.ring.run, self.columns.run],
+            limit=20_000)
         assert self.columns.cycles == self.cycles
         for (*columns, tag), (expected, its_tag) in zip(self.columns.values, self.expected, strict=True):
             assert tag == its_tag

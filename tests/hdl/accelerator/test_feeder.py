@@ -147,7 +147,7 @@ class Bench:
             await ctx.tick().repeat(20)
             assert self.ring.base == len(self.words) and not ctx.get(self.dut.bad_set)
 
-        checkers = run(self.dut, sender, waiter, *testbenches, background=self.background)
+        checkers = run(self.dut, sender, waiter, *testbenches, background=self.background, limit=20_000)
         self.check()
         return checkers
 

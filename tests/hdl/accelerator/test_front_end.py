@@ -2,11 +2,14 @@
 import random
 
 import pytest
+from amaranth.hdl import Value
 from vitric.compiler.stream import StreamWriter
 from vitric.golden.spec.command import ErrorCode, Flag, Opcode, Target, pack_pass
 from vitric.hdl.accelerator.front_end import FrontEnd
+from vitric.hdl.accelerator.layouts import PRODUCT_COMMAND, ROW_COMMAND, affine_group
+from vitric.hdl.accelerator.progress import OUTSTANDING
 
-from tests.hdl.accelerator.kit import SPECS, matrix, name
+from tests.hdl.accelerator.kit import SPECS, matrix, part
 from tests.hdl.accelerator.test_act_loader import expected_of as loaded
 from tests.hdl.accelerator.test_act_loader import random_set
 from tests.hdl.stream_kit import plain, run, send, stall_pattern
@@ -26,44 +29,50 @@ def passes(planes):
     return {"passes01": words[0] | (words[1] << 8 if planes == 2 else 0)}
 
 
-TABLE_FLAGS = {"table": Flag.TABLE | Flag.NEW_TABLE, "reuse": Flag.TABLE}
+TABLE_FLAGS = {"table": Flag.TABLE | Flag.NEW_TABLE, "reuse": Flag.TABLE, "probabilities": Flag.TABLE}
 
 
 def add_command(writer, rng, spec, kind, index):
     """Append a command with random operands."""
-    channel, weight = operand_words(64, spec), operand_words(spec.weight_word_bits, spec)
+    weight = operand_words(spec.weight_word_bits, spec)
     wait = {"a_wait": rng.randrange(index), "w_wait": rng.randrange(index)}
+
+    def channels(count):
+        return random_bytes(rng, operand_words(64 * count, spec), spec)
+
     if kind == "load":
-        groups, columns = rng.randint(1, 2), rng.randint(1, 5)
-        words = groups * columns * operand_words(spec.residual_word_bits, spec)
-        writer.command({"opcode": Opcode.LOAD, "groups": groups, "columns": columns, "dst_base": rng.randrange(9),
-                        **wait}, random_bytes(rng, words, spec))
+        groups, tiles = rng.randint(1, 2), rng.randint(1, 2)
+        words = groups * tiles * spec.cols * operand_words(spec.residual_word_bits, spec)
+        writer.command({"opcode": Opcode.LOAD, "groups": groups, "columns": tiles * spec.cols, "row_tiles": tiles,
+                        "dst_base": rng.randrange(9) * spec.cols, **wait}, random_bytes(rng, words, spec))
     elif kind == "input":
         writer.command({"opcode": Opcode.INPUT, "groups": 2, "columns": 3, "row_tiles": 2, **wait})
     elif kind == "norm":
         columns = rng.randint(1, spec.max_embed)
         writer.command({"opcode": Opcode.NORM, "groups": 1, "columns": columns, "row_tiles": -(-columns // spec.cols),
-                        **wait},
-                       random_bytes(rng, columns * channel, spec))
+                        "norm": rng.randrange(1 << 16), **wait}, channels(columns))
     elif kind in ("keys", "values"):
         loaded_set = random_set(rng, kind == "keys")
         fields = {**loaded_set, **passes(loaded_set["tile_words"] // loaded_set["k_words"]),
-                  "opcode": Opcode.MATMUL | Target.SOFTMAX << 8, "sets": rng.randint(1, 2), "groups": 1,
-                  "columns": 1, "row_tiles": 1, "w_base": rng.randrange(8), "w_set_stride": rng.randrange(8), **wait}
-        channels = 0 if kind == "keys" else fields["sets"] * fields["set_tiles"] * spec.cols * channel
-        writer.command(fields, random_bytes(rng, channels, spec))
+                  "opcode": Opcode.MATMUL | (Target.SOFTMAX if kind == "keys" else Target.CODES) << 8, "groups": 1,
+                  "sets": 1 if kind == "keys" else 2, "row_tiles": 1, "columns": spec.cols,
+                  "w_base": rng.randrange(8), "w_set_stride": rng.randrange(8), **wait}
+        writer.command(fields, channels(0 if kind == "keys" else 2 * fields["set_tiles"] * spec.cols))
     else:
         sets, tiles, planes, k_words = rng.randint(1, 3), rng.randint(1, 2), rng.randint(1, 2), rng.randint(1, 2)
-        fields = {"opcode": Opcode.MATMUL | Target.CODES << 8, "flags": TABLE_FLAGS.get(kind, 0),
-                  "sets": sets, "set_tiles": tiles, "k_words": k_words, "tile_words": planes * k_words,
-                  "set_words": tiles * planes * k_words, "groups": 1, "columns": tiles * spec.cols,
-                  "row_tiles": tiles, **passes(planes), **wait}
-        words = sets * (tiles * spec.cols * channel + fields["set_words"] * weight)
-        words += 256 * 8 // spec.model_bits if kind == "table" else 0
-        writer.command(fields, random_bytes(rng, words, spec))
+        scores = kind == "probabilities"
+        fields = {"opcode": Opcode.MATMUL | (Target.SOFTMAX if scores else Target.CODES) << 8,
+                  "flags": TABLE_FLAGS.get(kind, 0), "sets": 1 if scores else sets, "set_tiles": tiles,
+                  "k_words": k_words, "tile_words": planes * k_words, "set_words": tiles * planes * k_words,
+                  "groups": 1, "columns": tiles * spec.cols, "row_tiles": tiles, "offset": rng.randrange(-99, 99),
+                  **passes(planes), **wait}
+        operands = random_bytes(rng, 256 * 8 // spec.model_bits, spec) if kind == "table" else b""
+        for _ in range(fields["sets"]):
+            operands += channels(tiles * spec.cols) + random_bytes(rng, fields["set_words"] * weight, spec)
+        writer.command(fields, operands)
 
 
-KINDS = ("load", "input", "norm", "product", "table", "reuse", "keys", "values")
+KINDS = ("load", "input", "norm", "norm", "product", "table", "reuse", "probabilities", "keys", "values")
 
 
 def random_stream(rng, spec, kinds=None):
@@ -76,152 +85,201 @@ def random_stream(rng, spec, kinds=None):
 def expected_of(stream, contents):
     """Everything that leaves the front end, as the software decoder reads the stream."""
     spec = stream.spec
-    commands, weights, channels, table, residual = [], [], [], [], []
-    for item in stream.commands():
+    out = {key: [] for key in (*STREAMS, *WRITES)}
+    for item in stream.commands()[:-1]:
         f = item.fields
+        if item.opcode is Opcode.MATMUL:
+            out["o_product"].append(part(PRODUCT_COMMAND, f))
+        if item.opcode is not Opcode.MATMUL or item.target is Target.SOFTMAX:
+            out["o_row"].append(part(ROW_COMMAND, f))
         if item.opcode is Opcode.LOAD:
-            residual += [(f["dst_base"] + g * f["columns"] + c, item.residual[g, c].tolist())
-                         for g in range(f["groups"]) for c in range(f["columns"])]
-        if item.opcode is Opcode.NORM:  # the affine pair in the bits of a channel word
-            channels += [(int(beta) & 0xFFFFFFFF, int(gamma) & 0xFFFF, None)
-                         for beta, gamma in zip(item.beta, item.gamma, strict=True)]
+            columns = item.residual.reshape(-1, spec.drain_cols, spec.rows).tolist()
+            out["residual"] += [(f["dst_base"] + spec.drain_cols * at, beat) for at, beat in enumerate(columns)]
+        if item.opcode is Opcode.NORM:
+            out["affine"] += [(at, *pair) for at, pair in enumerate(
+                zip(item.beta.tolist(), item.gamma.tolist(), strict=True))]
         if item.table is not None:
-            table += item.table.tolist()
+            out["table"] += item.table.tolist()
         if item.opcode is Opcode.MATMUL:
             for number in range(f["sets"]):
                 more, biases = loaded(f, f["w_base"] + number * f["w_set_stride"], spec, contents) \
                     if Flag.WEIGHTS_ACT in item.flags else (item.weights[number].reshape(-1, spec.cols, spec.depth)
                                                             .tolist(), [])
-                weights += more
-                if item.bias is None:
-                    channels += [(c["bias"] & 0xFFFFFFFF, c["multiplier"], c["shift"]) for c in biases]
-                else:
-                    channels += [(int(bias) & 0xFFFFFFFF, int(multiplier), int(shift)) for bias, multiplier, shift in
-                                 zip(item.bias[number], item.multiplier[number], item.shift[number], strict=True)]
-        if item.opcode is not Opcode.END:
-            commands.append(f)
-    return {"command": commands, "weights": weights, "channels": channels, "table": table}, residual
+                out["weights"] += more
+                out["channels"] += [channel(c) for c in biases] if item.bias is None else [
+                    (int(bias), int(multiplier), int(shift)) for bias, multiplier, shift in
+                    zip(item.bias[number], item.multiplier[number], item.shift[number], strict=True)]
+    return out
+
+
+def channel(word):
+    return word["bias"], word["multiplier"], word["shift"]
+
+
+STREAMS = ("o_product", "o_row", "weights", "channels", "table")
+WRITES = ("residual", "affine")
+
+
+def beats(words):
+    return [{"data": word, "last": int(at == len(words) - 1)} for at, word in enumerate(words)]
 
 
 class Bench:
-    """The front end with sinks, a memory that grants at random, and engines that complete commands at random."""
+    """The front end with sinks, an activation memory that others read too, and engines that are done at random."""
 
     def __init__(self, spec, seed, stall):
         rng = random.Random(seed)
         self.spec, self.dut, self.rng, self.stall = spec, FrontEnd(spec), rng, stall
         self.contents = [matrix(rng, spec.rows, spec.depth, spec.element_bits) for _ in range(spec.act_words)]
-        self.received = {"command": [], "weights": [], "channels": [], "table": []}
-        self.residual, self.done = [], 0
+        self.received = {key: [] for key in (*STREAMS, *WRITES)}
+        self.done, self.hold, self.events = 0, False, []
+
+    def dispatched(self):
+        """Commands that the engines have."""
+        rows = {f["index"] for f in self.received["o_row"] if f["opcode"] >> 8 != Target.SOFTMAX}
+        return rows | {f["index"] for f in self.received["o_product"]}
+
+    def written(self, key, address, value):
+        """Take a write apart: what the stream states, without the bits that nobody looks at."""
+        if key == "residual":
+            return [(address, value)]
+        length = affine_group(self.spec).length
+        return [(address * length + at, pair["beta"], pair["gamma"]) for at, pair in enumerate(value)]
 
     async def surroundings(self, ctx):
-        """All ports but the model stream, in one testbench."""
-        dut, rng = self.dut, self.rng
-        active = {key: stall_pattern(self.stall, at) for at, key in enumerate(self.received)}
+        """All ports but the model stream, in one testbench; ``events`` notes what comes at which ``done``."""
+        dut, rng, raw = self.dut, self.rng, Value.cast(self.dut.read.data)
+        active = {key: stall_pattern(self.stall, at) for at, key in enumerate(STREAMS)}
+        ports = [(port.valid, port.ready, port.payload) for port in (getattr(dut, key) for key in STREAMS)]
+        ports += [(port.en, port.address, port.data) for port in (getattr(dut, key) for key in WRITES)]
+        shapes = [value.shape() for *_, value in ports]
+        ports = [Value.cast(signal) for port in ports for signal in port]
+        wanted = [0, 0]
         while True:
             for key, pattern in active.items():
                 ctx.set(getattr(dut, key).ready, next(pattern))
-            if self.done < len(self.received["command"]) and rng.random() < 0.05:
+            if not self.hold and self.done + 1 in self.dispatched() and rng.random() < 0.1:
                 self.done += 1
             ctx.set(dut.done, self.done)
-            ctx.set(dut.read_free, rng.random() < 0.7)
-            ports = [getattr(dut, key) for key in self.received]
-            values = await ctx.tick().sample(
-                dut.read.en, dut.read.address, dut.residual.en, dut.residual.address, dut.residual.data,
-                *(signal for port in ports for signal in (port.valid, port.ready, port.payload)))
-            grant, address, en, column, value, *streams = values[2:]
-            ctx.set(dut.read.data, self.contents[address] if grant else
-                    matrix(rng, self.spec.rows, self.spec.depth, self.spec.element_bits))
+            _, _, want, en, address, *values = await ctx.tick().sample(
+                dut.want, dut.read.en, dut.read.address, *ports)
+            assert en == wanted.pop(0)
+            wanted.append(want)
             if en:
-                self.residual.append((column, plain(value)))
-            for at, key in enumerate(self.received):
-                valid, ready, payload = streams[3 * at:3 * at + 3]
-                if valid and ready:
-                    self.received[key].append(plain(payload))
+                ctx.set(dut.read.data, self.contents[address])
+            else:
+                ctx.set(raw, rng.getrandbits(len(raw)))
+            for at, key in enumerate((*STREAMS, *WRITES)):
+                first, second, third = values[3 * at:3 * at + 3]
+                if not first:
+                    continue
+                self.events.append((key, self.done))
+                if key in WRITES:
+                    self.received[key] += self.written(key, second, plain(shapes[at].from_bits(third)))
+                elif second:
+                    self.received[key].append(plain(shapes[at].from_bits(third)) if key != "table" else third)
 
-    def run(self, words, last=None, *, cycles=40):
-        """Send a stream; returns what the status outputs are ``cycles`` after it."""
+    def run(self, words, *, cycles):
+        """Send a stream; returns what the status outputs are when it is finished, or ``cycles`` after it."""
         dut, found = self.dut, {}
-        last = len(words) - 1 if last is None else last
 
         async def testbench(ctx):
-            await send(ctx, dut.i, [{"data": word, "last": int(at == last)} for at, word in enumerate(words)],
-                       stall=self.stall, seed=7)
+            await send(ctx, dut.i, beats(words), stall=self.stall, seed=7)
             for _ in range(cycles):
                 await ctx.tick()
-                if self.done == len(self.received["command"]):
-                    cycles_left.append(1)
-                if len(cycles_left) > 10:
+                if ctx.get(dut.finished):
                     break
             found.update({key: ctx.get(getattr(dut, key)) for key in ("finished", "error_valid", "error", "index")})
 
-        cycles_left: list[int] = []
         run(dut, testbench, background=[self.surroundings], limit=60_000)
         return found
 
 
-@pytest.mark.parametrize("stall", ["always", "random", "bursts"])
-@pytest.mark.parametrize("spec", SPECS, ids=name)
+@pytest.mark.parametrize("spec,stall", [
+    *((spec, "random") for spec in SPECS), *((SPECS[at], stall) for at in (0, 4) for stall in ("always", "bursts")),
+], ids=lambda value: getattr(value, "name", value))
 def test_streams(spec, stall):
     bench = Bench(spec, f"{spec.name}/{stall}", stall)
     stream = random_stream(bench.rng, spec)
-    expected, residual = expected_of(stream, bench.contents)
+    expected = expected_of(stream, bench.contents)
     found = bench.run(stream.words, cycles=2000)
     assert found == {"finished": 1, "error_valid": 0, "error": 0, "index": len(stream.commands())}
-    channels = [(c["bias"] & 0xFFFFFFFF, c["multiplier"], c["shift"]) for c in bench.received["channels"]]
-    assert len(channels) == len(expected["channels"])
-    for got, (bias, multiplier, shift) in zip(channels, expected["channels"], strict=True):
-        assert got[:2] == (bias, multiplier) and shift in (None, got[2])
-    for key in ("command", "weights", "table"):
-        assert bench.received[key] == expected[key], key
-    assert bench.residual == residual
+    received = bench.received
+    received["channels"] = [channel(word) for group in received["channels"] for word in group]
+    # Zeros, up to a whole model word, are written and never read.
+    rows = [f["columns"] for f in received["o_row"] if f["opcode"] == Opcode.NORM]
+    constants, received["affine"] = iter(received["affine"]), []
+    together = affine_group(spec).length
+    for columns in rows:
+        received["affine"] += [next(constants) for _ in range(-(-columns // together) * together)][:columns]
+    assert not list(constants)
+    for key, values in expected.items():
+        assert received[key] == values, key
 
 
-@pytest.mark.parametrize("kind,waits,port", [
-    ("load", {"a_wait": 2}, None), ("keys", {"w_wait": 2}, "weights"), ("values", {"w_wait": 2}, "weights"),
-    ("table", {}, "table"),
+@pytest.mark.parametrize("kind,waits,key,first", [
+    ("load", {"a_wait": 3}, "residual", 3), ("keys", {"w_wait": 3}, "weights", 3),
+    ("values", {"w_wait": 3}, "weights", 3), ("table", {}, "table", 2), ("probabilities", {}, "channels", 2),
+    ("norm", {}, "affine", 3), ("product", {}, "weights", 0),
 ])
-def test_waits(kind, waits, port):
-    """LOAD for residual memory, the loader for its operand, a new table for the last user of the old one."""
+def test_waits(kind, waits, key, first):
+    """LOAD, keys and values for what they read, affine constants for the NORM before, a table for its last user.
+
+    ``first``: the commands that must be done when the fourth command's operands come.
+    """
     spec, rng = SPECS[0], random.Random(3)
     writer = StreamWriter(spec)
-    add_command(writer, rng, spec, "table", 1)
-    add_command(writer, rng, spec, "reuse", 2)
-    add_command(writer, rng, spec, kind, 3)
-    stream = writer.finish()
-    commands = stream.commands()[:-1]
-    commands[2].fields.update({"a_wait": 0, "w_wait": 0, **waits})
-    writer = StreamWriter(spec)
+    for index, each in enumerate(("table", "reuse", "norm", kind), 1):
+        add_command(writer, rng, spec, each, index)
+    commands = writer.finish().commands()[:-1]
+    data = writer.finish().data
+    writer, size = StreamWriter(spec), spec.model_bits // 8
     for item in commands:
-        begin, size = item.position, spec.model_bits // 8
-        block = operand_words(16 * len(item.fields), spec) + 1
-        values = {key: value for key, value in item.fields.items() if key != "index"}
-        writer.command(values, stream.data[(begin + block) * size:(begin + item.words) * size])
-    words = writer.finish().words
-    needed = waits.get("a_wait", waits.get("w_wait", 2))
+        item.fields.update({"a_wait": 0, "w_wait": 0, **(waits if item is commands[3] else {})})
+        begin = item.position + operand_words(16 * len(item.fields), spec) + 1
+        writer.command({name: value for name, value in item.fields.items() if name != "index"},
+                       data[begin * size:(item.position + item.words) * size])
     bench = Bench(spec, 4, "always")
-    dut, seen = bench.dut, []
-
-    async def sender(ctx):
-        await send(ctx, dut.i, [{"data": word, "last": int(at == len(words) - 1)} for at, word in enumerate(words)])
+    bench.hold, seen = True, []
+    dut, words = bench.dut, writer.finish().words
 
     async def watch(ctx):
         """``done`` moves on only when nothing has happened for long; then the first effect is noted."""
-        for key in bench.received:
-            ctx.set(getattr(dut, key).ready, 1)
-        ctx.set(dut.read_free, 1)
-        quiet = done = 0
+        await send(ctx, dut.i, beats(words))
         while not ctx.get(dut.finished):
-            ctx.set(dut.done, done)
-            event = dut.residual.en if port is None else getattr(dut, port).valid
-            _, _, index, effect, moved = await ctx.tick().sample(dut.index, event, dut.i.ready)
-            if effect and index == 3:
-                seen.append(done)
-            quiet = 0 if moved or effect else quiet + 1
-            if quiet > 30 and done < 3:
-                done, quiet = done + 1, 0
+            await ctx.tick()
 
-    run(dut, sender, watch)
-    assert seen and min(seen) == needed
+    async def patience(ctx):
+        quiet, events = 0, 0
+        while True:
+            _, _, index, moved = await ctx.tick().sample(dut.index, dut.i.valid & dut.i.ready)
+            if index >= 4:
+                seen.extend(done for name, done in bench.events[events:] if name == key)
+            quiet = 0 if moved or len(bench.events) > events else quiet + 1
+            events = len(bench.events)
+            if quiet > 60 and bench.done < 4:
+                bench.done, quiet = bench.done + 1, 0
+
+    run(dut, watch, background=[bench.surroundings, patience])
+    assert seen and min(seen) == first
+
+
+def test_no_more_commands_than_may_be_outstanding():
+    spec = SPECS[0]
+    bench = Bench(spec, 6, "always")
+    bench.hold = True
+    words = random_stream(bench.rng, spec, ["input"] * (OUTSTANDING + 8)).words
+
+    async def watch(ctx):
+        for done in range(4):
+            bench.done = done
+            await ctx.tick().repeat(100 if done else 40 * OUTSTANDING)
+            assert bench.dispatched() == set(range(1, OUTSTANDING + done + 1))
+
+    async def sender(ctx):
+        await send(ctx, bench.dut.i, beats(words))
+
+    run(bench.dut, watch, background=[bench.surroundings, sender])
 
 
 def test_error_holds_until_reset():
