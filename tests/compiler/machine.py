@@ -24,11 +24,11 @@ class Machine:
         self.taps = {"act": [], "residual": []}
         self.logits = []
 
-    def flush(self, index):
-        for item in [item for item in self.pending if item[0] <= index]:
-            _, memory, address, value = item
-            memory[address] = value
-        self.pending = [item for item in self.pending if item[0] > index]
+    def flush(self, last, first=0):
+        for number, memory, address, value in self.pending:
+            if first <= number <= last:
+                memory[address] = value
+        self.pending = [item for item in self.pending if not first <= item[0] <= last]
 
     def words(self, addresses):
         """Elements [..., rows, depth] of activation words."""
@@ -81,7 +81,7 @@ class Machine:
             for column in range(f["columns"]):
                 address = f["dst_base"] + group * f["columns"] + column
                 self.write_residual(f, address, command.residual[group, column])
-        self.flush(f["index"])  # what follows is dispatched when the columns are written
+        self.flush(f["index"], f["index"])  # what follows is dispatched when the columns are written
 
     def input(self, command, f, columns):
         spec = self.spec
