@@ -80,16 +80,17 @@ class Bench:
         self.ring = Ring(dut.weights, self.words, spec.weight_words, stall=stall, seed=seed)
         self.beats = Recorder(dut.o.valid, dut.o.payload)
         self.begins = Recorder(dut.row_begins, dut.row_room)
-        # Of each product: its beats. Of each set: its beats, and the words of the channel ring up to its last.
-        self.spans, self.sets, beat, channels = [], [], 0, 0
+        # Of each product: its beats. Of each set: its beats, and the words of both rings up to its last.
+        self.spans, self.sets, beat, channels, words = [], [], 0, 0, 0
         for fields, order in products:
             size = fields["groups"] * fields["set_tiles"] * len(order) * fields["k_words"]
             self.spans.append((fields, range(beat, beat + fields["sets"] * size)))
             for _ in range(fields["sets"]):
                 channels += fields["set_tiles"] * spec.cols // spec.channel_group
-                self.sets.append((beat, beat + size, channels))
+                words += fields["set_words"]
+                self.sets.append((beat, beat + size, channels, words))
                 beat += size
-        self.drains, self.writes, self.filled = [], [], [0]
+        self.drains, self.writes, self.filled = [], [], [(0, 0)]
         self.background = [self.memory, self.ring.run, self.beats.run, self.begins.run, self.channels, self.queues]
 
     async def memory(self, ctx):
@@ -109,15 +110,15 @@ class Bench:
                 ctx.set(dut.read.data, self.activations[address])
 
     async def channels(self, ctx):
-        """Channel words come when the ring has room for them, and go with their set; ``filled`` notes each cycle."""
+        """Channel words come when the ring has room for them, and go with their set; ``filled`` notes both rings."""
         depth = self.spec.channel_words // self.spec.channel_group
-        active = stall_pattern(self.stall, 11)
+        active, place = stall_pattern(self.stall, 11), 0
         while True:
-            freed = max([0, *(channels for _, end, channels in self.sets if end <= len(self.beats.cycles))])
-            more = next(active) and self.filled[-1] < min(self.sets[-1][2], freed + depth)
+            freed = max([0, *(channels for _, end, channels, _ in self.sets if end <= len(self.beats.cycles))])
+            place += next(active) and place < min(self.sets[-1][2], freed + depth)
             await ctx.tick()
-            self.filled.append(self.filled[-1] + more)
-            ctx.set(self.dut.channels_filled, self.filled[-1] % (2 * depth))
+            self.filled.append((place, self.ring.top))
+            ctx.set(self.dut.channels_filled, place % (2 * depth))
 
     async def queues(self, ctx):
         """``ready`` falls with a transfer only."""
@@ -157,8 +158,8 @@ class Bench:
         assert self.beats.values == self.expected
         assert self.drains == [part(DRAIN_COMMAND, f) for f in self.products]
         assert self.writes == [part(WRITE_COMMAND, f) for f in self.products if not is_scores(f)]
-        for begin, _, channels in self.sets:
-            assert self.filled[cycles[begin] - LATENCY] >= channels
+        for begin, _, *needed in self.sets:
+            assert all(a >= b for a, b in zip(self.filled[cycles[begin] - LATENCY], needed, strict=True))
         begins, before = [], 0
         for fields, span in self.spans:
             ends = [cycles[at] for at in span if self.expected[at]["last"]]
@@ -174,8 +175,7 @@ class Bench:
 @pytest.mark.parametrize("spec", SPECS, ids=name)
 def test_products(spec, stall):
     """Also beside another reader of activation memory, and with room in softmax now and then."""
-    rng = random.Random(f"{spec.name}/{stall}")
-    disturb = {} if stall == "always" else {"steal": 0.5, "room": 0.4}
+    rng, disturb = random.Random(f"{spec.name}/{stall}"), {} if stall == "always" else {"steal": 0.5, "room": 0.4}
     Bench(spec, [random_product(rng, spec) for _ in range(6)], stall=stall, **disturb).run()
 
 
