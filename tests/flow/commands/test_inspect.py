@@ -19,7 +19,7 @@ def test_commands(stream_file):
     assert title.endswith("tiny.vtrc: 4964 bytes, 1241 words of 32 bits for tiny")
     assert heading.split()[:5] == ["#", "command", "flags", "planes", "waits"]
     assert len(lines) == 18 and len({len(line) for line in lines}) == 1
-    assert " ".join(lines[7].split()) == "8 MATMUL SOFTMAX weights_act key_bias 2 5,6 3 1 3 2 1 20"
+    assert " ".join(lines[7].split()) == "8 MATMUL SOFTMAX weights_act key_bias 2 5,6 1 1 3 2 1 20"
 
 
 @pytest.mark.parametrize(("arguments", "message"), [

@@ -8,7 +8,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 from vitric.compiler.check import StreamError, check_command
-from vitric.golden.spec.command import FIELD_BITS, Flag, Opcode, Target, pack_pass
+from vitric.golden.spec.command import FIELD_BITS, SIGNED_FIELDS, Flag, Opcode, Target, pack_pass
 from vitric.golden.spec.limits import field_limits
 from vitric.hdl.accelerator.command_check import is_malformed, is_too_large
 from vitric.hdl.accelerator.layouts import COMMAND, exceeds
@@ -49,6 +49,7 @@ def legal_command(rng, spec, index):
             "opcode": opcode | target << 8, "sets": 1, "set_tiles": tiles, "k_words": k_words,
             "tile_words": planes * k_words, "set_words": tiles * planes * k_words,
             "flags": rng.choice([0, Flag.WEIGHTS_ACT, Flag.WEIGHTS_ACT | Flag.KEY_BIAS]) | rng.choice([0, Flag.WHOLE]),
+            "low": rng.choice([-7, 0, 5]), "high": rng.choice([5, 255]),
             "passes01": last if planes == 1 else pack_pass(a_plane=0, w_plane=1, shift=0, last=False) | last << 8,
         }
         if target in (Target.CODES, Target.SOFTMAX):
@@ -60,8 +61,11 @@ def changed_command(rng, spec, fields):
     """One field, or none, at or beyond a limit."""
     opcode = Opcode(fields["opcode"] & 0xFF)
     limits = field_limits(spec, opcode) | field_limits(spec, opcode, Target(fields["opcode"] >> 8))
-    changed = rng.choice([*limits, "index", "a_wait", "w_wait", "opcode", "flags", "passes01", "columns", "row_tiles"])
+    changed = rng.choice([*limits, "index", "a_wait", "w_wait", "opcode", "flags", "passes01", "columns", "row_tiles",
+                          "low", "high"])
     value, limit = fields[changed], limits.get(changed, spec.cols)
+    if changed in SIGNED_FIELDS:
+        return fields | {changed: rng.choice([fields["low"], fields["high"]]) + rng.choice([-1, 0, 1, 300, -300])}
     return fields | {changed: rng.choice([value, value + 1, value - 1, 0, limit, limit + 1, 0x8000, 0xFFFF]) & 0xFFFF}
 
 
