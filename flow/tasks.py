@@ -72,7 +72,9 @@ class Workers:
 
     @contextmanager
     def _client(self) -> "Iterator[Client]":
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is an error here
+        import distributed  # whose import sets the levels of its logs
+
+        logging.getLogger(distributed.__name__).setLevel(logging.CRITICAL)  # what matters is an error here
         with _local_cluster(self.jobs) if self.scheduler is None else _remote(self.scheduler) as client:
             yield client
 
@@ -154,7 +156,8 @@ def _unpacked(packed: bytes) -> Any:
 def _call(function: Callable, sources: str, common: Any, task: Any) -> Any:
     """Run a task on a worker."""
     if sources != _sources():
-        raise UserError(f"a worker of --scheduler has vitric {version('vitric')} from other sources than these")
+        raise UserError(f"a worker has vitric {version('vitric')} from other sources than this process: they were "
+                        "changed meanwhile, or are installed otherwise")
     with _one_at_a_time:
         return function(common, task)
 

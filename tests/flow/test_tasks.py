@@ -115,7 +115,7 @@ def test_an_error_ends_what_still_runs():
 
 def test_workers_must_have_the_same_sources(scheduler, monkeypatch):
     monkeypatch.setattr(tasks, "_sources", lambda: "others")
-    with pytest.raises(UserError, match="a worker of --scheduler has vitric .* from other sources than these"):
+    with pytest.raises(UserError, match="a worker has vitric .* from other sources than this process"):
         run_tasks(task_functions.power, 2, NUMBERS, Workers(scheduler=scheduler))
 
 
