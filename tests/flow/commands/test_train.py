@@ -67,7 +67,8 @@ def test_own_pictures_from_folder_to_project(pictures, tmp_path):
     assert (figures["recipe"]["shift"], figures["recipe"]["flip"], figures["recipe"]["data"]) == (0, True, None)
     assert sorted(file.name for file in path.parent.iterdir()) == ["float.md", "float.safetensors"]
     words = path.with_suffix(".md").read_text().split("```")[1]
-    assert "--data pictures --image-size 12 --embed-dim 16" in words and "--epochs 2 --shift 0.0 --flip --seed 0 --out" in words
+    assert "--data pictures --image-size 12 --embed-dim 16" in words
+    assert "--epochs 2 --shift 0.0 --flip --seed 0 --out build/pictures/float.safetensors\n" in words
     done = CliRunner().invoke(app, ["init", "my-vit", "--weights", str(path), "--data", "pictures", "--array", "tiny"])
     assert done.exit_code == 0, done.output
     project = open_project("my-vit")
