@@ -22,7 +22,7 @@ COMMANDS = {
     "sim": "Run test images through the generated hardware, compare with golden.",
     "formal": "Prove properties of the hardware for every input.",
     "mutate": "Plant faults in a unit and count those that its bench catches.",
-    "train": "Train a float ViT.",
+    "train": "Train a float ViT, on pictures of one's own too.",
     "quantize": "Quantize a float ViT and report its accuracy.",
     "qat": "Train a ViT as the integer model that it becomes, down to 2 bits.",
     "prune": "Prune weights or heads of a float ViT and train it further.",

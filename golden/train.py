@@ -5,10 +5,12 @@ average, see :attr:`Recipe.average`) are the result.
 """
 
 import copy
+import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from math import cos, pi, radians
+from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -21,9 +23,10 @@ from .evaluation import evaluate
 from .spec.check import check_choice, check_int
 from .spec.vit import VitConfig
 from .threads import torch_threads
+from .training_file import TrainingFile, restore, snapshot
 from .vit import VisionTransformer
 
-__all__ = ["PRECISIONS", "RECIPES", "Recipe", "accuracy", "augment", "fit", "recipe_for", "train"]
+__all__ = ["OWN_RECIPE", "PRECISIONS", "RECIPES", "Recipe", "accuracy", "augment", "fit", "recipe_for", "train"]
 
 Loss = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
@@ -63,7 +66,7 @@ class Recipe:
     flip
         Mirror half of the images.
     data
-        Name of the data set, one of :data:`~vitric.golden.data.sets.DATASETS`.
+        Name of the data set, one of :data:`~vitric.golden.data.sets.DATASETS`; None for images of one's own.
     threads
         CPU threads, 1 to 64. Another number may give other weights.
     precision
@@ -83,7 +86,7 @@ class Recipe:
     scale: float = 0.1
     average: float = 0.995
     flip: bool = False
-    data: str = "digits"
+    data: str | None = "digits"
     threads: int = 1
     precision: str = "float32"
 
@@ -92,7 +95,7 @@ class Recipe:
         check_int("seed", self.seed, 0, 2**31 - 1)
         check_int("batch_size", self.batch_size, 1, 4096)
         check_int("threads", self.threads, 1, 64)
-        check_choice("data set", self.data, DATASETS)
+        check_choice("data set", self.data, (*DATASETS, None))
         check_choice("precision", self.precision, PRECISIONS)
         for name, low, high in _RANGES:
             if not low <= getattr(self, name) <= high:
@@ -115,6 +118,9 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType({
     ),
 })
 """Recipe of each config that can be trained; those of the digits were chosen on a part of the training split."""
+
+OWN_RECIPE = Recipe(data=None, epochs=100, learning_rate=1e-3, label_smoothing=0.1, shift=2.0)
+"""Recipe to begin with for images of one's own."""
 
 
 def recipe_for(name: str, recipes: Mapping[str, Recipe] = RECIPES, **changes: int | float) -> Recipe:
@@ -178,6 +184,7 @@ def fit(
     loss: Loss | None = None,
     on_step: Callable[[int, int], None] | None = None,
     on_epoch: Callable[[int, float, float], None] | None = None,
+    file: TrainingFile | None = None,
 ) -> M:
     """Train ``model`` in place on ``data`` and return the running average of its weights, a new model.
 
@@ -192,14 +199,22 @@ def fit(
     on_epoch
         Called after each epoch with its number (from 1), its mean loss, and its share of augmented training
         images that were classified right.
+    file
+        Gets the state after each epoch, before ``on_epoch``; if it is there already, training goes on from it, and the
+        result is what it would have been without the interruption. Only for a ``model`` whose state its parameters are,
+        and a ``loss`` without one.
     """
     loss = loss or partial(_cross_entropy, model, recipe.label_smoothing)
     generator = torch.Generator().manual_seed(recipe.seed)
     optimizer = _optimizer(model, recipe)
     averaged = copy.deepcopy(model)
+    models, begin = {"model": model, "average": averaged}, 0
+    if file is not None and (kept := file.load()) is not None:
+        begin, tensors = kept
+        restore(tensors, models, optimizer, generator)
     per_epoch = -(-len(data) // recipe.batch_size)
     model.train()
-    for epoch in range(recipe.epochs):
+    for epoch in range(begin, recipe.epochs):
         loss_sum, right = 0.0, 0
         order = torch.randperm(len(data), generator=generator).split(recipe.batch_size)
         for index, chosen in enumerate(order):
@@ -219,6 +234,8 @@ def fit(
             _update_average(averaged, model, min(recipe.average, (step + 1) / (step + 10)))
             loss_sum += error.item() * len(chosen)
             right += int((logits.argmax(dim=1) == labels).sum())
+        if file is not None:
+            file.save(epoch + 1, snapshot(models, optimizer, generator))
         if on_epoch is not None:
             on_epoch(epoch + 1, loss_sum / len(data), right / len(data))
     model.eval()
@@ -237,21 +254,37 @@ def _update_average(averaged, model, decay):
 
 
 def train(
-    config: VitConfig, recipe: Recipe, *, on_step: Callable[[int, int], None] | None = None,
+    config: VitConfig, recipe: Recipe, data: ImageData | None = None, *, kept: Path | None = None,
+    on_step: Callable[[int, int], None] | None = None,
     on_epoch: Callable[[int, float, float], None] | None = None,
 ) -> VisionTransformer:
-    """Return a model of ``config`` trained on the training split of ``recipe.data``, in evaluation mode.
+    """Return a model of ``config`` trained on ``data``, in evaluation mode.
 
     Runs on ``recipe.threads`` threads and leaves torch's global random state and thread count as they were. Equal
     arguments give equal weights on one machine and torch version. ``on_step`` and ``on_epoch`` are as in :func:`fit`.
 
+    Parameters
+    ----------
+    data
+        Training images; by default the training split of ``recipe.data``.
+    kept
+        File for the state after each epoch. One that is there is gone on from.
+
     Raises
     ------
     ValueError
-        ``config`` does not take the images of ``recipe.data``, or that is not installed.
+        ``config`` does not take the images, or the data set is not installed; or ``kept`` is damaged, or the file of
+        another training.
     """
-    data = dataset(recipe.data, "train")
+    data = dataset(recipe.data, "train") if data is None else data
     _check_trainable(config, data)
     with torch.random.fork_rng(devices=[]), torch_threads(recipe.threads):
         torch.manual_seed(recipe.seed)
-        return fit(VisionTransformer(config), data, recipe, on_step=on_step, on_epoch=on_epoch)
+        file = None if kept is None else TrainingFile(kept, _about(config, recipe, data))
+        return fit(VisionTransformer(config), data, recipe, on_step=on_step, on_epoch=on_epoch, file=file)
+
+
+def _about(config: VitConfig, recipe: Recipe, data: ImageData) -> dict:
+    """Return what a training depends on."""
+    images = hashlib.sha256(data.images.numpy().tobytes() + data.labels.numpy().tobytes()).hexdigest()
+    return {"network": config.to_dict(), "recipe": asdict(recipe), "images": images, "torch": torch.__version__}

@@ -156,14 +156,14 @@ def _fault(number: int, change: str, cells: dict) -> Fault:
 
 
 def hunt(
-    unit: Unit, settings: Mapping[str, object], netlist: Path, count: int, folder: Path, *, seed: int = 1,
+    unit: Unit, settings: Mapping[str, object], netlist: Path, faults: range, folder: Path, *, seed: int = 1,
     tests: str = "", tell: Callable[[int], None] = lambda done: None,
 ) -> dict[int, str]:
-    """Run a unit's bench on every fault of ``netlist``; return the test that caught it by the fault's number.
+    """Run a unit's bench on faults of ``netlist``, by number; return the test that caught it by the fault's number.
 
     The netlist is that of ``unit`` at ``settings``. A fault that is not in the answer survived every test; ``tests`` is
     a regular expression for the names of tests that are run at all, ``seed`` that of the run. ``tell`` is called now
-    and then with the number of faults that are done.
+    and then with the number of the fault that was begun last.
 
     Raises
     ------
@@ -175,7 +175,7 @@ def hunt(
     verdicts.unlink(missing_ok=True)
     told = {
         **environment(unit.make_spec(settings), **unit.component_values(settings)),
-        "VITRIC_BENCH": unit.bench, "VITRIC_FAULTS": str(count),
+        "VITRIC_BENCH": unit.bench, "VITRIC_FAULTS": f"{faults[0]} {faults[-1]}",
         "VITRIC_VERDICTS": str(verdicts.resolve()), "VITRIC_TESTS": tests,
     }
     failure, over = None, Event()
@@ -199,8 +199,8 @@ def hunt(
         raise failure
     if 0 in begun:
         raise BenchFailure(f"{unit.bench} fails without a fault, in {begun[0]}", log)
-    if last != count:
-        raise BenchFailure(f"the simulation ended at fault {last} of {count}", log)
+    if last != faults[-1]:
+        raise BenchFailure(f"the simulation ended at fault {last} of {faults[-1]}", log)
     return begun
 
 

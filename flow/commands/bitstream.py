@@ -10,8 +10,9 @@ from vitric.golden.errors import UserError
 from vitric.golden.files import write_json, write_text
 from vitric.toolchain.folders import locked
 
-from ..inputs.options import SEED, BoardName, JsonFile, ProjectName, check_output
+from ..inputs.options import SEED, BoardName, Jobs, JsonFile, ProjectName, Scheduler, check_output
 from ..reports.console import console
+from ..tasks import HERE, Workers
 
 if TYPE_CHECKING:
     from vitric.boards.registry import Board
@@ -32,6 +33,9 @@ def bitstream_command(
     board: BoardName = None,
     seed: Annotated[
         int | None, typer.Option(**SEED, help="Seed of place and route; by default the project's, or 1.")] = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=1000, help="Place and route with so many seeds from --seed on; the best one "
+                          "counts.")] = 1,
     clock_mhz: Annotated[
         float | None, typer.Option("--clock-mhz", min=10, max=400,
                                    help="Clock of the system; by default the board's.")] = None,
@@ -39,6 +43,8 @@ def bitstream_command(
         int | None, typer.Option(min=1, max=1 << 24, help="Longest model that can be loaded, in model words; two of "
                                  "them are held.")] = None,
     json_file: JsonFile = None,
+    jobs: Jobs = 1,
+    scheduler: Scheduler = None,
 ) -> None:
     """Make a bitstream of the model of a project and its accelerator for BOARD, with a report.
 
@@ -49,21 +55,22 @@ def bitstream_command(
 
     to_stdout = str(json_file) == "-"
     changes = {"name": board, "seed": seed, "clock_mhz": clock_mhz, "capacity": capacity}
-    report = build_bitstream(open_project(project).changed({"board": changes}), stderr=to_stdout)
+    report = build_bitstream(open_project(project).changed({"board": changes}), seeds=seeds,
+                             workers=Workers(jobs, scheduler), stderr=to_stdout)
     if json_file is not None:
         write_json(json_file, report)
     if not report["timing_met"]:
         console(stderr=True).print(
             f"vitric: {report['fmax_mhz']:.1f} MHz does not meet the clock of {report['clock_mhz']:g} MHz; no "
-            "bitstream was written. Try another --seed or a lower --clock-mhz.", style="red", markup=False)
+            "bitstream was written. Try more --seeds or a lower --clock-mhz.", style="red", markup=False)
         raise typer.Exit(1)
 
 
-def build_bitstream(project: "Project", *, stderr: bool = False) -> dict:
+def build_bitstream(project: "Project", *, seeds: int = 1, workers: Workers = HERE, stderr: bool = False) -> dict:
     """Build ``top.bit`` and its reports in a folder of the project's board; return the report.
 
-    The fields of the report are described in ``docs/board.md``. Without a met clock there is a report, but no
-    ``top.bit``.
+    It is placed and routed with ``seeds`` seeds from the project's on, by ``workers``, and the best one counts. The
+    fields of the report are described in ``docs/board.md``. Without a met clock there is a report, but no ``top.bit``.
 
     Raises
     ------
@@ -80,16 +87,17 @@ def build_bitstream(project: "Project", *, stderr: bool = False) -> dict:
     folder = project.build / board.name
     check_output(folder / "report.json")
     with locked(folder / "work"):
-        return _build(project, folder, clock_mhz, console(stderr=stderr))
+        return _build(project, folder, clock_mhz, seeds, workers, console(stderr=stderr))
 
 
-def _build(project: "Project", folder: Path, clock_mhz: float, say) -> dict:
+def _build(project: "Project", folder: Path, clock_mhz: float, seeds: int, workers: Workers, say) -> dict:
     from vitric.compiler.compile import compile_model
     from vitric.toolchain.parts import over_capacity
-    from vitric.toolchain.run import Steps, pack, place_and_route, synthesize
+    from vitric.toolchain.run import Steps, pack, synthesize
 
     from ..project.integer import integer_model
-    from ..reports.bitstream import markdown, report_of, show
+    from ..reports.bitstream import clock_of, markdown, report_of, show
+    from ..seeds import place_best
 
     board, said = project.board, project.settings.board
     say.print(f"[bold]board[/]           {board.title}, {project.name}")
@@ -107,10 +115,11 @@ def _build(project: "Project", folder: Path, clock_mhz: float, say) -> dict:
         cells = synthesize(family, work, "top", tell)
     if over := over_capacity(board.part, cells):
         raise UserError(f"the design does not fit {board.part.name}: it needs {', '.join(over)}")
-    with steps.step("place and route") as tell:
-        arguments = [*board.part.arguments, *family.constrained, "--seed", str(said.seed)]
-        placed = place_and_route(family, work, arguments, tell)
-    report = report_of(project, board, compiled, top.system, settings, cells, placed, work)
+    best = place_best(
+        family, work, [*board.part.arguments, *family.constrained], range(said.seed, said.seed + seeds),
+        inputs=("top.json", family.constraints), fmax=lambda placed: clock_of(placed, float(settings.output_mhz))[1],
+        steps=steps, workers=workers)
+    report = report_of(project, board, compiled, top.system, settings, cells, best, work)
     product.unlink(missing_ok=True)
     if report["timing_met"]:
         with steps.step("pack"):

@@ -7,9 +7,10 @@ import typer
 from vitric.golden.errors import UserError
 from vitric.golden.files import write_json
 
-from ..inputs.options import COUNT, JsonFile, check_output
+from ..inputs.options import COUNT, Jobs, JsonFile, Scheduler, check_output
 from ..reports.console import console
 from ..studies import STUDIES, study_named
+from ..tasks import Workers
 
 __all__ = ["study_command"]
 
@@ -26,7 +27,8 @@ def study_command(
                                  "fewer.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for NAME-CONFIG.md, .svg and .json.")] = _FOLDER,
     json_file: JsonFile = None,
-    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes, one thread each.")] = 1,
+    jobs: Jobs = 1,
+    scheduler: Scheduler = None,
 ) -> None:
     """Run one of the survey's experiments: cases, a table, a plot and JSON.
 
@@ -55,7 +57,8 @@ def study_command(
             note = "kept from before" if kept else ", ".join(str(value) for value in case.values())
             progress.update(task, advance=1, note=note)
 
-        records = run_study(study, everything, Store(_FOLDER / "cases", study), jobs=jobs, on_case=on_case)
+        records = run_study(study, everything, Store(_FOLDER / "cases", study),
+                            workers=Workers(jobs, scheduler), on_case=on_case)
     stderr = str(json_file) == "-"
     written = {}
     for one in configs:

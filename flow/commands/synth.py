@@ -13,11 +13,13 @@ from vitric.hdl.units import UNITS, Unit
 from vitric.toolchain import tools
 from vitric.toolchain.folders import locked
 from vitric.toolchain.parts import PARTS, Part, find_part, over_capacity
-from vitric.toolchain.run import Steps, place_and_route, synthesize
+from vitric.toolchain.run import Steps, synthesize
 
-from ..inputs.options import JsonFile
+from ..inputs.options import Jobs, JsonFile, Scheduler
 from ..inputs.units import find_unit, make_unit, parse_settings
 from ..reports.console import console
+from ..seeds import place_best
+from ..tasks import HERE, Workers
 
 __all__ = ["measure", "synth_command"]
 
@@ -35,6 +37,8 @@ def synth_command(
         int | None, typer.Option(min=1, max=1000, metavar="MHZ", help="Clock that place and route aims at; by default "
                                  "above what units reach.")] = None,
     json_file: JsonFile = None,
+    jobs: Jobs = 1,
+    scheduler: Scheduler = None,
 ) -> None:
     """Measure area, and with --pnr the clock frequency, of UNIT on a device.
 
@@ -43,13 +47,14 @@ def synth_command(
     """
     chosen = find_unit(unit)
     report = measure(chosen, parse_settings(chosen, settings or ()), find_part(device), pnr=pnr, seeds=seeds,
-                     freq=freq, stderr=str(json_file) == "-")
+                     freq=freq, workers=Workers(jobs, scheduler), stderr=str(json_file) == "-")
     if json_file is not None:
         write_json(json_file, report)
 
 
 def measure(unit: Unit, settings: Mapping[str, object], part: Part, *, pnr: bool = False, seeds: int = 1,
-            freq: int | None = None, stderr: bool = False, build: Path | str = "build") -> dict:
+            freq: int | None = None, workers: Workers = HERE, stderr: bool = False,
+            build: Path | str = "build") -> dict:
     """Synthesize a unit, place and route it if ``pnr``, show the figures and return the report of ``docs/synth.md``.
 
     Everything is written to a folder below ``build/synth``, one for each unit, device and set of parameters.
@@ -75,7 +80,7 @@ def measure(unit: Unit, settings: Mapping[str, object], part: Part, *, pnr: bool
     steps = Steps(say)
     with locked(folder):
         cells = _synthesize(component, part, folder, "unit", steps, "unit")
-        found = _frequencies(unit, settings, part, folder, steps, seeds, freq) if pnr else []
+        found = _frequencies(unit, settings, part, folder, steps, seeds, freq, workers) if pnr else []
     report = {
         "unit": unit.name, "device": part.key, "part": part.name, "parameters": values,
         "fabric": unit.fabric_for(part.family.name), "latency": component.latency, "interval": component.interval,
@@ -103,7 +108,7 @@ def _synthesize(component, part: Part, folder: Path, name: str, steps: Steps, st
 
 
 def _frequencies(
-    unit: Unit, settings, part: Part, folder: Path, steps: Steps, seeds: int, freq: int,
+    unit: Unit, settings, part: Part, folder: Path, steps: Steps, seeds: int, freq: int, workers: Workers,
 ) -> list[dict]:
     """Place and route the unit in its harness, once for each seed; return ``seed`` and ``fmax_mhz`` of each."""
     from vitric.toolchain.harness import Harness
@@ -115,14 +120,10 @@ def _frequencies(
                         f"it needs {', '.join(over)}")
     for name, text in part.files.items():
         write_text(folder / name, text)
-    found = []
-    for seed in range(1, seeds + 1):
-        with steps.step(f"place and route, seed {seed}") as tell:
-            arguments = [*part.arguments, *part.family.unconstrained, "--freq", str(freq), "--seed", str(seed)]
-            placed = place_and_route(part.family, folder, arguments, tell)
-        fmax, = (clock["achieved"] for clock in placed["fmax"].values())
-        found.append({"seed": seed, "fmax_mhz": round(fmax, 2)})
-    return found
+    arguments = [*part.arguments, *part.family.unconstrained, "--freq", str(freq)]
+    return place_best(
+        part.family, folder, arguments, range(1, seeds + 1), inputs=("top.json", *part.files), steps=steps,
+        fmax=lambda report: next(iter(report["fmax"].values()))["achieved"], workers=workers).seeds
 
 
 def _ratios(spec, cells: Mapping[str, float]) -> dict:

@@ -7,8 +7,8 @@ import typer
 from vitric.golden.errors import UserError
 from vitric.golden.files import is_writable
 
-__all__ = ["BAUD", "COUNT", "EPOCHS", "SECONDS", "SEED", "SHARE", "WIDTH", "BoardName", "JsonFile", "ProjectName",
-           "check_output", "readable"]
+__all__ = ["BAUD", "COUNT", "EPOCHS", "SECONDS", "SEED", "SHARE", "WIDTH", "BoardName", "Jobs", "JsonFile",
+           "ProjectName", "Scheduler", "check_output", "readable"]
 
 BAUD = {"min": 1, "max": 12_000_000}
 """Bounds of the speed of a serial line, in bits per second."""
@@ -84,3 +84,14 @@ JsonFile = Annotated[
     typer.Option("--json", metavar="FILE", callback=_checked, help="Write the figures as JSON; - is stdout."),
 ]
 """Type of the option that writes what a command found."""
+
+Jobs = Annotated[
+    int, typer.Option(min=1, max=256, help="Processes of this machine that share the work, one thread each.")]
+"""Type of the option that says how many tasks run at once; see :class:`vitric.flow.tasks.Workers`."""
+
+Scheduler = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", show_default=False,
+                 help="Scheduler of dask, tcp://host:port, whose workers share the work instead."),
+]
+"""Type of the option that names one's own cluster; see :class:`vitric.flow.tasks.Workers`."""

@@ -14,9 +14,10 @@ from vitric.toolchain.parts import PARTS
 from vitric.toolchain.run import breakdown
 
 from ..project.project import Project
+from ..seeds import Placed
 from .console import console
 
-__all__ = ["cycles_per_image", "markdown", "report_of", "show"]
+__all__ = ["clock_of", "cycles_per_image", "markdown", "report_of", "show"]
 
 _AGREEMENT = 0.05  # share by which simulated cycles may differ from predicted ones before they count as stale
 _AREA = ("lut4", "ccu2c", "ff", "dsp", "bram")
@@ -57,15 +58,19 @@ def _critical_path(placed: dict, clock: str) -> dict | None:
     return None
 
 
-def report_of(project: Project, board, compiled: Compiled, system, pll, cells: dict[str, int], placed: dict,
+def clock_of(placed: dict, clock_mhz: float) -> tuple[str, float]:
+    """Return the name of the clock in nextpnr's report that was asked for ``clock_mhz``, and the MHz it reached."""
+    for name, timing in placed["fmax"].items():
+        if math.isclose(timing["constraint"], clock_mhz, rel_tol=1e-3):
+            return name, timing["achieved"]
+    raise RuntimeError(f"nextpnr has no clock of {clock_mhz:g} MHz: {placed['fmax']}")
+
+
+def report_of(project: Project, board, compiled: Compiled, system, pll, cells: dict[str, int], best: Placed,
               work: Path) -> dict:
     """Return what ``report.json`` holds, but for the names of products and the times; see ``docs/board.md``."""
-    clock_mhz = float(pll.output_mhz)
-    clock, timing = next(
-        (item for item in placed["fmax"].items() if math.isclose(item[1]["constraint"], clock_mhz, rel_tol=1e-3)),
-        (None, None))
-    if clock is None:
-        raise RuntimeError(f"nextpnr has no clock of {clock_mhz:g} MHz: {placed['fmax']}")
+    clock_mhz, placed = float(pll.output_mhz), best.report
+    clock, fmax = clock_of(placed, clock_mhz)
     part = board.part
     family = part.family
     used = {name: cells[name] for name in _AREA}
@@ -74,9 +79,9 @@ def report_of(project: Project, board, compiled: Compiled, system, pll, cells: d
     cycles, source = cycles_per_image(compiled, project.build / "sim.json")
     return {
         "config": project.name, "spec": compiled.spec.name, "board": board.name, "device": part.name,
-        "seed": project.settings.board.seed,
-        "fmax_mhz": round(timing["achieved"], 2), "clock_mhz": clock_mhz,
-        "timing_met": timing["achieved"] >= clock_mhz,
+        "seed": best.seed, "seeds": best.seeds,
+        "fmax_mhz": round(fmax, 2), "clock_mhz": clock_mhz,
+        "timing_met": fmax >= clock_mhz,
         **used,
         "comb": logic["used"],
         "percent": {name: round(100 * used[name] / there[name], 2) for name in used}
@@ -115,6 +120,8 @@ def _rows(report: dict) -> list[tuple[str, str]]:
                                       f"from {path['from']} to {path['to']}"))
     rows.append(("tools", ", ".join(f"{name} {version}" for name, version in report["tools"].items())))
     rows.append(("seed", str(report["seed"])))
+    if len(report["seeds"]) > 1:
+        rows.append(("MHz by seed", ", ".join(f"{row['seed']}: {row['fmax_mhz']:.1f}" for row in report["seeds"])))
     return rows
 
 

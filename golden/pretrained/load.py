@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from ..checkpoint import is_ours, load_float, load_state_dict
+from ..checkpoint import is_ours, load_float, load_state_dict, read_about
 from ..data.transform import EvalTransform
 from ..spec.check import check_choice, check_int
 from ..spec.vit import VitConfig
@@ -45,7 +45,7 @@ class Pretrained:
         What neither the file nor its neighbours say, with the value that was taken: ``"6 heads"``; and what of them
         was changed.
     labels : tuple of str or None
-        Names of the classes, by number, where a file beside the checkpoint has them.
+        Names of the classes, by number, where the file or one beside it has them.
     """
 
     model: VisionTransformer
@@ -115,6 +115,17 @@ def _infer(path: Path, state: Mapping[str, torch.Tensor], heads: int | None, sta
         layer_norm_eps=LAYER_NORM_EPS[kind] if beside.layer_norm_eps is None else beside.layer_norm_eps)
 
 
+def _ours(path: Path) -> Pretrained:
+    model, labels = load_float(path), read_about(path).get("labels")
+    config = model.config
+    if labels is not None and not (isinstance(labels, list) and len(labels) == config.num_classes
+                                   and all(isinstance(label, str) for label in labels)):
+        raise ValueError(f"labels of checkpoint {path} must be {config.num_classes} names, not {labels!r}")
+    transform = EvalTransform(image_size=config.image_size, in_chans=config.in_chans, resize=config.image_size)
+    return Pretrained(model=model, kind="vitric", assumed=(), transform=transform,
+                      labels=None if labels is None else tuple(labels))
+
+
 def load_pretrained(path: str | Path, *, heads: int | None = None, statistics: str | None = None) -> Pretrained:
     """Return the float model of a checkpoint.
 
@@ -152,9 +163,7 @@ def load_pretrained(path: str | Path, *, heads: int | None = None, statistics: s
     if path.suffix == ".safetensors" and is_ours(path):
         if (heads, statistics) != (None, None):
             raise ValueError(f"heads and statistics are for checkpoints of others: {path} says its own")
-        model = load_float(path)
-        return Pretrained(model=model, kind="vitric", assumed=(), transform=EvalTransform(
-            image_size=model.config.image_size, in_chans=model.config.in_chans, resize=model.config.image_size))
+        return _ours(path)
     beside = read_beside(path.parent)
     state = _read(path)
     kind = kind_of(state)

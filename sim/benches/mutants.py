@@ -1,7 +1,7 @@
 """Every test of another bench, once for each fault of a netlist with a selector, in one simulation.
 
-``VITRIC_BENCH`` names the other module, ``VITRIC_FAULTS`` the number of faults and ``VITRIC_VERDICTS`` the file that
-gets one line of JSON per test; ``VITRIC_TESTS`` is a regular expression that chooses tests by name.
+``VITRIC_BENCH`` names the other module, ``VITRIC_FAULTS`` the first and the last fault and ``VITRIC_VERDICTS`` the file
+that gets one line of JSON per test; ``VITRIC_TESTS`` is a regular expression that chooses tests by name.
 
 A fault that one test has caught is left out of the tests after it. Fault 0 is none: its tests must pass. A test that
 begins counts as having caught its fault; only its good end takes that back, so that an error in any task of the bench,
@@ -17,7 +17,7 @@ from importlib import import_module
 from cocotb.regression import Test, TestGenerator
 
 _BENCH = import_module(os.environ["VITRIC_BENCH"])
-_FAULTS = int(os.environ["VITRIC_FAULTS"])
+_FIRST, _LAST = map(int, os.environ["VITRIC_FAULTS"].split())
 _VERDICTS = os.environ["VITRIC_VERDICTS"]
 _CHOSEN = re.compile(os.environ["VITRIC_TESTS"])
 _caught: set[int] = set()
@@ -47,9 +47,9 @@ def _tests() -> list[Test]:
 
 
 def _every() -> dict[str, Test]:
-    """Return a test for each fault and test of the bench; cocotb finds them by their names in this module."""
+    """Return a test for no fault, each fault and test of the bench; cocotb finds them by their names in this module."""
     made = {}
-    for fault in range(_FAULTS + 1):
+    for fault in (0, *range(_FIRST, _LAST + 1)):
         for inner in _tests():
             test = copy(inner)  # keeps its time limit
             test.func, test.args, test.kwargs = _run, (), {"fault": fault, "inner": inner}

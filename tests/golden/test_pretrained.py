@@ -162,6 +162,13 @@ def test_our_own_files_keep_their_config(tmp_path):
     (tmp_path / "cut.safetensors").write_bytes((tmp_path / "own.safetensors").read_bytes()[:-5])
     with pytest.raises(ValueError, match="cut.safetensors is not a complete safetensors file"):
         load_pretrained(tmp_path / "cut.safetensors")
+    labels = [str(number) for number in range(10)]
+    save_float(result.model, tmp_path / "labels.safetensors", {"labels": labels})
+    assert load_pretrained(tmp_path / "labels.safetensors").labels == tuple(labels) and result.labels is None
+    for wrong in (labels[1:], list(range(10)), "0123456789"):
+        save_float(result.model, tmp_path / "labels.safetensors", {"labels": wrong})
+        with pytest.raises(ValueError, match="labels of checkpoint .*labels.safetensors must be 10 names, not "):
+            load_pretrained(tmp_path / "labels.safetensors")
 
 
 def broken(state, change):

@@ -1,6 +1,7 @@
 """Training: the same weights for the same seed, augmentation, schedule, the command and its errors."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -119,7 +120,7 @@ def test_recipes():
 
 def test_command_writes_checkpoint_card_and_json(tmp_path, capsys):
     out, report = tmp_path / "new" / "tiny.safetensors", tmp_path / "tiny.json"
-    train_command(config="tiny", epochs=1, seed=4, out=out, json_file=report)
+    train_command(project="tiny", epochs=1, seed=4, out=out, json_file=report)
     figures = json.loads(report.read_text())
     assert figures["recipe"]["seed"] == 4 and figures["checkpoint"] == str(out)
     assert figures["test_accuracy"] == accuracy(load_float(out), digits("test")) == read_about(out)["test_accuracy"]
@@ -128,27 +129,27 @@ def test_command_writes_checkpoint_card_and_json(tmp_path, capsys):
         assert part in card
     assert "test accuracy" in capsys.readouterr().out
     content = out.read_bytes()
-    train_command(config="tiny", epochs=1, seed=4, out=out, json_file=None)
+    train_command(project="tiny", epochs=1, seed=4, out=out, json_file=None)
     assert out.read_bytes() == content
 
 
 def test_json_on_stdout_is_only_json(tmp_path, capsys):
-    train_command(config="tiny", epochs=1, seed=0, out=tmp_path / "a.safetensors", json_file="-")
+    train_command(project="tiny", epochs=1, seed=0, out=tmp_path / "a.safetensors", json_file="-")
     assert json.loads(capsys.readouterr().out)["config"] == "tiny"
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"config": "deit_tiny"}, f"config to train must be one of {', '.join(map(repr, RECIPES))}, not 'deit_tiny'"),
+        ({"project": "deit_tiny"}, f"config to train must be one of {', '.join(map(repr, RECIPES))}, not 'deit_tiny'"),
         ({"epochs": 0}, "epochs must be between"),
         ({"seed": -1}, "seed must be between"),
-        ({"out": "model.pt"}, r"must be named \*\.safetensors, not model\.pt"),
+        ({"out": Path("model.pt")}, r"must be named \*\.safetensors, not model\.pt"),
     ],
 )
 def test_command_errors_write_nothing(tmp_path, monkeypatch, change, message):
     monkeypatch.chdir(tmp_path)
-    arguments = {"config": "tiny", "epochs": 1, "seed": 0, "out": None, "json_file": None} | change
+    arguments = {"project": "tiny", "epochs": 1, "seed": 0, "out": None, "json_file": None} | change
     with pytest.raises(UserError, match=message):
         train_command(**arguments)
     assert not list(tmp_path.iterdir())
@@ -157,4 +158,4 @@ def test_command_errors_write_nothing(tmp_path, monkeypatch, change, message):
 def test_unwritable_target_is_a_user_error_before_training(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write"):
-        train_command(config="tiny", epochs=10_000, seed=0, out=tmp_path / "file" / "a.safetensors", json_file=None)
+        train_command(project="tiny", epochs=10_000, seed=0, out=tmp_path / "file" / "a.safetensors", json_file=None)

@@ -37,12 +37,14 @@ def test_bench_catches_and_says_by_which_test(tmp_path):
     unit = UNITS["requantize"]
     netlist, faults = plant(unit.make(unit.fine), tmp_path, count=6, seed=1)
     told = []
-    caught = hunt(unit, unit.fine, netlist, len(faults), tmp_path / "sim", tests="source=random/sink=random",
+    caught = hunt(unit, unit.fine, netlist, range(1, 7), tmp_path / "sim", tests="source=random/sink=random",
                   tell=told.append)
     assert len(caught) >= 5 and set(caught) <= {fault.number for fault in faults}
     assert set(caught.values()) == {"random_beats/source=random/sink=random"}
     assert told == sorted(told) and set(told) <= set(range(7))
+    part = hunt(unit, unit.fine, netlist, range(3, 5), tmp_path / "sim", tests="source=random/sink=random")
+    assert part == {number: test for number, test in caught.items() if number in (3, 4)}
     with pytest.raises(BenchFailure, match="fails without a fault, in corners"):
         broken = netlist.with_name("broken.v")
         broken.write_text(netlist.read_text().replace("fault == 3'h1", "1'b1"))
-        hunt(unit, unit.fine, broken, 1, tmp_path / "sim", tests="corners")
+        hunt(unit, unit.fine, broken, range(1, 2), tmp_path / "sim", tests="corners")

@@ -10,6 +10,7 @@ from vitric.boards.link import crc32c
 from vitric.boards.registry import BOARDS, Board, find_board
 from vitric.compiler.compile import compile_model
 from vitric.compiler.cycles import predict
+from vitric.flow import seeds
 from vitric.flow.cli import app
 from vitric.flow.commands import bitstream
 from vitric.flow.commands.bitstream import BANK_STEP, build_bitstream
@@ -52,7 +53,7 @@ def placed(fmax, constraint):
 @pytest.fixture
 def tools(monkeypatch, tmp_path):
     """Put stand-ins where Amaranth, Yosys, nextpnr and ecppack would work; return what they were asked and give."""
-    state = SimpleNamespace(fmax=60.0, cells=dict(CELLS), pnr=None, top=None)
+    state = SimpleNamespace(fmax=60.0, fmax_of={}, cells=dict(CELLS), pnr=None, top=None, packed=None)
 
     def prepare(top, name):
         state.top = top
@@ -65,19 +66,26 @@ def tools(monkeypatch, tmp_path):
         platform.prepare = prepare
         return platform
 
+    def synthesize(family, folder, name, tell):
+        (folder / f"{name}.json").write_text("netlist")
+        return state.cells
+
     def place_and_route(family, folder, arguments, tell):
         assert family is ECP5 and (folder / "top.lpf").read_text() == "lpf"
+        assert (folder / "top.json").read_text() == "netlist"
         state.pnr = arguments
-        return placed(state.fmax, float(state.top.pll.output_mhz))
+        (folder / "top.config").write_text(f"placed with seed {arguments[-1]}")
+        return placed(state.fmax_of.get(int(arguments[-1]), state.fmax), float(state.top.pll.output_mhz))
 
     def pack(family, folder):
         (folder / "top.bit").write_bytes(b"bits")
+        state.packed = (folder / "top.config").read_text()
         return folder / "top.bit"
 
     monkeypatch.setattr(integer, "integer_model", random_model)
     monkeypatch.setattr(Board, "make_platform", make_platform)
-    monkeypatch.setattr(synthesis, "synthesize", lambda family, folder, name, tell: state.cells)
-    monkeypatch.setattr(synthesis, "place_and_route", place_and_route)
+    monkeypatch.setattr(synthesis, "synthesize", synthesize)
+    monkeypatch.setattr(seeds, "place_and_route", place_and_route)
     monkeypatch.setattr(synthesis, "pack", pack)
     monkeypatch.setattr(bitstream_report, "breakdown", lambda family, folder: [{"module": "system", **CELLS}])
     monkeypatch.chdir(tmp_path)
@@ -94,7 +102,8 @@ def test_report_and_products(tools, tmp_path):
     compiled = compile_model(random_model(open_project("tiny")), open_project("tiny").spec)
     cycles = predict(compiled.stream.commands(), compiled.spec).cycles
     expected = {
-        "config": "tiny", "board": "ulx3s", "device": "LFE5U-85F", "seed": 7, "fmax_mhz": 60.0, "clock_mhz": 50.0,
+        "config": "tiny", "board": "ulx3s", "device": "LFE5U-85F", "seed": 7,
+        "seeds": [{"seed": 7, "fmax_mhz": 60.0}], "fmax_mhz": 60.0, "clock_mhz": 50.0,
         "timing_met": True, "lut4": 5000, "ccu2c": 1000, "ff": 7000, "dsp": 12, "bram": 22, "comb": 8364,
         "cycles_per_image": cycles, "cycles_source": "cycle model", "images_per_second": round(50e6 / cycles, 1),
         "model_words": len(compiled.stream), "capacity_words": BANK_STEP, "baud": 1_000_000,
@@ -123,6 +132,21 @@ def test_a_missed_clock_fails_and_leaves_no_bitstream(tools, tmp_path):
     assert (report["timing_met"], report["bitstream"]) == (False, None)
     assert not (folder / "top.bit").exists()
     assert "NOT MET" in (folder / "report.md").read_text()
+
+
+def test_the_best_of_several_seeds_counts(tools, scheduler, tmp_path):
+    tools.fmax, tools.fmax_of = 45.0, {5: 51.0, 6: 48.123, 7: 51.0}
+    rows = [{"seed": seed, "fmax_mhz": fmax} for seed, fmax in ((4, 45.0), (5, 51.0), (6, 48.12), (7, 51.0))]
+    reports = []
+    for options in ([], ["--scheduler", scheduler]):
+        result = CliRunner().invoke(app, ["bitstream", "--config", "tiny", "--seed", "4", "--seeds", "4", *options,
+                                          "--json", str(tmp_path / "out.json")])
+        assert result.exit_code == 0 and "4: 45.0, 5: 51.0, 6: 48.1, 7: 51.0" in " ".join(result.output.split())
+        reports.append(json.loads((tmp_path / "out.json").read_text()))
+        assert tools.packed == "placed with seed 5"
+        assert (reports[-1]["seed"], reports[-1]["fmax_mhz"], reports[-1]["seeds"]) == (5, 51.0, rows)
+        tools.packed = None
+    assert [reports[0] | {"seconds": {}}] == [reports[1] | {"seconds": {}}]
 
 
 def test_clock_and_divisor(tools):

@@ -18,6 +18,14 @@ def fault(number, **changes):
     return Fault(number=number, **values | changes)
 
 
+def planting(planted):
+    def plant(component, folder, **options):
+        (folder / "before.il").write_text("netlist")
+        return folder / "mutants.v", planted
+
+    return plant
+
+
 @pytest.mark.parametrize(("entry", "fits"), [
     ({"mode": "inv", "port": "Y"}, True), ({"mode": "const0"}, False), ({"line": LINE, "bit": 1}, True),
     ({"line": "other"}, False), ({"wire": "sum[1]", "kind": "sub"}, False), ({}, True),
@@ -51,7 +59,7 @@ def test_verdict(alive, proved, status, share, tmp_path, monkeypatch):
     planted = [fault(number) for number in range(1, 41)]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(mutate, "REASONS", tmp_path / "none" / "at all")
-    monkeypatch.setattr(mutants, "plant", lambda component, folder, **options: (folder / "mutants.v", planted))
+    monkeypatch.setattr(mutants, "plant", planting(planted))
     monkeypatch.setattr(mutants, "hunt", lambda *_, **__: {n: "test" for n in range(1, 41) if n not in alive})
     monkeypatch.setattr("vitric.formal.equivalent.is_equivalent", lambda *_, **__: proved)
     done = CliRunner().invoke(app, ["mutate", "gelu", "--json", "report.json"])
@@ -66,8 +74,7 @@ def test_reasons_are_enough_only_up_to_five_percent(tmp_path, monkeypatch):
     monkeypatch.setattr(mutate, "REASONS", tmp_path / "reasons" / "here")
     mutate.REASONS.mkdir(parents=True)
     (mutate.REASONS / "gelu.json").write_text(json.dumps([{"kind": "add", "reason": "this is how it is"}]))
-    monkeypatch.setattr(
-        mutants, "plant", lambda component, folder, **options: (folder / "x.v", [fault(n) for n in range(1, 21)]))
+    monkeypatch.setattr(mutants, "plant", planting([fault(number) for number in range(1, 21)]))
     for alive, status in ((1, 0), (2, 1)):
         monkeypatch.setattr(mutants, "hunt", lambda *_, alive=alive, **__: dict.fromkeys(range(1, 21 - alive), "test"))
         assert CliRunner().invoke(app, ["mutate", "gelu"]).exit_code == status
@@ -77,3 +84,35 @@ def test_unknown_unit():
     done = CliRunner().invoke(app, ["mutate", "coffee"])
     assert done.exit_code == 2
     assert f"unit must be one of {', '.join(UNITS)}, not 'coffee'" in " ".join(done.output.split())
+
+
+def test_faults_are_shared_among_workers(scheduler, tmp_path, monkeypatch):
+    parts = []
+
+    def hunt(unit, settings, netlist, faults, folder, **options):
+        parts.append(faults)
+        assert (unit.name, netlist.read_text()) == ("gelu", "faulty netlist")
+        return {number: f"test {number}" for number in faults if number not in (3, 5)}
+
+    def plant(component, folder, **options):
+        (folder / "before.il").write_text("netlist")
+        (folder / "mutants.v").write_text("faulty netlist")
+        return folder / "mutants.v", [fault(number) for number in range(1, 6)]
+
+    def is_equivalent(netlist, change, folder, seconds):
+        assert netlist.read_text() == "netlist" and seconds == 7
+        return folder.name == "equal-3"
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(mutate, "REASONS", tmp_path / "none" / "at all")
+    monkeypatch.setattr(mutants, "plant", plant)
+    monkeypatch.setattr(mutants, "hunt", hunt)
+    monkeypatch.setattr("vitric.formal.equivalent.is_equivalent", is_equivalent)
+    arguments = ["mutate", "gelu", "--seconds", "7", "--json"]
+    for options in ([], ["--scheduler", scheduler]):
+        done = CliRunner().invoke(app, [*arguments, f"{len(options)}.json", *options])
+        assert done.exit_code == 1 and "3: inv at" in done.output and "5: inv at" in done.output
+    assert sorted(parts, key=len) == [range(4, 6), range(1, 4), range(1, 6)]
+    reports = [json.loads((tmp_path / f"{number}.json").read_text()) for number in (0, 2)]
+    assert reports[0] == reports[1] and reports[0]["caught"] == 3
+    assert [(one["number"], one["equivalent"]) for one in reports[0]["survivors"]] == [(3, True), (5, False)]

@@ -14,6 +14,7 @@ from vitric.flow.studies.pages import load, stem, write
 from vitric.flow.studies.runner import run_study
 from vitric.flow.studies.store import Store
 from vitric.flow.studies.study import Study, markdown_table, percent
+from vitric.flow.tasks import Workers
 from vitric.golden.errors import UserError
 
 from tests.processes import alive, wait_for
@@ -100,7 +101,7 @@ def test_digest_of_sources(tmp_path, monkeypatch):
 def test_processes_give_the_same(tmp_path):
     study = roofline.STUDY
     cases = study.cases("tiny", None)[:5]
-    both = [run_study(study, cases, Store(tmp_path / str(jobs), study), jobs=jobs) for jobs in (1, 2)]
+    both = [run_study(study, cases, Store(tmp_path / str(jobs), study), workers=Workers(jobs)) for jobs in (1, 2)]
     assert both[0] == both[1]
     assert all(Store(tmp_path / "2", study).get(case) is not None for case in cases)
 

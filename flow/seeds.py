@@ -1,0 +1,101 @@
+"""Place and route with several seeds, side by side where there are workers; the best one counts."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vitric.golden.files import write_bytes
+from vitric.toolchain.families import FAMILIES, Family
+from vitric.toolchain.folders import locked
+from vitric.toolchain.run import Steps, place_and_route
+
+from .tasks import HERE, Workers, run_tasks
+
+__all__ = ["Placed", "place_best"]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """The best of several runs.
+
+    Attributes
+    ----------
+    seed : int
+        Of the run that reached the highest clock; of equals the one that was asked for first.
+    report : dict
+        Its report, as nextpnr writes it.
+    seeds : list of dict
+        ``seed`` and ``fmax_mhz`` of each run.
+    """
+
+    seed: int
+    report: dict
+    seeds: list[dict]
+
+
+def _place(common: tuple, seed: int, tell=lambda doing, share=None: None) -> tuple[dict, dict[str, bytes]]:
+    """Place and route with one seed in a folder of its own; return nextpnr's report and all files that were written."""
+    family, arguments, inputs, folder = common
+    place = Path(folder, f"seed-{seed}")
+    with locked(place):
+        for name, content in inputs.items():
+            write_bytes(place / name, content)
+        report = place_and_route(FAMILIES[family], place, [*arguments, "--seed", str(seed)], tell)
+        written = (path for path in place.iterdir() if path.name not in (*inputs, ".lock"))
+        return report, {path.name: path.read_bytes() for path in written}
+
+
+def place_best(
+    family: Family, folder: Path, arguments: Sequence[str], seeds: Sequence[int], *, inputs: Sequence[str],
+    fmax: Callable[[dict], float], steps: Steps, workers: Workers = HERE,
+) -> Placed:
+    """Place and route ``folder/top.json`` with each of ``seeds``; the files of the best run are then in ``folder``.
+
+    A run has a folder of its own, ``folder/seed-N``, where its log is.
+
+    Parameters
+    ----------
+    family : Family
+    folder : Path
+    arguments : sequence of str
+        Of :func:`~vitric.toolchain.run.place_and_route`, without the seed.
+    seeds : sequence of int
+    inputs : sequence of str
+        Names of the files in ``folder`` that nextpnr reads.
+    fmax : function
+        Returns the clock in MHz that counts, of nextpnr's report.
+    steps : Steps
+    workers : Workers
+
+    Raises
+    ------
+    UserError
+        nextpnr or a worker is not there.
+    vitric.golden.errors.ToolFailure
+        nextpnr failed.
+    """
+    contents = {name: (folder / name).read_bytes() for name in inputs}
+    common = family.name, list(arguments), contents, str(folder.resolve())
+    found, best = {}, {}
+
+    def keep(seed: int, run: tuple[dict, dict[str, bytes]]) -> None:
+        found[seed] = fmax(run[0])
+        if max(seeds, key=lambda one: found.get(one, -1.0)) == seed:
+            best.clear()
+            best[seed] = run
+
+    if workers.here:
+        for seed in seeds:
+            with steps.step("place and route" if len(seeds) == 1 else f"place and route, seed {seed}") as tell:
+                keep(seed, _place(common, seed, tell))
+    else:
+        with steps.step(f"place and route, {len(seeds)} seeds") as tell:
+            def on_result(seed: int, run: tuple[dict, dict[str, bytes]]) -> None:
+                keep(seed, run)
+                tell(f"{len(found)} of {len(seeds)} seeds", len(found) / len(seeds))
+
+            run_tasks(_place, common, {seed: seed for seed in seeds}, workers, on_result=on_result)
+    (seed, (report, files)), = best.items()
+    for name, content in files.items():
+        write_bytes(folder / name, content)
+    return Placed(seed, report, [{"seed": seed, "fmax_mhz": round(found[seed], 2)} for seed in seeds])
