@@ -1,0 +1,5 @@
+"""SDRAM: a controller that streams, its pins, its memory test, and the way between two clocks."""
+
+from .controller import SdramController
+
+__all__ = ["SdramController"]
