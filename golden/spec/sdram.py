@@ -12,7 +12,7 @@ BANK_BITS = 2
 BUS_BITS = 16
 """Width of the data bus."""
 
-_OPENING = 10  # cycles of the row sequencer's own in opening a row, and as many for closing all, at most
+_OPENING = 5  # cycles of the row sequencer's own in opening a row, and as many in closing all, at most
 
 
 @dataclass(frozen=True, kw_only=True)
