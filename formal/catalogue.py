@@ -155,13 +155,13 @@ def _arithmetic() -> Iterator[Proof]:
 
 def _memory() -> Iterator[Proof]:
     short = dict.fromkeys(("t_power_up", "t_rcd", "t_rp", "t_ras", "t_rrd", "t_wr", "t_rfc", "t_mrd"), 10)
-    short |= {"t_rc": 20, "t_refi": 600}
+    short |= {"t_rc": 20}
     long = {"t_power_up": 400, "t_rcd": 40, "t_rp": 20, "t_ras": 80, "t_rc": 110, "t_rrd": 20, "t_wr": 60, "t_rfc": 90,
             "t_mrd": 50, "t_refi": 800}  # so that each rule matters
     for burst in (2, 4):
         for check, says in SDRAM_CHECKS.items():
             spec = SdramSpec(clock_hz=100_000_000, burst=burst, row_bits=1, column_bits=4, cas_latency=2, write_batch=2,
-                             init_refreshes=2, **(short if check == "refresh" else long))
+                             init_refreshes=2, **(short | {"t_refi": 330 + 20 * burst} if check == "refresh" else long))
             method = Unrolled(3 * spec.refresh_period) if check == "refresh" else Pdr()
             yield Proof(f"sdram_{burst}.{check}", says,
                         lambda spec=spec, check=check: SdramRules(SdramController(spec), check), method)

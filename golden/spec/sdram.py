@@ -191,3 +191,8 @@ class SdramSpec:
     def lines_in_flight(self) -> int:
         """Lines that a queue's level does not show yet, at most: asked for, on their way, just written."""
         return -(-(self.read_latency + self.burst + 6) // self.burst) + 1
+
+    @property
+    def queue_lines(self) -> int:
+        """Lines of the queue between the clocks: a power of two, twice what its level does not show at least."""
+        return 1 << (2 * self.lines_in_flight - 1).bit_length()

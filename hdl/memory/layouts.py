@@ -3,7 +3,7 @@
 from amaranth.lib import data, enum
 from vitric.golden.spec.sdram import BANK_BITS, BUS_BITS, SdramSpec
 
-__all__ = ["Command", "line_layout", "page_layout", "pins_layout", "request_layout", "segment_layout"]
+__all__ = ["Command", "line_layout", "page_layout", "pins_layout", "request_layout", "segment_layout", "write_layout"]
 
 
 class Command(enum.Enum, shape=3):
@@ -21,6 +21,11 @@ class Command(enum.Enum, shape=3):
 def request_layout(spec: SdramSpec) -> data.StructLayout:
     """Return the layout of a request: write one line, or read lines; ``data`` is the line, or the number of lines."""
     return data.StructLayout({"write": 1, "address": spec.address_bits, "data": spec.line_bits})
+
+
+def write_layout(spec: SdramSpec) -> data.StructLayout:
+    """Return the layout of a write of one line."""
+    return data.StructLayout({"address": spec.address_bits, "data": spec.line_bits})
 
 
 def line_layout(spec: SdramSpec) -> data.StructLayout:
