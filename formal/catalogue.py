@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from amaranth.hdl import Value, signed, unsigned
+from vitric.golden.spec.sdram import SdramSpec
 from vitric.hdl.fabric.carry import CarryChain, Cell
 from vitric.hdl.fabric.multiply import RegisteredProduct
 from vitric.hdl.layernorm import LayerNorm
+from vitric.hdl.memory import SdramController
 from vitric.hdl.softmax import Softmax
 from vitric.hdl.softmax.row_norm import RowNorm
 from vitric.hdl.stream_width import Narrow, Widen
@@ -17,6 +19,8 @@ from vitric.sim.cells import cell_model
 
 from . import ledgers
 from .prover import Method, Pdr, Unrolled
+from .sdram_rules import CHECKS as SDRAM_CHECKS
+from .sdram_rules import SdramRules
 from .softmax_room import SoftmaxRoom
 from .stream_rules import CHECKS, Ledger, StreamRules
 from .twins import Arithmetic, Twins
@@ -149,6 +153,21 @@ def _arithmetic() -> Iterator[Proof]:
                     lambda width=width: Arithmetic(width), Pdr())
 
 
-PROOFS: dict[str, Proof] = {
-    proof.name: proof for part in (_arithmetic, _plumbing, _mac, _activation, _rows, _fabric) for proof in part()}
+def _memory() -> Iterator[Proof]:
+    short = dict.fromkeys(("t_power_up", "t_rcd", "t_rp", "t_ras", "t_rrd", "t_wr", "t_rfc", "t_mrd"), 10)
+    short |= {"t_rc": 20}
+    long = {"t_power_up": 400, "t_rcd": 40, "t_rp": 20, "t_ras": 80, "t_rc": 110, "t_rrd": 20, "t_wr": 60, "t_rfc": 90,
+            "t_mrd": 50, "t_refi": 800}  # so that each rule matters
+    for burst in (2, 4):
+        for check, says in SDRAM_CHECKS.items():
+            spec = SdramSpec(clock_hz=100_000_000, burst=burst, row_bits=1, column_bits=4, cas_latency=2, write_batch=2,
+                             init_refreshes=2, **(short | {"t_refi": 330 + 20 * burst} if check == "refresh" else long))
+            method = Unrolled(3 * spec.refresh_period) if check == "refresh" else Pdr()
+            yield Proof(f"sdram_{burst}.{check}", says,
+                        lambda spec=spec, check=check: SdramRules(SdramController(spec), check), method)
+
+
+_PARTS = _arithmetic, _plumbing, _mac, _activation, _rows, _fabric, _memory
+
+PROOFS: dict[str, Proof] = {proof.name: proof for part in _PARTS for proof in part()}
 """All proofs by name, in the order in which they are done."""

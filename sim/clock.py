@@ -15,17 +15,21 @@ PERIOD_NS = 10
 _NOISE_CYCLES = 40
 
 
-async def start_clock(dut, *, reset_cycles: int = 1, noise: Iterable[str] = ()) -> None:
+async def start_clock(
+    dut, *, reset_cycles: int = 1, noise: Iterable[str] = (), period_ps: int = 1000 * PERIOD_NS,
+) -> None:
     """Start ``dut.clk`` and hold ``dut.rst``, if the design has one, high for ``reset_cycles`` cycles.
 
     Make drivers and monitors first, so that their streams are idle during reset.
+
+    ``period_ps`` is the clock's period in picoseconds, where it matters to a model of a chip.
 
     The input streams named by ``noise`` get 40 cycles of random beats before the reset, so that it finds the design in
     the middle of something. They need not obey any rule; a :class:`~vitric.sim.stream_kit.Monitor` ignores what comes
     of them.
     """
     reset = getattr(dut, "rst", None)
-    Clock(dut.clk, PERIOD_NS, unit="ns").start()
+    Clock(dut.clk, period_ps, unit="ps").start()
     await _make_noise(dut, list(noise))
     if reset is not None:
         reset.value = 1

@@ -41,6 +41,19 @@ class PllSettings:
         return round(self.output_mhz * 1_000_000)
 
 
+    def phase(self, degrees: float) -> tuple[int, int]:
+        """Return the whole and the eighth periods of the oscillator that delay the clock by a part of its own period.
+
+        Raises
+        ------
+        ValueError
+            ``degrees`` is not from 0 up to, but not with, 360.
+        """
+        if not 0 <= degrees < 360:
+            raise ValueError(f"degrees must be at least 0 and below 360, not {degrees:g}")
+        return divmod(round(degrees / 360 * self.output_divider * 8), 8)
+
+
 def pll_settings(input_mhz: float, output_mhz: float) -> PllSettings:
     """Return the settings that come nearest to ``output_mhz``.
 
@@ -71,9 +84,22 @@ def pll_settings(input_mhz: float, output_mhz: float) -> PllSettings:
     return min(settings, key=lambda s: (abs(s.output_mhz - wanted), s.input_divider, abs(s.vco_mhz - middle)))
 
 
-def ehxplll(settings: PllSettings, *, clock_in: Signal, clock_out: Signal, locked: Signal) -> Instance:
-    """Return the EHXPLLL instance: feedback through CLKOP at the phase detector's frequency, the clock at CLKOS."""
+def ehxplll(
+    settings: PllSettings, *, clock_in: Signal, clock_out: Signal, locked: Signal, shifted: Signal | None = None,
+    degrees: float = 0,
+) -> Instance:
+    """Return the EHXPLLL instance: feedback through CLKOP at the phase detector's frequency, the clock at CLKOS.
+
+    ``shifted``, at CLKOS2, is the same clock, later by ``degrees`` of its period in steps of an eighth of the
+    oscillator's.
+    """
     low = Const(0, 1)
+    whole, eighths = settings.phase(degrees)
+    second = {} if shifted is None else {
+        "p_CLKOS2_ENABLE": "ENABLED", "p_CLKOS2_DIV": settings.output_divider,
+        "p_CLKOS2_CPHASE": settings.output_divider - 1 + whole, "p_CLKOS2_FPHASE": eighths, "o_CLKOS2": shifted,
+        "a_FREQUENCY_PIN_CLKOS2": f"{float(settings.output_mhz):g}", "i_ENCLKOS2": low,
+    }
     return Instance(
         "EHXPLLL",
         a_FREQUENCY_PIN_CLKI=f"{float(settings.input_mhz):g}",
@@ -89,5 +115,5 @@ def ehxplll(settings: PllSettings, *, clock_in: Signal, clock_out: Signal, locke
         i_RST=low, i_STDBY=low, i_CLKI=clock_in, i_CLKFB=(feedback := Signal(name="pll_feedback")),
         i_PHASESEL0=low, i_PHASESEL1=low, i_PHASEDIR=Const(1, 1), i_PHASESTEP=Const(1, 1), i_PHASELOADREG=Const(1, 1),
         i_PLLWAKESYNC=low, i_ENCLKOP=low, i_ENCLKOS=low,
-        o_CLKOP=feedback, o_CLKOS=clock_out, o_LOCK=locked,
+        o_CLKOP=feedback, o_CLKOS=clock_out, o_LOCK=locked, **second,
     )

@@ -37,3 +37,28 @@ def test_the_instance_closes_the_loop():
     assert values["FEEDBK_PATH"] == "CLKOP" and 400 <= vco <= 800
     assert vco / values["CLKOS_DIV"] == 62.5
     assert (values["CLKOP_CPHASE"], values["CLKOS_CPHASE"]) == (values["CLKOP_DIV"] - 1, values["CLKOS_DIV"] - 1)
+
+
+@pytest.mark.parametrize("degrees", [0, 7, 90, 180, 201, 359])
+def test_phase_is_near(degrees):
+    settings = pll_settings(25, 133.333)
+    whole, eighths = settings.phase(degrees)
+    step = 360 / settings.output_divider / 8
+    assert 0 <= eighths < 8 and abs((8 * whole + eighths) * step - degrees) <= step / 2
+
+
+def test_shifted_clock():
+    settings = pll_settings(25, 100)
+    values = ehxplll(settings, clock_in=Signal(), clock_out=Signal(), locked=Signal(), shifted=Signal(),
+                     degrees=270).parameters
+    assert values["CLKOS2_DIV"] == values["CLKOS_DIV"]
+    later = 8 * (values["CLKOS2_CPHASE"] - values["CLKOS_CPHASE"]) + values["CLKOS2_FPHASE"]
+    assert later == 6 * values["CLKOS_DIV"]
+    plain = ehxplll(settings, clock_in=Signal(), clock_out=Signal(), locked=Signal())
+    assert not any("CLKOS2" in name for name in plain.parameters)
+
+
+@pytest.mark.parametrize("degrees", [-1, 360])
+def test_rejected_phase(degrees):
+    with pytest.raises(ValueError, match="degrees must be at least 0 and below 360"):
+        pll_settings(25, 100).phase(degrees)
