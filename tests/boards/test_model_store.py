@@ -60,7 +60,7 @@ def driver(ctx, dut, *, stall="always", seed=0):
 @pytest.mark.parametrize("stall", ["always", "random", "bursts"])
 @pytest.mark.parametrize("bits", [32, 64])
 def test_models_take_turns(stall, bits):
-    spec = SPECS["tiny"] if bits == 32 else SPECS["digits"]
+    spec = SPECS["tiny"] if bits == 32 else SPECS["fashion"]
     first, second, third = words(13, 1, bits), words(CAPACITY, 2, bits), words(1, 3, bits)
     dut = ModelStore(spec, init=first, capacity=CAPACITY)
 

@@ -106,7 +106,7 @@ def test_two_units_share_no_module(tmp_path):
     (["--config", "tiny", "--out", "x.vhd"], "--out must be named *.v, not x.vhd"),
     (["tanh"], f"unit must be one of {', '.join(UNITS)}, not 'tanh'"),
     (["gelu", "--fabric", "asic"], f"--fabric must be one of {', '.join(FABRICS)}, not 'asic'"),
-    (["gelu", "--set", "lanes=0"], "gelu: lanes must be between 1 and 64, not 0"),
+    (["gelu", "--set", "lanes=0"], "gelu: lanes must be between 1 and 128, not 0"),
     (["gelu", "--config", "tiny"], "--project belongs to the accelerator"),
     (["--set", "lanes=3"], "--set needs a unit"),
     (["gelu", "--name", "8bit"], "--name must be letters, digits and _, beginning with no digit, not '8bit'"),

@@ -34,7 +34,7 @@ def test_model_of_a_file(tmp_path):
     save_integer(quantize(load_float("tiny"), digits("train")[:32], w_bits=2, a_bits=3), path)
     done = RUNNER.invoke(app, ["sim", "--config", "tiny", "--images", "2", "--model", str(path), "--json", "-"])
     assert done.exit_code == 0, done.output
-    assert (result := json.loads(done.stdout))["values_differ"] == 0 and result["values_compared"] == 2 * 1322
+    assert (result := json.loads(done.stdout))["values_differ"] == 0 and result["values_compared"] == 2 * 746
     assert "w_bits 2, a_bits 3" in done.stderr
     for arguments, message in [
         (["--config", "tiny", "--w-bits", "3"], "the integer model of tiny is there already"),
@@ -51,7 +51,7 @@ def test_figures_and_exit_status(monkeypatch):
     result = json.loads(figures.stdout)
     assert result["images"] == 4
     assert result["values_differ"] == 0
-    assert result["values_compared"] == 4 * 1322
+    assert result["values_compared"] == 4 * 746
     assert result["accuracy"]["golden"] == result["accuracy"]["rtl"]
     assert sum(entry["cycles"] for entry in result["commands"]) == pytest.approx(
         result["cycles_per_image"], abs=0.06)  # which is rounded
