@@ -46,7 +46,7 @@ def test_traces_hold_the_traced_tensors_in_order(config):
 
 def test_taps_have_the_shapes_of_the_trace(config):
     trace, taps = {}, collect(VisionTransformer(config), images(config))
-    random_integer_vit(config, seed=1)(images(config), trace)
+    random_integer_vit(config, seed=1)(images(config), trace, every_token=True)
     for one in tensors(config):
         if one.tap is None:
             continue

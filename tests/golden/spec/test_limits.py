@@ -9,12 +9,12 @@ TINY = SPECS["tiny"]  # 2 x 2 x 4, 8 tokens, 32 channels, 16 classes; memories o
 @pytest.mark.parametrize("opcode,target,limits", [
     (Opcode.END, None, {}),
     (Opcode.LOAD, None, {"groups": 4, "columns": 128}),
-    (Opcode.INPUT, None, {"groups": 4, "row_tiles": 1024}),
-    (Opcode.NORM, None, {"groups": 4, "row_tiles": 1024, "columns": 32}),
-    (Opcode.MATMUL, None, {"groups": 4, "row_tiles": 1024, "k_words": 128, "tile_words": 128, "set_words": 128,
-                           "set_tiles": 64}),
+    (Opcode.INPUT, None, {"groups": 4, "row_tiles": 1024, "code_high": 255}),
+    (Opcode.NORM, None, {"groups": 4, "row_tiles": 1024, "code_high": 255, "columns": 32}),
+    (Opcode.MATMUL, None, {"groups": 4, "row_tiles": 1024, "code_high": 255, "k_words": 128, "tile_words": 128,
+                           "set_words": 128, "set_tiles": 64}),
     (Opcode.MATMUL, Target.CODES, {"sets": 1024}),
-    (Opcode.MATMUL, Target.SOFTMAX, {"sets": 1024, "columns": 8}),
+    (Opcode.MATMUL, Target.SOFTMAX, {"sets": 1, "columns": 8}),
     (Opcode.MATMUL, Target.RESIDUAL, {"sets": 64}),
     (Opcode.MATMUL, Target.LOGITS, {"sets": 8, "dst_stride": 16}),
 ])
