@@ -142,7 +142,7 @@ def run_stream(
         Input columns of one image after the other, ``last`` on the final column of each, instead of ``images``.
         After the final image the first one comes again.
     build_dir : path, optional
-        Default ``build/sim/<spec name>``.
+        Default ``build/<spec name>/verilator``, where `make sim` of a configuration of that name leaves its build.
     stall : int
         Percent of cycles in which each port pauses at random.
     seed : int
@@ -159,7 +159,7 @@ def run_stream(
     from vitric.hdl.accelerator import Accelerator
 
     spec = compiled.spec
-    folder = Path(build_dir or Path("build") / "sim" / spec.name).resolve()
+    folder = Path(build_dir or Path("build") / spec.name / "verilator").resolve()
     columns = compiled.input_words(images) if columns is None else columns
     streams = [compiled.stream.words] if words is None else words
     count = len(images) if words is None else len(words)

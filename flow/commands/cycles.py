@@ -2,13 +2,12 @@
 
 import json
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..inputs.options import readable
-from ..inputs.specs import named_spec
+from ..inputs.options import ProjectName
+from ..inputs.streams import SpecName, StreamFile, model_stream
 from ..reports.console import console
 from ..reports.stream import aligned
 
@@ -16,11 +15,9 @@ __all__ = ["cycles_command"]
 
 
 def cycles_command(
-    file: Annotated[Path, typer.Argument(callback=readable, help="Model stream.")],
-    spec: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Accelerator spec that it must be for; by default the named one "
-                                 "that it is for.")
-    ] = None,
+    file: StreamFile = None,
+    project: ProjectName = None,
+    spec: SpecName = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout, command by command.")] = False,
 ) -> None:
     """Predict the cycles of one image from its model stream, without simulating it.
@@ -29,9 +26,8 @@ def cycles_command(
     that of the command before, their share of all cycles, and the beats of the array.
     """
     from vitric.compiler.cycles import predict
-    from vitric.compiler.stream import ModelStream
 
-    stream = ModelStream.load(file, named_spec(spec) if spec else None)
+    name, stream = model_stream(file, project, spec)
     prediction = predict(stream.commands(), stream.spec)
     if as_json:
         sys.stdout.write(json.dumps(prediction.as_dict(), indent=2) + "\n")
@@ -43,10 +39,10 @@ def cycles_command(
         kind[:] = kind[0] + 1, kind[1] + command.done - before, kind[2] + command.beats
         before = command.done
     lines = [("command", "count", "cycles", "share", "beats")]
-    lines += [(name, str(count), str(cycles), f"{cycles / prediction.cycles:.1%}", str(beats))
-              for name, (count, cycles, beats) in kinds.items()]
+    lines += [(word, str(count), str(cycles), f"{cycles / prediction.cycles:.1%}", str(beats))
+              for word, (count, cycles, beats) in kinds.items()]
     out = console()
-    out.print(f"{file}: {prediction.cycles} cycles per image on {stream.spec.name}, {prediction.beats} beats of the "
+    out.print(f"{name}: {prediction.cycles} cycles per image on {stream.spec.name}, {prediction.beats} beats of the "
               f"array ({prediction.utilization:.1%}), {prediction.model_bytes} bytes of stream",
               markup=False, soft_wrap=True)
     for line in aligned(lines, left=(0,)):

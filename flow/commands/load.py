@@ -1,39 +1,39 @@
 """`vitric load`: give a running board another model."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from vitric.golden.errors import UserError
 
-from ..inputs.options import BAUD, readable
+from ..inputs.options import BAUD, ProjectName
+from ..inputs.streams import StreamFile, model_stream
 from ..reports.console import console
 
 __all__ = ["load_command"]
 
 
 def load_command(
-    model: Annotated[Path, typer.Argument(callback=readable, help="Model stream, as `vitric compile` writes it.")],
     port: Annotated[str, typer.Option(help="Serial port of the board, for example /dev/ttyUSB0.")],
+    model: StreamFile = None,
+    project: ProjectName = None,
     baud: Annotated[int, typer.Option(**BAUD, help="Of the serial line.")] = 1_000_000,
 ) -> None:
-    """Load a model stream into a board over its serial port; it stays until the power is switched off.
+    """Load a model stream, or a project's model, into a board over its serial port; it stays until the power is off.
 
     The stream is checked before anything is sent. If the load fails, the board goes on with the model it had.
     """
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-    from vitric.compiler.stream import ModelStream
 
     from ..inputs.device import matching_info, open_device
 
-    stream = ModelStream.load(model)
+    name, stream = model_stream(model, project)
     with open_device(port, baud) as device:
-        info = matching_info(device, stream.spec, str(model))
+        info = matching_info(device, stream.spec, name)
         if len(stream) > info.capacity:
-            raise UserError(f"{model} has {len(stream)} words, the board has room for {info.capacity}")
+            raise UserError(f"{name} has {len(stream)} words, the board has room for {info.capacity}")
         columns = TextColumn("load"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
         terminal = console(stderr=True)
         with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as bar:
             task = bar.add_task("load", total=len(stream.data))
             device.load(stream.data, lambda done, total: bar.update(task, completed=done))
-    console().print(f"{model}: {len(stream)} words are in use", markup=False)
+    console().print(f"{name}: {len(stream)} words are in use", markup=False)

@@ -11,6 +11,15 @@ def test_load(board, tmp_path):
     assert board.model == other.data and board.baud == 500_000 and board.closed
 
 
+def test_load_the_model_of_a_project(board, tmp_path):
+    board.model = b""
+    status, output = run("load", "--project", "tiny", "--port", "port")
+    assert status == 0 and f"tiny: {len(compiled(1).stream)} words are in use" in output
+    assert board.model == compiled(1).stream.data
+    status, output = run("load", "--project", "digits", "--port", "port")
+    assert status == 2 and "digits" in output and board.model == compiled(1).stream.data
+
+
 @pytest.mark.parametrize("case", ["missing", "damaged", "spec", "capacity", "port", "silent", "refused"])
 def test_load_that_cannot_be(board, tmp_path, case):
     path, port = tmp_path / "model.vitric", "port"

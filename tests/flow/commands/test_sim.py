@@ -10,7 +10,9 @@ from vitric.flow.project import integer
 from vitric.flow.project.file import config_names
 from vitric.flow.project.project import open_project
 from vitric.golden import digits, load_float, quantize
+from vitric.golden.errors import UserError
 from vitric.golden.integer.storage import save_integer
+from vitric.sim import accelerator
 
 RUNNER = CliRunner()
 
@@ -78,3 +80,20 @@ def test_figures_and_exit_status(monkeypatch):
     first = result["mismatches"][0]
     assert (first["image"], first["block"], first["tensor"]) == (0, 0, "blocks.0.mlp.act")
     assert first["index"][1] == 3
+
+
+def test_python_takes_the_build_of_the_command(tmp_path, monkeypatch):
+    folders = []
+
+    def run_bench(*arguments, build_dir, **options):
+        folders.append(build_dir)
+        raise UserError("the work would begin here")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(accelerator, "run_bench", run_bench)
+    project = open_project("tiny")
+    model = integer.integer_model(project)
+    with pytest.raises(UserError, match="would begin"):
+        accelerator.run(model, digits("test")[:1])
+    assert RUNNER.invoke(app, ["sim", "--config", "tiny"]).exit_code == 2
+    assert folders == [tmp_path / "build" / "tiny" / "verilator"] * 2
