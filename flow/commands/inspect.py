@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..inputs.options import ProjectName
-from ..inputs.streams import SpecName, StreamFile, model_stream
+from ..project.streams import SpecName, StreamFile, model_stream
 from ..reports.console import console
 from ..reports.stream import command_table, describe
 

@@ -6,7 +6,7 @@ import typer
 from vitric.golden.errors import UserError
 
 from ..inputs.options import BAUD, ProjectName
-from ..inputs.streams import StreamFile, model_stream
+from ..project.streams import StreamFile, model_stream
 from ..reports.console import console
 
 __all__ = ["load_command"]

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from vitric.golden.errors import UserError
 
-from .checked import checked
-from .options import readable
-from .specs import named_spec
+from ..inputs.checked import checked
+from ..inputs.options import readable
+from ..inputs.specs import named_spec
 
 if TYPE_CHECKING:
     from vitric.compiler.stream import ModelStream
@@ -52,8 +52,8 @@ def model_stream(file: Path | None, project: str | None, spec: str | None = None
     from vitric.compiler.compile import compile_model
     from vitric.compiler.stream import ModelStream
 
-    from ..project.integer import integer_model
-    from ..project.project import open_project
+    from .integer import integer_model
+    from .project import open_project
 
     if spec is not None and (file is None or project is not None):
         raise UserError("--spec needs a file, and excludes --project: a project says its accelerator")
