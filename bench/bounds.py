@@ -51,8 +51,9 @@ def mac_bound(spec: MacArraySpec, fabric: str = "ecp5", dsp: float = 0) -> float
 
 
 def _softmax(spec: SoftmaxSpec, fabric: str, dsp: float) -> float:
-    """Sum, comparison of blocks, term shifted by blocks or not, subtraction of the norm, saturated code."""
-    return spec.sum_bits + spec.block_index_bits + 1 + spec.term_bits + spec.norm_bits + 1 + spec.out_bits
+    """Sums of digits; per column comparison of blocks, term shifted or not, subtraction of the norm, saturated code."""
+    column = spec.block_index_bits + 1 + spec.term_bits + spec.norm_bits + 1 + spec.out_bits
+    return sum(spec.digit_sum_bits) + spec.columns * column
 
 
 def _layernorm(spec: LayerNormSpec, fabric: str, dsp: float) -> float:
