@@ -116,10 +116,10 @@ class TileWriter(wiring.Component):
         spec = self.spec
         unsigned_digits = [code[p * spec.a_bits:(p + 1) * spec.a_bits] for p in range(count)]
         if spec.w_bits >= spec.code_bits:
-            return [Mux(self.i.p.signed, code, digit)[:spec.element_bits] for digit in unsigned_digits]
+            return [Mux(self.i.p.signed, code, digit) for digit in unsigned_digits]
         low, half = code[:spec.w_bits], 1 << spec.w_bits - 1
         narrow = Mux((self.i.p.planes != 0) & (low == half), half + 1, low)
         high = code[spec.w_bits:].as_signed() + code[spec.w_bits - 1]
         signed_digits = [narrow, high, *[0] * count][:count]
-        return [Mux(self.i.p.signed, signed_digit, digit)[:spec.element_bits]
+        return [Mux(self.i.p.signed, signed_digit, digit)  # the digit is extended by its sign
                 for signed_digit, digit in zip(signed_digits, unsigned_digits, strict=True)]
