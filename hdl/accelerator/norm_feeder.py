@@ -29,7 +29,7 @@ class NormFeeder(wiring.Component):
     channels; it is read in a cycle in which ``taken`` is 0.
 
     *Handshake*: rules 1 to 4 on ``o``; ``start`` for one cycle, ``command`` held until the last beat is taken.
-    *Latency* 4 cycles from ``start`` to the first beat; *interval* 1 cycle per beat.
+    *Latency* 3 cycles from ``start`` to the first beat; *interval* 1 cycle per beat.
 
     Members
     -------
