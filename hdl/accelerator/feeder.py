@@ -46,7 +46,8 @@ class Feeder(wiring.Component):
     or the tile writer for its planes, at the end of a product ``command_gap`` cycles more; and a row group of scores
     begins only if softmax has room for it.
 
-    *Handshake*: rules 1 to 4 on ``i``, ``o_drain`` and ``o_write``; ``o`` has no ``ready``.
+    *Handshake*: rules 1 to 4 on ``i``, and on ``o_drain`` and ``o_write`` if the ``ready`` of either falls only with a
+    transfer, as a queue's does: each is valid only while the other is ready. ``o`` has no ``ready``.
 
     *Latency*: four cycles from the loop counters to the array: two for addresses, memory, operand registers.
     *Interval*: one beat per cycle, without a gap between steps, passes, tiles and row groups; 2 cycles between sets, 3
