@@ -50,8 +50,8 @@ class RowWait(wiring.Component):
     with the step from the last one, the first follows, and waits for nothing until ``start``.
 
     *Timing*: ``start`` for one cycle, with ``wait`` and ``whole`` held from then on. ``ok`` holds from the first cycle
-    after ``start`` or ``step`` on. Once 1 it stays until the next ``step``, except that it may fall when the engine leaves
-    command ``wait`` while an earlier command of the other engine is not complete, until that is.
+    after ``start`` or ``step`` on. Once 1 it stays until the next ``step``, except that it may fall when the engine
+    leaves command ``wait`` while an earlier command of the other engine is not complete, until that is.
 
     Members
     -------
