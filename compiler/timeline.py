@@ -13,8 +13,6 @@ __all__ = ["Ring", "Timeline"]
 _READ = 4  # from the loop counters to the array: sums, addresses, memory, registers
 _DRAIN = 2  # from the array to requantize
 _SEEN = 2  # from a write until an engine that waits for it begins
-_QUEUE = 8  # commands between the front end and an engine
-_TERMS = 4  # of a key that the loader adds up in a cycle
 
 
 class Ring:
@@ -58,8 +56,8 @@ class Timeline:
         self.gap = 0  # cycles that the next tile must be away from it
         self.done = [0]  # by index: this command and all before it are complete
         self.written: list[list[int]] = [[]]  # by index: when each row group can be read
-        self.products: deque[int] = deque(maxlen=_QUEUE)  # when the last ones were taken
-        self.rows: deque[int] = deque(maxlen=_QUEUE)
+        self.products: deque[int] = deque(maxlen=spec.command_queue)  # when the last ones were taken
+        self.rows: deque[int] = deque(maxlen=spec.command_queue)
         self.table, self.table_softmax, self.norm_index = 0, False, 0  # last users of the code table, of the constants
         self.codes: deque[int] = deque(maxlen=spec.softmax.max_rows)  # when the last code of each row was taken
         self.array_bound = False  # the last product is limited by its beats
@@ -75,7 +73,7 @@ class Timeline:
 
     def dispatch(self, queue: deque[int], time: int) -> int:
         """Return when a queue has taken a command that is there at ``time``."""
-        return max(time, queue[0]) + 1 if len(queue) == _QUEUE else time + 1
+        return max(time, queue[0]) + 1 if len(queue) == queue.maxlen else time + 1
 
     def load_table(self, command: Command, time: int) -> int:
         """Load the code table of a MATMUL, if it has one, from ``time`` on; return when its sets can follow."""
@@ -107,7 +105,7 @@ class Timeline:
         per_word, per_tile = 5, 2
         if Flag.KEY_BIAS in flags:
             time = self.channels.fill(begin, channels, 0)
-            per_word += max(1, spec.depth // _TERMS)
+            per_word += spec.depth // spec.key_terms
             per_tile += 3 * spec.cols
         end = self.weights.fill(begin, f["set_words"], per_word) + per_tile * f["set_tiles"]
         self.steal(begin, end, f["set_words"], beside_itself=number > 0)
@@ -185,7 +183,7 @@ class Timeline:
         self.feeder, self.front = issue, time + 1
         if command.target is Target.RESIDUAL:
             self.adding, self.port_share = self.last_beat + latency, min(1.0, spec.drain_cols * (1 - drain / step))
-        self.gap = 4 + max(2, ceil_div(spec.code_bits, spec.a_bits)) + spec.gelu.latency
+        self.gap = spec.command_gap
         if softmax:
             self.engine = engine + 3 + command.planes
         self.complete(written[-1] + 3, written)

@@ -77,6 +77,8 @@ class AcceleratorSpec:
     residual_bits = 16
     code_bits = Arithmetic.code_bits
     index_bits = Arithmetic.index_bits
+    command_queue = 8
+    """Commands between the front end and an engine."""
 
     def __post_init__(self):
         check_power_of_two("rows", self.rows, 2, 32)
@@ -133,6 +135,25 @@ class AcceleratorSpec:
     def channel_group(self) -> int:
         """Channel words that stand side by side in the channel ring: what a cycle needs, or what a model word holds."""
         return max(self.drain_cols, self.model_bits // CHANNEL_BITS)
+
+    @property
+    def code_planes(self) -> int:
+        """Planes that the widest code has, unsigned or signed."""
+        return max(self.arithmetic.a_planes(self.code_bits), self.arithmetic.w_planes(self.code_bits))
+
+    @property
+    def command_gap(self) -> int:
+        """Cycles between the last column of one product and the first one of the next, at least.
+
+        In these the code table gives out its last codes, the tile writer writes their planes, and the writeback takes
+        the next command.
+        """
+        return 4 + self.code_planes + self.gelu.latency
+
+    @property
+    def key_terms(self) -> int:
+        """Terms of a key that the loader of keys adds up per cycle."""
+        return min(4, self.depth)
 
     @property
     def arithmetic(self) -> Arithmetic:

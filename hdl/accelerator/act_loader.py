@@ -10,12 +10,7 @@ from vitric.golden.spec.command import FIELD_BITS, Flag
 from .layouts import CHANNEL, COMMAND, flag, weight_word
 from .ports import activation_read
 
-__all__ = ["ActLoader", "summed_terms"]
-
-
-def summed_terms(spec: AcceleratorSpec) -> int:
-    """Return the terms of a channel that the loader adds up in a cycle."""
-    return min(4, spec.depth)
+__all__ = ["ActLoader"]
 
 
 class ActLoader(wiring.Component):
@@ -31,7 +26,7 @@ class ActLoader(wiring.Component):
     second cycle after ``want``, and needs no leave.
 
     *Interval*: without biases one word per 5 cycles and 2 cycles per tile; with biases one word per
-    ``depth / summed_terms + 5`` cycles and ``3 * cols + 2`` cycles per tile. A full ring adds to these.
+    ``depth / spec.key_terms + 5`` cycles and ``3 * cols + 2`` cycles per tile. A full ring adds to these.
 
     Members
     -------
@@ -68,7 +63,7 @@ class ActLoader(wiring.Component):
         word = Signal(weight_word(spec))
         sum_bits = spec.w_bits + ceil_log2(spec.weight_words * spec.depth) + spec.w_bits
         sums = [Signal(signed(sum_bits), name=f"sum{c}") for c in range(spec.cols)]
-        terms = summed_terms(spec)
+        terms = spec.key_terms
         parts = spec.depth // terms
         part, channel = Signal(range(parts)), Signal(range(spec.cols))
         product, bias = Signal(signed(sum_bits + 8)), Signal(signed(32))

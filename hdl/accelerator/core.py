@@ -39,8 +39,6 @@ from .writeback import Writeback
 
 __all__ = ["Core", "tap_signature"]
 
-COMMAND_QUEUE = 8
-
 
 def tap_signature(spec: AcceleratorSpec) -> wiring.Signature:
     """Return the debug port: every write to activation and residual memory, in the cycle in which it happens.
@@ -97,7 +95,7 @@ class Core(wiring.Component):
         for name, shape, source, sink in (
                 ("products", PRODUCT_COMMAND, front.o_product, feeder.i),
                 ("row_commands", ROW_COMMAND, front.o_row, rows.i)):
-            m.submodules[name] = queue = Queue(shape, depth=COMMAND_QUEUE, buffered=False)
+            m.submodules[name] = queue = Queue(shape, depth=spec.command_queue, buffered=False)
             connect(m, source, queue.i)
             connect(m, queue.o, sink)
         m.d.comb += [

@@ -23,16 +23,7 @@ from .layouts import (
 from .ports import activation_read, ring_port
 from .progress import RowWait
 
-__all__ = ["Feeder", "command_gap"]
-
-
-def command_gap(spec: AcceleratorSpec) -> int:
-    """Return the cycles between the last column of one product and the first one of the next, at least.
-
-    In these the code table gives out its last codes, the tile writer writes their planes, and the writeback takes the
-    next command.
-    """
-    return 4 + max(2, -(-spec.code_bits // spec.a_bits)) + spec.gelu.latency
+__all__ = ["Feeder"]
 
 
 class Feeder(wiring.Component):
@@ -43,8 +34,8 @@ class Feeder(wiring.Component):
     is handed on to drain and writeback as soon as it is taken.
 
     Nothing behind the feeder ever stops. So the last beats of two tiles are as far apart as the drain takes for a tile
-    or the tile writer for its planes, at the end of a product ``command_gap`` cycles more; and a row group of scores
-    begins only if softmax has room for it.
+    or the tile writer for its planes, at the end of a product ``spec.command_gap`` cycles more; and a row group of
+    scores begins only if softmax has room for it.
 
     *Handshake*: rules 1 to 4 on ``i``, and on ``o_drain`` and ``o_write`` if the ``ready`` of either falls only with a
     transfer, as a queue's does: each is valid only while the other is ready. ``o`` has no ``ready``.
@@ -202,11 +193,11 @@ class Feeder(wiring.Component):
         """Return whether the present beat is late enough behind the last beat of the tile before."""
         spec = self.spec
         drain = spec.cols // spec.drain_cols
-        spacing = Signal(range(max(drain, 4) + command_gap(spec)))  # cycles until a tile may end
+        spacing = Signal(range(max(drain, spec.code_planes) + spec.command_gap))  # cycles until a tile may end
         interval = Signal.like(spacing)
         m.d.comb += interval.eq(Mux(planes(command) >= drain, planes(command), drain - 1))
         with m.If(issue & ends_tile):
-            m.d.sync += spacing.eq(interval + Mux(finished, command_gap(spec), 0))
+            m.d.sync += spacing.eq(interval + Mux(finished, spec.command_gap, 0))
         with m.Elif(spacing != 0):
             m.d.sync += spacing.eq(spacing - 1)
         return (spacing == 0) | ~ends_tile

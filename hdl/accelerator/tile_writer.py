@@ -60,7 +60,7 @@ class TileWriter(wiring.Component):
         """Return the module."""
         m = Module()
         spec = self.spec
-        digits = max(-(-spec.code_bits // spec.a_bits), 2 if spec.w_bits < spec.code_bits else 1)
+        digits = spec.code_planes
         element = data.ArrayLayout(unsigned(spec.element_bits), digits)
         tile = Signal(data.ArrayLayout(data.ArrayLayout(element, spec.rows), spec.cols))  # [col][row][digit]
         planes = [Signal(act_tile(spec), name=f"plane_{p}", reset_less=True) for p in range(digits)]

@@ -22,7 +22,7 @@ class Writeback(wiring.Component):
     are lane 0 of row group 0, the first ``dst_stride`` of them. Addresses are those of :class:`ProductPosition`.
 
     *Handshake*: rules 1 to 4 on ``i``. Values and codes have no ``ready``; those of one command come
-    :func:`~vitric.hdl.accelerator.feeder.command_gap` cycles after those of the one before.
+    ``spec.command_gap`` cycles after those of the one before, counted where they leave requantize.
     *Interval* ``drain_cols`` columns per cycle.
 
     Members

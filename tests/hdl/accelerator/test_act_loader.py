@@ -4,7 +4,7 @@ import random
 import pytest
 from amaranth.hdl import Value
 from vitric.golden.spec.command import Flag
-from vitric.hdl.accelerator.act_loader import ActLoader, summed_terms
+from vitric.hdl.accelerator.act_loader import ActLoader
 
 from tests.hdl.accelerator.kit import SPECS, command, matrix, name
 from tests.hdl.stream_kit import receive, run
@@ -109,6 +109,6 @@ def test_interval(spec):
     """5 cycles a word and 2 a tile; with biases the sums come on top of a word, and the channels of a tile."""
     rng = random.Random(11)
     contents = [matrix(rng, spec.rows, spec.depth, spec.element_bits) for _ in range(spec.act_words)]
-    for key_bias, word, tile in ((False, 5, 2), (True, spec.depth // summed_terms(spec) + 5, 3 * spec.cols + 2)):
+    for key_bias, word, tile in ((False, 5, 2), (True, spec.depth // spec.key_terms + 5, 3 * spec.cols + 2)):
         fields = {**random_set(rng, key_bias), "k_words": 3, "tile_words": 6, "set_tiles": 3, "set_words": 18}
         assert load(ActLoader(spec), fields, 0, contents, {}) == 18 * word + 3 * tile

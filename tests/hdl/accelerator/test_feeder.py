@@ -5,7 +5,7 @@ import pytest
 from amaranth.hdl import Value
 from vitric.golden.spec.command import Flag, Opcode, Target, pack_pass
 from vitric.golden.spec.limits import field_limits
-from vitric.hdl.accelerator.feeder import Feeder, command_gap
+from vitric.hdl.accelerator.feeder import Feeder
 from vitric.hdl.accelerator.layouts import DRAIN_COMMAND, PRODUCT_COMMAND, WRITE_COMMAND
 
 from tests.hdl.accelerator.kit import SPECS, Recorder, Ring, command, matrix, name, part
@@ -165,7 +165,7 @@ class Bench:
             ends = [cycles[at] for at in span if self.expected[at]["last"]]
             assert all(b - a >= spacing(fields, spec) for a, b in zip(ends, ends[1:], strict=False))
             assert ends[0] >= before
-            before = ends[-1] + spacing(fields, spec) + command_gap(spec)
+            before = ends[-1] + spacing(fields, spec) + spec.command_gap
             if is_scores(fields):
                 begins += [cycles[at] - LATENCY for at in span[::len(span) // fields["groups"]]]
         assert self.begins.cycles == begins and all(self.begins.values)
@@ -199,7 +199,7 @@ def test_interval(spec, k_words):
                 cycle = max(cycle, end)
                 end = cycle + spacing(fields, spec)
             expected.append(cycle)
-        end += command_gap(spec)
+        end += spec.command_gap
     assert bench.beats.cycles == expected
 
 

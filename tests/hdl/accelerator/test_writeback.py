@@ -5,7 +5,6 @@ import pytest
 import torch
 from vitric.golden.arith import nearest_signed_code, saturate, signed_code_range, split_signed, split_unsigned
 from vitric.golden.spec.command import Flag, Opcode, Target
-from vitric.hdl.accelerator.feeder import command_gap
 from vitric.hdl.accelerator.layouts import WRITE_COMMAND
 from vitric.hdl.accelerator.writeback import Writeback
 
@@ -121,7 +120,7 @@ class Bench:
         """Behind the last columns of ``before``: ``command_gap`` cycles without one at requantize."""
         if before is not None:
             table = [one.port == "i_table" for one in (before, product)]  # those come ``gelu.latency`` cycles later
-            gap = command_gap(self.spec) + self.spec.gelu.latency * (table[1] - table[0])
+            gap = self.spec.command_gap + self.spec.gelu.latency * (table[1] - table[0])
             await ctx.tick().repeat(gap + max(0, before.planes - before.tile_beats))
         port = getattr(self.dut, product.port)
         for number, payload in enumerate(product.beats):
