@@ -43,6 +43,9 @@ def check_command(fields: dict[str, int], index: int, spec: AcceleratorSpec, *, 
     for name, limit in limits.items():
         if fields[name] > limit:
             raise StreamError(f"{name} of command {index} must be at most {limit}, not {fields[name]}")
+    planes = (fields["flags"] >> 8 & 3) + 1
+    if planes > spec.code_planes:
+        raise StreamError(f"command {index} writes {planes} planes of codes that have at most {spec.code_planes}")
     written = fields["row_tiles"] * spec.cols
     is_padded = opcode in (Opcode.INPUT, Opcode.NORM) or target == Target.SOFTMAX
     if not (fields["columns"] == written or is_padded and fields["columns"] < written):

@@ -6,7 +6,7 @@ from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import FIELD_BITS, PASS_LAST, Flag, Opcode, Target
 from vitric.golden.spec.limits import field_limits
 
-from .layouts import exceeds, flag, opcode, target
+from .layouts import exceeds, flag, opcode, planes, target
 
 __all__ = ["is_malformed", "is_too_large"]
 
@@ -32,6 +32,7 @@ def is_malformed(command, index, commands, has_table, spec: AcceleratorSpec) -> 
         | _has_wrong_rows(command, spec)
         | (is_product & (_has_wrong_passes(command) | _has_wrong_operands(command, has_table)))
         | (is_product & (command.low > command.high))
+        | (~is_end & exceeds(planes(command), spec.code_planes - 1))
     )
 
 

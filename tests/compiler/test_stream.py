@@ -207,6 +207,7 @@ def test_header_is_checked(field, value, message):
     (1, "row_tiles", 2, "command 2 has 5 columns in 2 tiles of 2"),
     (2, "row_tiles", 3, "command 3 has 4 columns in 3 tiles of 2"),
     (2, "low", 1, "clamp low 1 above high 0"),
+    (1, "flags", 2 << 8, "command 2 writes 3 planes of codes that have at most 2"),
     (2, "passes01", 0x0005, "passes without an end"),
     (2, "passes01", 0x8009, "3 planes of weights"),
     (2, "opcode", Opcode.MATMUL | Target.RESIDUAL << 8, "code table for RESIDUAL"),

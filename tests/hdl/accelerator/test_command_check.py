@@ -62,7 +62,9 @@ def changed_command(rng, spec, fields):
     opcode = Opcode(fields["opcode"] & 0xFF)
     limits = field_limits(spec, opcode) | field_limits(spec, opcode, Target(fields["opcode"] >> 8))
     changed = rng.choice([*limits, "index", "a_wait", "w_wait", "opcode", "flags", "passes01", "columns", "row_tiles",
-                          "low", "high"])
+                          "low", "high", "planes"])
+    if changed == "planes":
+        return fields | {"flags": fields["flags"] | rng.randrange(4) << 8}
     value, limit = fields[changed], limits.get(changed, spec.cols)
     if changed in SIGNED_FIELDS:
         return fields | {changed: rng.choice([fields["low"], fields["high"]]) + rng.choice([-1, 0, 1, 300, -300])}
