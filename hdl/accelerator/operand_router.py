@@ -1,6 +1,8 @@
 """Hands a command to the engines and its operands to the memories that they read."""
 
-from amaranth.hdl import Module, Signal
+from contextlib import contextmanager
+
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -143,6 +145,17 @@ class OperandRouter(wiring.Component):
             self._act(m, loader, set_base)
         return m
 
+    @staticmethod
+    @contextmanager
+    def _final(m, take, completes, part, left):
+        """Count model words that are taken and operand words that they complete; the block is for the final one."""
+        with m.If(take):
+            m.d.sync += part.eq(part + 1)
+            with m.If(completes):
+                m.d.sync += [part.eq(0), left.eq(left - 1)]
+                with m.If(left == 1):
+                    yield
+
     def _load(self, m, take, assembler, part, left, groups, address):
         """LOAD: ``groups`` times ``columns`` residual columns, from the address ``dst_base`` on."""
         command = self.command
@@ -155,12 +168,9 @@ class OperandRouter(wiring.Component):
                 m.next = "LOAD"
         with m.State("LOAD"):
             m.d.comb += [self.i.ready.eq(1), self.residual.en.eq(take & assembler.residual_last)]
-            with m.If(take):
-                m.d.sync += part.eq(part + 1)
-                with m.If(assembler.residual_last):
-                    m.d.sync += [part.eq(0), left.eq(left - 1), address.eq(address + self.spec.drain_cols)]
-                    with m.If(left == 1):
-                        m.next = "LOAD GROUP"
+            m.d.sync += address.eq(address + Mux(self.residual.en, self.spec.drain_cols, 0))
+            with self._final(m, take, assembler.residual_last, part, left):
+                m.next = "LOAD GROUP"
 
     def _affine(self, m, take, assembler, part, left, address, norm):
         """NORM: ``columns`` affine constants, several to an address where a model word has several."""
@@ -173,12 +183,9 @@ class OperandRouter(wiring.Component):
                 m.next = "AFFINE"
         with m.State("AFFINE"):
             m.d.comb += [self.i.ready.eq(1), self.affine.en.eq(take & assembler.affine_last)]
-            with m.If(take):
-                m.d.sync += part.eq(part + 1)
-                with m.If(assembler.affine_last):
-                    m.d.sync += [part.eq(0), left.eq(left - 1), address.eq(address + 1)]
-                    with m.If(left == 1):
-                        m.next = "ROWS"
+            m.d.sync += address.eq(address + self.affine.en)
+            with self._final(m, take, assembler.affine_last, part, left):
+                m.next = "ROWS"
 
     def _table(self, m, assembler, part, left):
         """Entries of the code table, one per cycle."""
@@ -213,26 +220,18 @@ class OperandRouter(wiring.Component):
                 self.channels.valid.eq(self.i.valid & assembler.channels_last),
                 self.i.ready.eq(self.channels.ready | ~assembler.channels_last),
             ]
-            with m.If(take):
-                m.d.sync += part.eq(part + 1)
-                with m.If(assembler.channels_last):
-                    m.d.sync += [part.eq(0), left.eq(left - 1)]
-                    with m.If(left == 1):
-                        m.d.sync += left.eq(command.set_words)
-                        m.next = "WEIGHTS"
-                        with m.If(weights_act):
-                            m.next = "ACT WAIT"
+            with self._final(m, take, assembler.channels_last, part, left):
+                m.d.sync += left.eq(command.set_words)
+                m.next = "WEIGHTS"
+                with m.If(weights_act):
+                    m.next = "ACT WAIT"
         with m.State("WEIGHTS"):
             m.d.comb += [
                 self.weights.valid.eq(self.i.valid & assembler.weight_last),
                 self.i.ready.eq(self.weights.ready | ~assembler.weight_last),
             ]
-            with m.If(take):
-                m.d.sync += part.eq(part + 1)
-                with m.If(assembler.weight_last):
-                    m.d.sync += [part.eq(0), left.eq(left - 1)]
-                    with m.If(left == 1):
-                        m.next = "SET"
+            with self._final(m, take, assembler.weight_last, part, left):
+                m.next = "SET"
 
     def _act(self, m, loader, set_base):
         """One set of weights from activation memory; key biases are collected until a word of the ring is complete."""
