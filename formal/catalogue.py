@@ -161,8 +161,8 @@ def _memory() -> Iterator[Proof]:
     for burst in (2, 4):
         for check, says in SDRAM_CHECKS.items():
             spec = SdramSpec(clock_hz=100_000_000, burst=burst, row_bits=1, column_bits=4, cas_latency=2, write_batch=2,
-                             init_refreshes=2, **(short | {"t_refi": 350 + 20 * burst} if check == "refresh" else long))
-            method = Unrolled(3 * spec.refresh_period) if check == "refresh" else Pdr()
+                             init_refreshes=2, **(short | {"t_refi": 310 + 30 * burst} if check == "refresh" else long))
+            method = Unrolled(90) if check == "refresh" else Pdr()  # power-up, then four periods
             yield Proof(f"sdram_{burst}.{check}", says,
                         lambda spec=spec, check=check: SdramRules(SdramController(spec), check), method)
 

@@ -1,10 +1,11 @@
 """What an SDRAM controller must never do, whatever it is asked: rules of the chip, as assertions about its pins."""
 
-from amaranth.hdl import Array, Assert, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Assert, Module, Mux, Signal
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In
 from vitric.hdl.memory.controller import SdramController
 from vitric.hdl.memory.layouts import Command
+
+from .ports import join_ports
 
 __all__ = ["CHECKS", "SdramRules"]
 
@@ -42,12 +43,7 @@ class SdramRules(wiring.Component):
         """Return the controller, joined to the ports, and the properties."""
         m = Module()
         m.submodules.unit = unit = self.unit
-        for path, member, port in unit.signature.flatten(self):
-            inner = unit
-            for step in path:
-                inner = getattr(inner, step)
-            port, inner = Value.cast(port), Value.cast(inner)
-            m.d.comb += inner.eq(port) if member.flow is In else port.eq(inner)
+        join_ports(m, unit, self)
         self.given = {command: self._is(m, command) for command in Command}
         getattr(self, f"_{self.check}")(m)
         return m

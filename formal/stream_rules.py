@@ -11,6 +11,8 @@ from amaranth.hdl import Array, Assert, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
+from .ports import join_ports
+
 __all__ = ["CHECKS", "Entry", "Ledger", "StreamRules"]
 
 CHECKS = {
@@ -100,12 +102,7 @@ class StreamRules(wiring.Component):
         """Return the unit, joined to the ports, and the properties."""
         m = Module()
         m.submodules.unit = unit = self.unit
-        for path, member, port in unit.signature.flatten(self):
-            inner = unit
-            for step in path:
-                inner = inner[step] if isinstance(step, int) else getattr(inner, step)
-            port, inner = Value.cast(port), Value.cast(inner)
-            m.d.comb += inner.eq(port) if member.flow is In else port.eq(inner)
+        join_ports(m, unit, self)
         getattr(self, f"_{self.check}")(m)
         return m
 
