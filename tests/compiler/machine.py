@@ -1,7 +1,7 @@
 """A machine that executes decoded commands in Python, one after the other: the contract without any hardware.
 
-Memories start with junk, so that a stale value which matters shows up. Writes reach memory only when a later
-command waits for them, so that a missing wait shows up too.
+Memories start with junk, so that a stale value which matters shows up. What was written last at an address must be what
+its reader waited for, row group by row group, so that a missing wait shows up too.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from vitric.compiler.words import pack_rows
 from vitric.golden.arith import nearest_signed_code, requantize, split_signed, split_unsigned
 from vitric.golden.integer.layernorm import layernorm
 from vitric.golden.integer.softmax import softmax
-from vitric.golden.spec.command import Flag, Target
+from vitric.golden.spec.command import Flag, Opcode, Target
 
 
 class Machine:
@@ -20,15 +20,22 @@ class Machine:
         self.spec = spec
         self.act = rng.integers(0, 1 << spec.element_bits, (spec.act_words * spec.word_tiles, spec.rows, spec.cols))
         self.residual = rng.integers(-(1 << 15), 1 << 15, (spec.residual_words, spec.rows))
-        self.pending = []  # (command index, memory, address, value)
+        self.writers = {"act": {}, "residual": {}}  # by address: command and row group that wrote there last
+        self.makes_rows = {}  # by command: whether the row engine writes its result; each engine keeps its order
         self.taps = {"act": [], "residual": []}
         self.logits = []
 
-    def flush(self, last, first=0):
-        for number, memory, address, value in self.pending:
-            if first <= number <= last:
-                memory[address] = value
-        self.pending = [item for item in self.pending if not first <= item[0] <= last]
+    def check_wait(self, memory, addresses, f, group=None):
+        """Assert that ``addresses`` hold what command ``f`` waits for: all up to ``w_wait``, or a row group."""
+        for address in np.ravel(addresses):
+            number, written = self.writers[memory].get(int(address), (0, 0))
+            if group is None:
+                assert number <= f["w_wait"], "not waited for"
+            elif number:
+                before = number < f["a_wait"] and (
+                    f["flags"] & Flag.WHOLE or self.makes_rows[number] == self.makes_rows[f["a_wait"]])
+                now = number == f["a_wait"] and (written <= group or f["flags"] & Flag.WHOLE)
+                assert before or now, "not waited for"
 
     def words(self, addresses):
         """Elements [..., rows, depth] of activation words."""
@@ -56,19 +63,21 @@ class Machine:
                     word = f["dst_base"] + plane * f["dst_plane_stride"] + line * f["dst_stride"]
                     address = (word * spec.word_tiles) + step
                     assert step < f["dst_stride"] * spec.word_tiles
-                    self.pending.append((f["index"], self.act, address, value))
+                    self.act[address] = value
+                    self.writers["act"][address // spec.word_tiles] = f["index"], group
                     data = pack_rows(value.reshape(-1), spec.element_bits, 8, signed=False)
                     self.taps["act"].append((f["index"], address, data))
 
-    def write_residual(self, f, address, value):
-        self.pending.append((f["index"], self.residual, address, value))
+    def write_residual(self, f, address, value, group):
+        self.writers["residual"][address] = f["index"], group
+        self.residual[address] = value
         self.taps["residual"].append((f["index"], address, pack_rows(value, 16, 8, signed=True)))
 
     def run(self, commands, columns):
         for command in commands:
             f = command.fields
+            self.makes_rows[f["index"]] = command.target is Target.SOFTMAX or command.opcode is not Opcode.MATMUL
             getattr(self, command.opcode.name.lower())(command, f, columns)
-        self.flush(len(commands))
         tap = {name: np.array(records, dtype=kind(self.spec)) for (name, records), kind
                in zip(self.taps.items(), (act_records, residual_records), strict=True)}
         return {**tap, "logits": np.array([(v,) for v in self.logits], dtype=logit_records())}
@@ -80,8 +89,8 @@ class Machine:
         for group in range(f["groups"]):
             for column in range(f["columns"]):
                 address = f["dst_base"] + group * f["columns"] + column
-                self.write_residual(f, address, command.residual[group, column])
-        self.flush(f["index"], f["index"])  # what follows is dispatched when the columns are written
+                self.write_residual(f, address, command.residual[group, column], group)
+                self.writers["residual"].pop(address)  # what follows begins when the columns are written
 
     def input(self, command, f, columns):
         spec = self.spec
@@ -93,11 +102,12 @@ class Machine:
 
     def norm(self, command, f, columns):
         spec = self.spec
-        self.flush(f["a_wait"])
         row = spec.layernorm.row_constants(f["columns"])
         assert (f["inverse0"] | f["inverse1"] << 16 | f["inverse2"] << 32) == row.inverse
         assert (f["norm"], f["exponent"]) == (row.norm, row.exponent)
         addresses = f["a_base"] + np.arange(f["groups"])[:, None] * f["a_group_stride"] + np.arange(f["columns"])
+        for group, read in enumerate(addresses):
+            self.check_wait("residual", read, f, group)
         x = self.residual[addresses].swapaxes(1, 2).reshape(-1, f["columns"])
         y = layernorm(torch.from_numpy(x), torch.from_numpy(command.gamma), torch.from_numpy(command.beta),
                       spec.layernorm).numpy()
@@ -111,27 +121,22 @@ class Machine:
         tile, plane, step = np.ix_(range(f["set_tiles"]), range(planes), range(f["k_words"]))
         word = f["w_base"] + number * f["w_set_stride"] + tile * f["w_tile_stride"] + plane * f["w_plane_stride"] + step
         bits = self.spec.w_bits
+        self.check_wait("act", word, f)
         digits = self.words(word) & (1 << bits) - 1
         return digits - (digits >> bits - 1 << bits)
 
     def matmul(self, command, f, columns):
         spec = self.spec
         weights_act = f["flags"] & Flag.WEIGHTS_ACT
-        read_weights = lambda: [self.act_weights(f, n) for n in range(f["sets"])]  # noqa: E731
-        weights = command.weights
+        weights = [self.act_weights(f, n) for n in range(f["sets"])] if weights_act else command.weights
         if f["flags"] & Flag.NEW_TABLE:
             self.table = command.table
-        if weights_act and f["w_wait"] <= f["a_wait"]:
-            self.flush(f["w_wait"])
-            weights = read_weights()
-        self.flush(f["a_wait"])
         planes = max(a for a, _, _ in command.passes) + 1
         group, plane, step = np.ix_(range(f["groups"]), range(planes), range(f["k_words"]))
-        a = self.words(f["a_base"] + group * f["a_group_stride"] + plane * f["a_plane_stride"] + step)
-        a = a & (1 << spec.a_bits) - 1  # (group, plane, step, row, depth)
-        if weights_act and f["w_wait"] > f["a_wait"]:
-            self.flush(f["w_wait"])
-            weights = read_weights()
+        addresses = f["a_base"] + group * f["a_group_stride"] + plane * f["a_plane_stride"] + step
+        for number, read in enumerate(addresses):
+            self.check_wait("act", read, f, number)
+        a = self.words(addresses) & (1 << spec.a_bits) - 1  # (group, plane, step, row, depth)
         for number in range(f["sets"]):
             acc = 0
             for a_plane, w_plane, shift in command.passes:
@@ -164,7 +169,7 @@ class Machine:
                 for column in range(y.shape[1]):
                     address = f["dst_base"] + group * f["dst_stride"] + tile * spec.cols + column
                     value = self.residual[address] + y[group * spec.rows:(group + 1) * spec.rows, column]
-                    self.write_residual(f, address, np.clip(value, -(1 << 15), (1 << 15) - 1))
+                    self.write_residual(f, address, np.clip(value, -(1 << 15), (1 << 15) - 1), group)
         elif command.target is Target.SOFTMAX:
             p = softmax(torch.from_numpy(y[:, :f["columns"]]), spec.softmax, offset=f["offset"]).numpy()
             codes = np.zeros((len(p), f["row_tiles"] * spec.cols), dtype=np.int64)

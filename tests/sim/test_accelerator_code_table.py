@@ -24,8 +24,8 @@ def test_codes_of_two_commands_do_not_mix_in_the_table(stall):
     gelu = find(compiled.stream, Opcode.MATMUL, Target.CODES, Flag.NEW_TABLE)
     again = {**blocks[scores - 1][0], "dst_base": compiled.act_words}  # where nothing is that the other command reads
     fields, operands = blocks[gelu - 1]
-    fields = {**fields, "flags": fields["flags"] & ~Flag.NEW_TABLE}
-    again = {**again, "flags": again["flags"] & ~Flag.NEW_TABLE}
+    fields = {**fields, "flags": fields["flags"] & ~Flag.NEW_TABLE | Flag.WHOLE}
+    again = {**again, "flags": again["flags"] & ~Flag.NEW_TABLE | Flag.WHOLE}
     more = [(fields, operands[256:]), (again, b""), (fields, operands[256:])]
     done = {"a_wait": len(blocks) - 1, "w_wait": len(blocks) - 1}
     writer = StreamWriter(SPEC)
