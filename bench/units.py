@@ -79,6 +79,7 @@ ROWS = (
     *(_mac(2, depth, bits, "generic", pnr=False) for bits, _, depth in _SHAPES),
     Row(unit="softmax", device="ecp5-85k", settings={"lanes": 8, "max_length": 1024},
         aim={"lut_eq_per_lane": 200, "fmax_mhz": 100}),
+    Row(unit="softmax", device="ecp5-85k", settings={"lanes": 8, "max_length": 1024, "columns": 2}),
     Row(unit="softmax", device="ecp5-85k", settings={"lanes": 8, "max_length": 1024, "kind": "log2", "out_bits": 4}),
     Row(unit="softmax", device="ecp5-85k",
         settings={"lanes": 8, "max_length": 1024, "kind": "log_sqrt2", "out_bits": 5}),

@@ -20,7 +20,7 @@ from amaranth.hdl import Shape, Value
 from amaranth.lib import data
 from amaranth.sim import Simulator
 
-__all__ = ["Timing"]
+__all__ = ["Timing", "tidy"]
 
 COLOURS = "345679"
 """Wavedrom's box colours, one group of beats after another."""
@@ -256,7 +256,7 @@ class Timing:
     def svg(self) -> str:
         """Return the diagram as SVG text."""
         drawing = wavedrom.render(json.dumps(self.wavejson()))
-        return _tidy(drawing.tostring(), self.title, self.columns())
+        return tidy(drawing.tostring(), self.title, self.columns())
 
     def write(self, source: str) -> Path:
         """Write the diagram beside the module file ``source``, with the suffix ``.svg``, and return its path."""
@@ -265,7 +265,7 @@ class Timing:
         return path
 
 
-def _tidy(text: str, title: str, columns: list[int | None]) -> str:
+def tidy(text: str, title: str, columns: list[int | None]) -> str:
     """Return Wavedrom's SVG without the shapes that it does not use, on white, with the cycles' true numbers."""
     used = set(re.findall(r'href="#([^"]+)"', text)) | set(re.findall(r"url\(#([^)]+)\)", text))
     text = re.sub(r'<(g|marker) (?=[^>]*\bid="([^"]+)")[^>]*>.*?</\1>',
