@@ -121,7 +121,7 @@ def test_processes_end_with_the_one_that_started_them(tmp_path, end, status):
         others = [int(path.stem) for path in tmp_path.glob("*.id")]
         assert all(map(blocks_interrupts, others))
         os.killpg(first.pid, end) if end == signal.SIGINT else first.send_signal(end)
-        assert first.wait(20) == status
+        assert first.wait(60) == status
         file.seek(0)
         assert end == signal.SIGKILL or file.read() == "vitric: interrupted\n"
     wait_for(lambda: not any(map(alive, others)))
