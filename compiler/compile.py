@@ -1,28 +1,25 @@
-"""An integer ViT becomes a model stream: tensors get addresses, layers become commands.
+"""An integer ViT becomes a model stream: the commands of its plan, with their operands.
 
 ``docs/model-stream.md`` describes the layouts, the paddings and the order of commands.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from vitric.golden.data.images import check_images
-from vitric.golden.integer import IntegerAttention, IntegerViT, patchify
+from vitric.golden.integer import IntegerViT, patchify
 from vitric.golden.spec.accelerator import AcceleratorSpec
-from vitric.golden.spec.command import COMMAND_FIELDS, LIMIT_MAX, Target
+from vitric.golden.spec.command import LIMIT_MAX
 from vitric.golden.spec.vit import VitConfig
 
 from .compare import Comparison, TensorWrite, compare
-from .cycles import predict
-from .decode import Command
-from .layout import Activation, Address, CompileError, Misfit, allocate, ceil_div
-from .operands import residual_words
-from .steps import Part, Plan
+from .layout import CompileError, Misfit, ceil_div
+from .plan import Planned, plan_model
 from .stream import ModelStream, StreamWriter
 
-__all__ = ["CompileError", "Compiled", "compile_model", "token_rows"]
+__all__ = ["CompileError", "Compiled", "compile_model"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,7 +36,7 @@ class Compiled:
     act_words : int
         Words of activation memory that the model takes.
     rows : int64 array (T,)
-        Row that each token has: :func:`token_rows`.
+        Row that each token has: :func:`~vitric.compiler.lower.token_rows`.
     """
 
     stream: ModelStream
@@ -80,145 +77,25 @@ class Compiled:
         return compare(self.tensors, self.spec, trace, image, act=act, residual=residual, logits=logits, limit=limit)
 
 
-def _attention(plan: Plan, name: str, attn: IntegerAttention, a: Activation, every: Part, read: Part,
-               buffers: int) -> None:
-    """Emit q, k, v, the heads and the projection; queries are those of ``read``, keys and values of ``every`` token."""
-    spec, heads = plan.spec, attn.num_heads
-    head_dim = len(attn.q.weight) // heads
-    head_words = ceil_div(head_dim, spec.depth)
-    head_width = head_words * spec.depth
-    head_tiles = ceil_div(head_dim, spec.cols)
-    plan.match("softmax", attn.softmax_spec.canonical, spec.softmax.canonical, name)
-    channels = np.arange(heads * head_dim)
-    offsets = channels // head_dim, channels % head_dim
-    whole_words = offsets[0] * head_width + offsets[1]
-    if head_dim % spec.depth:
-        plan.match("zero_point", attn.k.requantizer.zero_point, 0, f"{name}.k (padded heads)")
-    q, k = (plan.linear(f"{name}.{which}", layer, a, Target.CODES, part=part, out_map=whole_words,
-                        positions=heads * head_width, zero_pad=which == "k")
-            for which, layer, part in (("q", attn.q, read), ("k", attn.k, every)))
-    v = plan.linear(f"{name}.v", attn.v, a, Target.CODES, part=every, transpose=True,
-                    out_map=offsets[0] * head_tiles * spec.cols + offsets[1],
-                    positions=heads * head_tiles * spec.cols)
-    row_words = ceil_div(plan.tokens, spec.depth)
-    rows = [plan.tensor(f"{name}.softmax", read.groups, row_words, attn.softmax_bits, plan.rows)
-            for _ in range(min(buffers, heads))]
-    context = plan.tensor(f"{name}.context", read.groups, heads * head_words, attn.proj.a_bits, whole_words)
-
-    def scores(head: int) -> Activation:
-        return plan.scores(
-            f"{name}.softmax", head, q, k, rows[head % len(rows)], part=read, head_words=head_words, head_dim=head_dim,
-            key_zero=attn.q.requantizer.zero_point, multiplier=int(attn.score_multiplier[head]),
-            scaling=(int(attn.score_pre_shift[head]), int(attn.score_shift[head])), offset=attn.softmax_offset,
-            table=attn.softmax_table)
-
-    ahead = len(rows) - 1
-    pending = [scores(head) for head in range(ahead)]
-    for head in range(heads):
-        if head + ahead < heads:
-            pending.append(scores(head + ahead))
-        context = plan.context(f"{name}.context", head, pending.pop(0), v, context, part=read, head_words=head_words,
-                               head_dim=head_dim, requantizer=attn.context)
-    plan.linear(f"{name}.proj", attn.proj, context, Target.RESIDUAL, part=read)
-
-
-def token_rows(config: VitConfig, spec: AcceleratorSpec) -> np.ndarray:
-    """Return the row that each token has in memory, int64 (T,).
-
-    The distillation token goes to the first row of the second row group, and the patches before it move up. The two
-    tokens with a head then are the same row of two row groups, which lie one after the other in activation memory: to
-    the head they are one row of twice the channels.
-    """
-    rows = np.arange(config.num_tokens)
-    if config.distilled:
-        rows[1] = spec.rows
-        rows[2:spec.rows + 1] = np.arange(1, spec.rows)
-    return rows
-
-
-def _side_by_side(a: Activation, spec: AcceleratorSpec) -> Activation:
-    """Return the same row of two row groups as one row of twice the channels."""
-    channels = np.concatenate([a.channel_map, a.words * spec.depth + a.channel_map])
-    return replace(a, words=2 * a.words, channel_map=channels)
-
-
-def _lower(model: IntegerViT, spec: AcceleratorSpec, probability_buffers: int, image_waits: bool) -> Plan:
-    """Return the steps of the whole model.
-
-    With ``image_waits`` the first LayerNorm waits until the image, the largest tensor of many networks, is no longer
-    needed.
-    """
-    config, prefix = model.config, model.config.num_prefix_tokens
-    if config.distilled and config.num_tokens <= spec.rows:
-        raise CompileError(spec, [Misfit("rows", f"below {config.num_tokens}, the tokens", spec.rows,
-                                         "distillation token (in the second row group)")])
-    plan = Plan(spec, config.num_tokens, config.embed_dim, token_rows(config, spec))
-    plan.need("max_tokens", config.num_tokens, spec.max_tokens, "tokens")
-    plan.need("max_embed", config.embed_dim, spec.max_embed, "embed_dim")
-    plan.need("max_classes", config.num_classes, spec.max_classes, "num_classes")
-    plan.match("residual_bits", model.residual_bits, spec.residual_bits, "residual stream")
-    every, read = Part(config.num_tokens, plan.groups), Part(prefix, prefix)  # one row group for each token with a head
-    start = torch.zeros_like(model.pos_embed)
-    start[torch.from_numpy(plan.rows)] = model.pos_embed
-    a = plan.input("input", config.patch_dim, model.patch_embed.a_bits)
-    plan.load("pos_embed", lambda: residual_words(start, plan.residual_columns, spec))
-    plan.linear("patch_embed", model.patch_embed, a, Target.RESIDUAL, part=every)
-    for number, block in enumerate(model.blocks):
-        name = f"blocks.{number}"
-        used = read if number == len(model.blocks) - 1 else every  # of the last block only these are read
-        a = plan.norm(f"{name}.norm1", block.norm1, every, whole=image_waits and number == 0)
-        _attention(plan, f"{name}.attn", block.attn, a, every, used, probability_buffers)
-        a = plan.norm(f"{name}.norm2", block.norm2, used)
-        a = plan.linear(f"{name}.mlp.act", block.mlp.fc1, a, Target.CODES, part=used, table=block.mlp.gelu,
-                        table_bits=block.mlp.fc2.a_bits)
-        plan.linear(f"{name}.mlp.fc2", block.mlp.fc2, a, Target.RESIDUAL, part=used)
-    a = plan.norm("norm", model.norm, read)
-    plan.linear("head", model.head, _side_by_side(a, spec) if config.distilled else a, Target.LOGITS, part=Part(1, 1),
-                whole=config.distilled)
-    return plan
-
-
-def _limit(commands: Sequence[Command], spec: AcceleratorSpec) -> int:
+def _limit(plan: Planned) -> int:
     """Return the binary logarithm of the cycles that a stream may take: at least twice as many as predicted."""
-    cycles = 2 * predict(commands, spec).cycles
+    cycles = 2 * plan.prediction.cycles
     if cycles > 1 << LIMIT_MAX:
-        raise CompileError(spec, [Misfit("cycles", cycles, 1 << LIMIT_MAX, "twice the prediction for one image")])
+        raise CompileError(plan.spec, [Misfit("cycles", cycles, 1 << LIMIT_MAX, "twice the prediction for one image")])
     return (cycles - 1).bit_length()
 
 
 def compile_model(model: IntegerViT, spec: AcceleratorSpec) -> Compiled:
-    """Compile ``model`` for the accelerator ``spec``.
-
-    Two probability buffers are used if they fit (the softmax of a head then overlaps the products of its
-    neighbours), else one; and the first LayerNorm begins beside the product on the image if there is room for both.
+    """Compile ``model`` for the accelerator ``spec``, as :func:`~vitric.compiler.plan.plan_model` plans it.
 
     Raises
     ------
     CompileError
         The model does not fit; the error lists every capacity, what is needed and what there is.
     """
-    for probability_buffers, image_waits in ((2, False), (2, True), (1, False), (1, True)):
-        plan = _lower(model, spec, probability_buffers, image_waits)
-        if plan.misfits:
-            raise CompileError(spec, plan.misfits)
-        act_words = allocate(plan.buffers)
-        if act_words <= spec.act_words:
-            break
-    else:
-        raise CompileError(spec, [Misfit("act_words", act_words, spec.act_words, "activation memory")])
-
-    def resolve(value):
-        return value.buffer.base + value.offset if isinstance(value, Address) else int(value)
-
-    writer, tensors, commands = StreamWriter(spec), [], []
-    for step in plan.steps:
-        fields = {name: resolve(value) for name, value in step.fields.items()}
-        try:
-            index = writer.command(fields, step.operands())
-        except ValueError as error:
-            raise CompileError(spec, [Misfit("16-bit fields", str(error), "16 bits", step.write.trace)]) from None
-        tensors.append(replace(step.write, base=resolve(step.base)))
-        fields = {**dict.fromkeys(COMMAND_FIELDS, 0), **fields, "index": index}
-        commands.append(Command(fields=fields, position=0, words=0))
-    stream = writer.finish(_limit(commands, spec))
-    return Compiled(stream=stream, config=model.config, tensors=tensors, act_words=act_words, rows=plan.rows)
+    plan = plan_model(model, spec)
+    limit, writer = _limit(plan), StreamWriter(spec)
+    for command, step in zip(plan.commands, plan.steps, strict=False):  # END has no step
+        writer.command(command.fields, step.operands())
+    return Compiled(stream=writer.finish(limit), config=model.config, tensors=plan.tensors, act_words=plan.act_words,
+                    rows=plan.rows)

@@ -11,8 +11,7 @@ from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.vit import VitConfig
 
 from .blank import blank_integer_vit
-from .compile import compile_model
-from .cycles import predict
+from .plan import plan_model
 
 __all__ = ["MEASURES", "CostModel"]
 
@@ -33,7 +32,7 @@ class CostModel:
 
     def __init__(self, config: VitConfig, spec: AcceleratorSpec, method: Method):
         self.config, self.spec, self.method = config, spec, method
-        self._cost = cache(self._compile)
+        self._cost = cache(self._plan)
 
     def measure(self, layer_bits: Mapping[str, Bits]) -> dict[str, float]:
         """Return the cost of widths for all products, by the names of :data:`MEASURES`.
@@ -75,10 +74,10 @@ class CostModel:
         """Return the width of so many whole planes: what costs the same."""
         return -(-bits // plane) * plane
 
-    def _compile(self, layer_bits: tuple[Bits, ...]) -> tuple[int, int]:
+    def _plan(self, layer_bits: tuple[Bits, ...]) -> tuple[int, int]:
         """Return cycles and bytes."""
         by_name = dict(zip(product_names(self.config), layer_bits, strict=True))
         model = blank_integer_vit(self.config, self.spec, by_name.__getitem__,
                                   softmax_table=self.method.probabilities != "uniform")
-        stream = compile_model(model, self.spec).stream
-        return predict(stream.commands(), self.spec).cycles, len(stream.data)
+        plan = plan_model(model, self.spec)
+        return plan.prediction.cycles, plan.words * self.spec.model_bits // 8

@@ -1,25 +1,50 @@
 """Operands of the stream: padded and split weights, channel words, tables."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from vitric.golden.arith import split_signed
 from vitric.golden.integer import IntegerLayerNorm, IntegerLinear, Requantizer
 from vitric.golden.spec.accelerator import AcceleratorSpec
-from vitric.golden.spec.command import TABLE_ENTRY_BITS
+from vitric.golden.spec.command import CHANNEL_BITS, TABLE_ENTRY_BITS, Flag, Opcode
 
 from .layout import Activation
 from .words import pack_rows
 
 __all__ = [
-    "affine_words", "bits_of_range", "channel_words", "digit_planes", "interleave", "residual_words",
-    "table_words", "weight_words",
+    "affine_words", "bits_of_range", "channel_words", "digit_planes", "interleave", "operand_words", "plane_count",
+    "residual_words", "table_words", "weight_words",
 ]
+
+
+def operand_words(fields: Mapping[str, int], spec: AcceleratorSpec) -> int:
+    """Return the model words of the operands that a command with these fields has."""
+    def words(count: int, bits: int) -> int:
+        return -(-count * bits // spec.model_bits)
+
+    opcode, flags = fields["opcode"] & 0xFF, fields["flags"]
+    if opcode == Opcode.LOAD:
+        return fields["groups"] * fields["columns"] * words(1, spec.residual_word_bits)
+    if opcode == Opcode.NORM:
+        return words(fields["columns"], CHANNEL_BITS)
+    if opcode != Opcode.MATMUL:
+        return 0
+    channels = 0 if flags & Flag.KEY_BIAS else words(fields["set_tiles"] * spec.cols, CHANNEL_BITS)
+    weights = 0 if flags & Flag.WEIGHTS_ACT else words(fields["set_words"], spec.weight_word_bits)
+    table = words(spec.gelu.entries, TABLE_ENTRY_BITS) if flags & Flag.NEW_TABLE else 0
+    return table + fields["sets"] * (channels + weights)
+
+
+def plane_count(layer: IntegerLinear, spec: AcceleratorSpec) -> int:
+    """Return how many planes of digits the weights of a layer have."""
+    return 1 if layer.w_bits <= spec.w_bits else 2
 
 
 def digit_planes(layer: IntegerLinear, spec: AcceleratorSpec) -> np.ndarray:
     """Return the digits of a layer's weights, least significant plane first: int64 (planes, N, K)."""
-    planes = 1 if layer.w_bits <= spec.w_bits else 2
-    return np.stack([digit.numpy() for digit in split_signed(layer.weight, spec.w_bits, planes)])
+    digits = split_signed(layer.weight, spec.w_bits, plane_count(layer, spec))
+    return np.stack([digit.numpy() for digit in digits])
 
 
 def bits_of_range(low: int, high: int) -> int:

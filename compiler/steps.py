@@ -19,6 +19,7 @@ from .operands import (
     channel_words,
     digit_planes,
     interleave,
+    plane_count,
     table_words,
     weight_words,
 )
@@ -177,7 +178,7 @@ class Plan(Demands):
              "inverse0": row.inverse & 0xFFFF, "inverse1": row.inverse >> 16 & 0xFFFF, "inverse2": row.inverse >> 32,
              "norm": row.norm, "exponent": row.exponent},
             TensorWrite(trace=name, kind="act", stride=words, plane_stride=y.plane_words, out_map=y.channel_map),
-            affine_words(layer, spec).tobytes, base=Address(y.buffer), tokens=part.tokens)
+            lambda: affine_words(layer, spec).tobytes(), base=Address(y.buffer), tokens=part.tokens)
         return y
 
     def linear(self, name: str, layer: IntegerLinear, a: Activation, target: Target, *, part: Part, whole: bool = False,
@@ -199,11 +200,11 @@ class Plan(Demands):
         half, limit = 1 << spec.residual_bits - 1, signed_code_range(layer.out_bits, spec.w_bits)
         codes = (-limit, limit) if layer.signed_codes else (0, (1 << layer.out_bits) - 1)
         self.check_requantizer(requantizer, codes if target is Target.CODES else (-half, half - 1), name)
-        digits = digit_planes(layer, spec)
-        tile_words = len(digits) * a.words
+        planes = plane_count(layer, spec)
+        tile_words = planes * a.words
         beats = tile_words * a.planes
         set_tiles = self._set_tiles(tiles, tile_words, ceil_div(max(a.pace, _SET_BEATS), beats))
-        fields = self._product(a, len(digits), tiles, set_tiles, layer.acc_range, name)
+        fields = self._product(a, planes, tiles, set_tiles, layer.acc_range, name)
         flags, table_operand = self._use_table(table, layer.out_bits, table_bits, name)
         flags |= Flag.SIGNED * layer.signed_codes | Flag.TRANSPOSE * transpose | Flag.WHOLE * whole
         y = None
@@ -223,7 +224,7 @@ class Plan(Demands):
 
         def operands() -> bytes:
             return table_operand + interleave(tiles // set_tiles, channel_words(requantizer, out_map, tiles, spec),
-                                              weight_words(digits, a, out_map, tiles, spec))
+                                              weight_words(digit_planes(layer, spec), a, out_map, tiles, spec))
 
         index = self._add(
             {**fields, "opcode": fields["opcode"] | target << 8, "flags": flags, "a_wait": a.writer,
@@ -286,6 +287,6 @@ class Plan(Demands):
              "zero_point": own.zero_point, "low": own.low, "high": own.high},
             TensorWrite(trace=name, kind="act", stride=y.words, plane_stride=y.plane_words, head=head,
                         out_map=np.arange(head_dim)),
-            channel_words(own, np.arange(head_dim), tiles, spec).tobytes,
+            lambda: channel_words(own, np.arange(head_dim), tiles, spec).tobytes(),
             base=Address(y.buffer, head * head_words), reads=[p.buffer, v.buffer], tokens=part.tokens)
         return replace(y, writer=index)

@@ -26,7 +26,19 @@ from vitric.golden.spec.command import (
 from .decode import Command, StreamError, decode, read_header
 from .words import pack_rows
 
-__all__ = ["ModelStream", "StreamError", "StreamWriter"]
+__all__ = ["ModelStream", "StreamError", "StreamWriter", "check_fields"]
+
+
+def check_fields(values: Mapping[str, int], index: int) -> None:
+    """Raise :exc:`KeyError` for a name that is no field of a command, :exc:`ValueError` for a value that does not fit.
+
+    ``index`` is the number of the command, for the message.
+    """
+    for name, value in values.items():
+        if name not in COMMAND_FIELDS:
+            raise KeyError(f"a command has no field {name!r}")
+        low, high = (-0x8000, 0x7FFF) if name in SIGNED_FIELDS else (0, 0xFFFF)
+        check_int(f"field {name} of command {index}", value, low, high)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,11 +137,7 @@ class StreamWriter:
             A value does not fit its field, or ``operands`` is no whole number of model words.
         """
         index = len(self._commands) + 1
-        for name, value in values.items():
-            if name not in COMMAND_FIELDS:
-                raise KeyError(f"a command has no field {name!r}")
-            low, high = (-0x8000, 0x7FFF) if name in SIGNED_FIELDS else (0, 0xFFFF)
-            check_int(f"field {name} of command {index}", value, low, high)
+        check_fields(values, index)
         if len(operands) * 8 % self.spec.model_bits:
             raise ValueError(f"operands of command {index} must fill words of {self.spec.model_bits} bits, "
                              f"not {len(operands)} bytes")

@@ -6,6 +6,7 @@ one or two digits of ``w_plane_bits`` bits. The residual stream is signed, ``res
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -63,7 +64,7 @@ class IntegerLinear:
             raise ValueError(f"weight must be between -{limit} and {limit} at {self.w_bits} bits, "
                              f"not {int(self.weight.abs().max())} in magnitude")
 
-    @property
+    @cached_property
     def acc_range(self) -> tuple[int, int]:
         """Least and largest value of the accumulator of any channel on its way: see :func:`accumulator_range`."""
         low, high = accumulator_range(self.weight, self.w_bits, self.a_bits, self.w_plane_bits)

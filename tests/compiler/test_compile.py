@@ -6,8 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from vitric.compiler.compare import logit_records
-from vitric.compiler.compile import CompileError, compile_model, token_rows
+from vitric.compiler.compile import CompileError, compile_model
 from vitric.compiler.layout import Buffer, allocate, plane_passes
+from vitric.compiler.lower import token_rows
 from vitric.golden.errors import UserError
 from vitric.golden.integer.code_table import log2_values
 from vitric.golden.integer.random import random_integer_vit

@@ -3,7 +3,6 @@ from dataclasses import replace
 import pytest
 from vitric.compiler.capacity import check_capacity
 from vitric.compiler.compile import CompileError
-from vitric.compiler.cycles import predict
 from vitric.compiler.sizing import sized_spec
 from vitric.golden.quantization.settings import Settings
 from vitric.golden.spec.accelerator import SPECS
@@ -25,9 +24,9 @@ def case(request):
 
 def test_the_model_fits_and_runs_as_fast(case):
     config, settings, spec = case
-    cycles = predict(check_capacity(config, spec, settings).stream.commands(), spec).cycles
+    cycles = check_capacity(config, spec, settings).prediction.cycles
     large = replace(spec, act_words=1 << 15, residual_words=1 << 15, weight_words=1 << 12, channel_words=1 << 12)
-    assert cycles <= 1.1 * predict(check_capacity(config, large, settings).stream.commands(), large).cycles
+    assert cycles <= 1.1 * check_capacity(config, large, settings).prediction.cycles
 
 
 @pytest.mark.parametrize("name", ["residual_words", "max_tokens", "max_embed", "max_classes"])
@@ -43,7 +42,7 @@ def test_activation_memory_has_no_word_too_many(case):
     config, settings, spec = case
 
     def what_is_done(spec):
-        return [(c.opcode, c.target, c.flags) for c in check_capacity(config, spec, settings).stream.commands()]
+        return [(c.opcode, c.target, c.flags) for c in check_capacity(config, spec, settings).commands]
 
     try:
         less = what_is_done(replace(spec, act_words=spec.act_words - 1))

@@ -10,11 +10,9 @@ import numpy as np
 from vitric.compiler.stream import ModelStream
 from vitric.compiler.words import pack_rows
 from vitric.golden.spec.command import (
-    CHANNEL_BITS,
     COMMAND_FIELDS,
     FIELD_BITS,
     HEADER_FIELDS,
-    TABLE_ENTRY_BITS,
     Flag,
     Opcode,
     Target,
@@ -81,21 +79,3 @@ def operand_positions(stream):
 def flipped(words, position, bit):
     """Return the words with one bit wrong."""
     return [*words[:position], words[position] ^ 1 << bit, *words[position + 1:]]
-
-
-def operand_words(fields, spec):
-    """Return the model words of operands that a command with these fields asks for."""
-    def words(count, bits):
-        return count * -(-bits // spec.model_bits)
-
-    opcode, flags = fields["opcode"] & 0xFF, fields["flags"]
-    if opcode == Opcode.LOAD:
-        return fields["groups"] * words(fields["columns"], spec.residual_word_bits)
-    if opcode == Opcode.NORM:
-        return words(fields["columns"], CHANNEL_BITS)
-    if opcode != Opcode.MATMUL:
-        return 0
-    channels = 0 if flags & Flag.KEY_BIAS else words(fields["set_tiles"] * spec.cols, CHANNEL_BITS)
-    weights = 0 if flags & Flag.WEIGHTS_ACT else words(fields["set_words"], spec.weight_word_bits)
-    table = words(1, spec.gelu.entries * TABLE_ENTRY_BITS) if flags & Flag.NEW_TABLE else 0
-    return table + fields["sets"] * (channels + weights)

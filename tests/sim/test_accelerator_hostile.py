@@ -8,13 +8,14 @@ import pytest
 import torch
 from vitric.compiler.compile import compile_model
 from vitric.compiler.decode import read_header
+from vitric.compiler.operands import operand_words
 from vitric.compiler.stream import ModelStream
 from vitric.golden.integer.random import random_integer_vit
 from vitric.golden.spec.command import COMMAND_FIELDS, ErrorCode, Opcode
 from vitric.golden.spec.limits import field_limits
 
 from tests.compiler.machine import Machine
-from tests.sim.damage import assemble, blocks_of, operand_words
+from tests.sim.damage import assemble, blocks_of
 from tests.sim.test_accelerator import IMAGES, SPEC, simulate, vit
 
 CONFIG = vit(embed_dim=4, num_heads=1)
