@@ -11,7 +11,6 @@ from vitric.golden.errors import UserError
 from vitric.golden.files import write_bytes, write_json
 from vitric.toolchain.folders import locked
 
-from ..inputs.checked import checked
 from ..inputs.options import JsonFile, ProjectName, check_output
 from ..reports.console import console
 
@@ -43,6 +42,7 @@ def run_command(
     status 1 if the hardware's logits are not golden's.
     """
     from ..project.integer import integer_model
+    from ..project.pictures import prepared
     from ..project.project import open_project
     from ..reports.classes import picture
 
@@ -53,7 +53,7 @@ def run_command(
         raise UserError(f"--out must be named *.png, not {out}")
     work = open_project(project)
     where = check_output(out or work.build / "run.png")
-    pixels, notes = _prepared(work, images)
+    pixels, notes = prepared(work, images)
     model = integer_model(work)
     logits = model(pixels)
     results = [_result(path, note, row, model, work.labels)
@@ -72,24 +72,17 @@ def run_command(
         raise typer.Exit(1)
 
 
-def _prepared(project: "Project", images: list[Path]) -> "tuple[torch.Tensor, list[list[str]]]":
-    """Return the pixels of all pictures, and what was done to each."""
-    import torch
-    from vitric.golden.data.snapshots import snapshot
-
-    made = [checked(lambda path=path: snapshot(path, project.transform)) for path in images]
-    return torch.cat([pixels for pixels, _ in made]), [notes for _, notes in made]
-
-
 def _result(path: Path, notes: list[str], logits: "torch.Tensor", model: "IntegerViT",
             labels: tuple[str, ...] | None) -> dict:
     """Return what is said of one picture; probabilities are None if nobody knows what a step of the logits is worth."""
     import torch
 
+    from ..project.pictures import label_of
+
     scale = model.info.get("logit_scale")
     shares = None if scale is None else torch.softmax(logits.double() * float(scale), 0).tolist()
     order = logits.argsort(descending=True, stable=True).tolist()[:_BEST]  # of equal ones the first, as on a board
-    best = [{"class": index, "label": labels[index] if labels else str(index), "logit": int(logits[index]),
+    best = [{"class": index, "label": label_of(labels, index), "logit": int(logits[index]),
              "probability": None if shares is None else round(shares[index], 6)} for index in order]
     return {"image": str(path), "notes": notes, "best": best}
 

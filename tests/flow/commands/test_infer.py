@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from vitric.flow.project import integer
+from vitric.flow.project.pictures import prepared
 from vitric.flow.project.project import open_project
 from vitric.golden.data.sets import digits
 
@@ -51,21 +52,28 @@ def test_infer_reports_an_error_of_the_accelerator(board, tmp_path):
     assert status == 2 and "accelerator error 5 (bad crc) at command 17" in output
 
 
-@pytest.mark.parametrize(("pixels", "message"), [
-    (np.zeros((8, 9), np.uint8), "must have 8x8 pixels, not 9x8"),
-    (np.zeros((8, 8, 3), np.uint8), "must have pixels of mode L (8 bits), not RGB"),
-    (np.zeros((8, 8), np.uint16), "must have pixels of mode L (8 bits), not I;16"),
-    (np.zeros((8, 8), bool), "must have pixels of mode L (8 bits), not 1"),
-    (None, "cannot be read as an image: cannot identify image file"),
-])
-def test_infer_rejects_other_images(board, tmp_path, pixels, message):
+@pytest.mark.parametrize("pixels", [
+    np.zeros((30, 20), np.uint8), np.full((8, 8, 3), 200, np.uint8), np.zeros((8, 8), np.uint16),
+    np.full((9, 7, 4), 128, np.uint8)], ids=["size", "colour", "16 bits", "alpha"])
+def test_infer_prepares_a_picture_as_run_does(board, tmp_path, pixels):
+    path, sent = tmp_path / "image.png", []
+    Image.fromarray(pixels).save(path)
+    work = open_project("tiny")
+    expected, (notes,) = prepared(work, [path])
+    logits = tuple(integer.integer_model(work)(expected)[0].tolist())
+    board.infer = lambda columns: sent.append(columns) or logits
+    status, output = run("infer", path, "--port", "port", "--config", "tiny", "--json", "r.json")
+    assert status == 0, output
+    assert sent == [compiled(1).input_words(expected)[0].tobytes()]
+    assert json.loads((tmp_path / "r.json").read_text())["notes"] == notes
+    assert all(note in output for note in notes)
+
+
+def test_infer_rejects_what_is_no_image(board, tmp_path):
     path = tmp_path / "image.png"
-    if pixels is None:
-        path.write_text("no image")
-    else:
-        Image.fromarray(pixels).save(path)
+    path.write_text("no image")
     status, output = run("infer", path, "--port", "port", "--config", "tiny")
-    assert status == 2 and message in output
+    assert status == 2 and "cannot be read as an image: cannot identify image file" in output
     assert board.requests == []
 
 
