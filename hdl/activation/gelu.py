@@ -84,13 +84,8 @@ class Gelu(wiring.Component):
         """Return the module."""
         m = Module()
         spec = self.spec
-        m.submodules.entries = entries = memory.Memory(shape=unsigned(spec.out_bits), depth=spec.entries, init=[])
-        write = entries.write_port()
         position = Signal(spec.index_bits)
-        m.d.comb += [
-            self.table.ready.eq(1),
-            write.addr.eq(position), write.data.eq(self.table.payload), write.en.eq(self.table.valid),
-        ]
+        m.d.comb += self.table.ready.eq(1)
         with m.If(self.table.valid):
             m.d.sync += position.eq(position + 1)
 
@@ -105,8 +100,12 @@ class Gelu(wiring.Component):
         with m.If(en):
             m.d.sync += valid.eq(Cat(self.i.valid, valid))
         for lane in range(spec.lanes):
-            read = entries.read_port()
+            # A memory for each lane: of one with many ports, Yosys weighs every way to divide them.
+            entries = memory.Memory(shape=unsigned(spec.out_bits), depth=spec.entries, init=[])
+            m.submodules[f"entries_{lane}"] = entries
+            write, read = entries.write_port(), entries.read_port()
             m.d.comb += [
+                write.addr.eq(position), write.data.eq(self.table.payload), write.en.eq(self.table.valid),
                 read.addr.eq(self.i.p.index[lane]),
                 read.en.eq(en),
                 # Block RAM answers late in its cycle: its output goes straight to a register.
