@@ -2,6 +2,7 @@
 
 import zlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from vitric.golden.spec.accelerator import AcceleratorSpec
@@ -61,27 +62,27 @@ class Command:
     weights: np.ndarray | None = None
     residual: np.ndarray | None = None
 
-    @property
+    @cached_property
     def opcode(self) -> Opcode:
         """What the command does."""
         return Opcode(self.fields["opcode"] & 0xFF)
 
-    @property
+    @cached_property
     def target(self) -> Target:
         """Where a MATMUL's results go."""
         return Target(self.fields["opcode"] >> 8 & 0xF)
 
-    @property
+    @cached_property
     def flags(self) -> Flag:
         """Flag bits."""
         return Flag(self.fields["flags"] & 0xFF)
 
-    @property
+    @cached_property
     def planes(self) -> int:
         """Planes of the code that the command writes."""
         return (self.fields["flags"] >> 8 & 3) + 1
 
-    @property
+    @cached_property
     def passes(self) -> list[tuple[int, int, int]]:
         """``(plane of A, plane of the weights, shift index)`` of each pass of a MATMUL, up to the last one."""
         passes = []

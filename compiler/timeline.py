@@ -161,21 +161,26 @@ class Timeline:
         for number in range(f["sets"]):
             channels, time = self.load_set(command, number, time)
             issue = max(issue, channels + 2, time + 2)
-            written = []
-            for group in range(f["groups"]):
-                if number == 0:
-                    issue = max(issue, self.readable(command, group))
-                if softmax and len(self.codes) == self.codes.maxlen:
-                    issue = max(issue, self.codes[0] + 1)
-                first = max(issue + beats - 1, self.last_beat + interval + self.gap)
-                self.gap = 0
-                self.last_beat = first + (f["set_tiles"] - 1) * step
-                issue = self.last_beat + 1
-                if softmax:
-                    engine = self.softmax_row(command, self.last_beat + latency, engine, table)
-                    written.append(engine + 2 + command.planes)
-                else:
-                    written.append(self.last_beat + tail)
+            if number and not softmax:  # row group follows row group, nothing is waited for
+                first = max(issue + beats - 1, self.last_beat + interval) + (f["set_tiles"] - 1) * step
+                ends = range(first, first + f["groups"] * f["set_tiles"] * step, f["set_tiles"] * step)
+                self.last_beat, issue, written = ends[-1], ends[-1] + 1, [end + tail for end in ends]
+            else:
+                written = []
+                for group in range(f["groups"]):
+                    if number == 0:
+                        issue = max(issue, self.readable(command, group))
+                    if softmax and len(self.codes) == self.codes.maxlen:
+                        issue = max(issue, self.codes[0] + 1)
+                    first = max(issue + beats - 1, self.last_beat + interval + self.gap)
+                    self.gap = 0
+                    self.last_beat = first + (f["set_tiles"] - 1) * step
+                    issue = self.last_beat + 1
+                    if softmax:
+                        engine = self.softmax_row(command, self.last_beat + latency, engine, table)
+                        written.append(engine + 2 + command.planes)
+                    else:
+                        written.append(self.last_beat + tail)
             self.weights.release(issue + 2, f["set_words"])
             drained = self.last_beat + latency - spec.requantize.latency
             self.channels.release(drained, f["set_tiles"] * spec.cols // self.group)

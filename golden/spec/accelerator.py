@@ -2,6 +2,7 @@
 
 import zlib
 from dataclasses import astuple, dataclass, replace
+from functools import cached_property
 
 from .arithmetic import Arithmetic
 from .check import check_choice, check_int, check_power_of_two
@@ -155,35 +156,35 @@ class AcceleratorSpec:
         """Terms of a key that the loader of keys adds up per cycle."""
         return min(4, self.depth)
 
-    @property
+    @cached_property
     def arithmetic(self) -> Arithmetic:
         """What the integers of a model depend on."""
         return Arithmetic(a_bits=self.a_bits, w_bits=self.w_bits, acc_bits=self.acc_bits,
                           residual_bits=self.residual_bits)
 
-    @property
+    @cached_property
     def mac(self) -> MacArraySpec:
         """The array."""
         return MacArraySpec(rows=self.rows, cols=self.cols, depth=self.depth, a_bits=self.a_bits,
                             w_bits=self.w_bits, acc_bits=self.acc_bits, shifts=self.arithmetic.shifts,
                             mapping=self.mapping, multipliers=self.multipliers)
 
-    @property
+    @cached_property
     def requantize(self) -> RequantizeSpec:
         """The requantize unit of one column, one lane per row."""
         return self.arithmetic.requantize(self.rows)
 
-    @property
+    @cached_property
     def gelu(self) -> TableSpec:
         """The GELU table, one lane per row and column."""
         return self.arithmetic.table(self.rows * self.drain_cols)
 
-    @property
+    @cached_property
     def softmax(self) -> SoftmaxSpec:
         """The softmax unit, one lane per row and as many columns as leave the array."""
         return replace(self.arithmetic.softmax(self.max_tokens, self.rows), columns=self.drain_cols)
 
-    @property
+    @cached_property
     def layernorm(self) -> LayerNormSpec:
         """The LayerNorm unit, one lane per row."""
         return self.arithmetic.layernorm(self.max_embed, self.rows)

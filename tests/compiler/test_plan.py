@@ -32,7 +32,8 @@ def test_a_plan_is_what_is_in_the_stream(case):
     assert (plan.words, plan.act_words) == (len(compiled.stream), compiled.act_words)
 
 
-@pytest.mark.parametrize("changes", [{"model_bits": 128, "drain_cols": 2}, {"model_bits": 64, "drain_cols": 1}], ids=str)
+@pytest.mark.parametrize("changes", [{"model_bits": 128, "drain_cols": 2}, {"model_bits": 64, "drain_cols": 1}],
+                         ids=str)
 def test_a_plan_on_another_port_is_that_port_s_own(case, changes):
     model, spec = case
     if spec.weight_word_bits % changes["model_bits"]:
