@@ -82,7 +82,7 @@ def report_of(project: Project, board, compiled: Compiled, system, pll, cells: d
         "seed": best.seed, "seeds": best.seeds,
         "fmax_mhz": round(fmax, 2), "clock_mhz": clock_mhz,
         "timing_met": fmax >= clock_mhz,
-        **used,
+        **used, "lut_eq": cells["lut_eq"],
         "comb": logic["used"],
         "percent": {name: round(100 * used[name] / there[name], 2) for name in used}
         | {"comb": round(100 * logic["used"] / logic["available"], 2)},

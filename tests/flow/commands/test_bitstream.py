@@ -104,8 +104,9 @@ def test_report_and_products(tools, tmp_path):
     expected = {
         "config": "tiny", "board": "ulx3s", "device": "LFE5U-85F", "seed": 7,
         "seeds": [{"seed": 7, "fmax_mhz": 60.0}], "fmax_mhz": 60.0, "clock_mhz": 50.0,
-        "timing_met": True, "lut4": 5000, "ccu2c": 1000, "ff": 7000, "dsp": 12, "bram": 22, "comb": 8364,
-        "cycles_per_image": cycles, "cycles_source": "cycle model", "images_per_second": round(50e6 / cycles, 1),
+        "timing_met": True, "lut4": 5000, "ccu2c": 1000, "ff": 7000, "dsp": 12, "bram": 22, "lut_eq": 7600,
+        "comb": 8364, "cycles_per_image": cycles, "cycles_source": "cycle model",
+        "images_per_second": round(50e6 / cycles, 1),
         "model_words": len(compiled.stream), "capacity_words": BANK_STEP, "baud": 1_000_000,
         "model_crc32c": f"{crc32c(compiled.stream.data):08x}", "bitstream": "build/tiny/ulx3s/top.bit",
     }
