@@ -12,6 +12,7 @@ from functools import partial
 
 from vitric.boards.registry import BOARDS
 from vitric.flow.cli import COMMANDS
+from vitric.flow.fit.area import AreaModel, errors, read_measured
 from vitric.flow.start import run
 from vitric.flow.studies import STUDIES, study_named
 from vitric.flow.studies.methods import published_order
@@ -24,8 +25,8 @@ from vitric.toolchain.parts import PARTS as FPGAS
 
 from docs import imports
 
-__all__ = ["PARTS", "RESULTS", "ROOT", "boards", "commands", "fill", "literature", "main", "make_help", "part", "parts",
-           "stream_proofs", "study_results", "units", "value_proofs", "widths"]
+__all__ = ["PARTS", "RESULTS", "ROOT", "areas", "boards", "commands", "fill", "literature", "main", "make_help", "part",
+           "parts", "stream_proofs", "study_results", "units", "value_proofs", "widths"]
 
 ROOT = imports.ROOT
 
@@ -188,6 +189,26 @@ def literature() -> str:
     return "\n".join(published_order(records) for records in load(study_named("methods"), RESULTS).values())
 
 
+def areas() -> str:
+    """Return the table of accelerators that the area model was not fitted to: measured, and what it says of them."""
+    measured, names = read_measured(), ("lut_eq", "ff", "dsp", "bram")
+    model, off = AreaModel([item for item in measured if not item.held_out]), errors(measured)
+    lines = ["| array | bits | stream | drain | LUT-eq | FF | multipliers | block RAMs |",
+             "|---|---|---:|---:|---:|---:|---:|---:|"]
+    for item in measured:
+        if item.held_out:
+            spec, told = item.spec, model.area(item.spec)
+            cells = [f"{spec.rows} × {spec.cols} × {spec.depth}", f"{spec.a_bits} × {spec.w_bits}",
+                     str(spec.model_bits), str(spec.drain_cols)]
+            cells += [f"{getattr(item.area, name):,} ({getattr(told, name) / getattr(item.area, name) - 1:+.1%})"
+                      for name in names]
+            lines.append(f"| {' | '.join(cells)} |")
+    for name, words in (("lut_eq", "look-up tables"), ("ff", "flip-flops")):
+        sizes = [abs(own[name]) for own in off.values()]
+        lines += ["", f"Error of {words}: {sum(sizes) / len(sizes):.1%} on average, {max(sizes):.1%} at most."]
+    return "\n".join(lines) + "\n"
+
+
 PARTS: dict[tuple[str, str], Callable[[], str]] = {
     ("README.md", "make help"): make_help,
     ("README.md", "commands"): commands,
@@ -195,6 +216,7 @@ PARTS: dict[tuple[str, str], Callable[[], str]] = {
     ("docs/units/README.md", "units"): units,
     ("docs/synth.md", "parts"): parts,
     ("docs/board.md", "boards"): boards,
+    ("docs/fit.md", "areas"): areas,
     ("docs/verification.md", "stream proofs"): stream_proofs,
     ("docs/verification.md", "value proofs"): value_proofs,
     ("docs/architecture.md", "packages"): imports.diagram,

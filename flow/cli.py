@@ -32,6 +32,7 @@ COMMANDS = {
     "study": "Run an experiment of the survey: table, plot and JSON, resumable.",
     "compile": "Compile an integer model to a model stream.",
     "inspect": "Check a model stream and show its commands.",
+    "fit": "Choose the accelerator for a model and a board.",
     "cycles": "Predict the cycles of one image from its model stream.",
     "bitstream": "Synthesize, place and route: a bitstream, a report.",
     "program": "Load the bitstream into the board.",

@@ -5,7 +5,7 @@ torch is imported where it is used, so that ``--help`` is quick.
 
 import os
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,8 +36,11 @@ def init_command(
                           "class.")],
     board: BoardName = None,
     array: Annotated[
-        str, typer.Option(metavar="SPEC", help="Named accelerator whose array and ports to take; the memories become "
-                          "as large as the model needs.")] = "digits",
+        str, typer.Option(metavar="SPEC", help="Named accelerator whose array and ports to take, without --target-fps; "
+                          "the memories become as large as the model needs.")] = "digits",
+    target_fps: Annotated[
+        float | None, typer.Option(min=0, help="Images per second: `vitric fit` chooses the smallest accelerator that "
+                                   "reaches them on the board.")] = None,
     heads: Annotated[
         int | None, typer.Option(min=1, max=64, help="Attention heads, if no file beside the checkpoint says it.")
     ] = None,
@@ -58,8 +61,8 @@ def init_command(
     check_output(path)
     shape = named_spec(array, "--array")
     project = _project(weights, data, heads, statistics, {"method": method, "w_bits": w_bits, "a_bits": a_bits}, board)
-    spec = _accelerator(project, shape, folder)
-    write_text(path, _text(project, spec, shape, folder))
+    spec, why = _accelerator(project, shape, folder) if target_fps is None else _fitted(project, target_fps, folder)
+    write_text(path, _text(project, spec, why, folder))
     say = console()
     vit = project.vit
     say.print(f"{printable(path)}: {vit.embed_dim} channels, {vit.depth} blocks, {vit.num_tokens} tokens, "
@@ -88,20 +91,34 @@ def _project(weights: Path, data: str, heads: int | None, statistics: str | None
     return project
 
 
-def _accelerator(project: "Project", shape: "AcceleratorSpec", folder: Path) -> "AcceleratorSpec":
+def _accelerator(project: "Project", shape: "AcceleratorSpec", folder: Path) -> tuple["AcceleratorSpec", str]:
+    """Return an accelerator with the array of ``shape``, and what to say about it."""
     from vitric.compiler.sizing import sized_spec
     from vitric.golden.quantization.settings import Settings
 
     from ..project.integer import options_of, quantization_options
 
     options = quantization_options(options_of(project, {}))
-    return checked(lambda: sized_spec(
+    spec = checked(lambda: sized_spec(
         shape, project.vit, Settings(spec=shape, **options), name=folder.resolve().name))
+    return spec, f"array and ports of {shape.name}, memories as large as the model needs"
 
 
-def _text(project: "Project", spec: "AcceleratorSpec", shape: "AcceleratorSpec", folder: Path) -> str:
+def _fitted(project: "Project", target_fps: float, folder: Path) -> tuple["AcceleratorSpec", str]:
+    """Return the smallest accelerator that is fast enough on the board, and what to say about it."""
+    from ..fit.choose import choose, find
+    from ..fit.report import reason
+
+    found = find(project)
+    chosen = choose(found, "area", target_fps)
+    return replace(chosen.spec, name=folder.resolve().name), reason(chosen, found.clock_mhz, project.board.part)
+
+
+def _text(project: "Project", spec: "AcceleratorSpec", why: str, folder: Path) -> str:
     """Return the file: what was said, the accelerator in full, and what could be said with its default."""
     import tomlkit
+
+    from ..fit.write import accelerator_table
 
     said = project.settings
     document = tomlkit.document()
@@ -116,11 +133,7 @@ def _text(project: "Project", spec: "AcceleratorSpec", shape: "AcceleratorSpec",
     quantization = tomlkit.table()
     for key in ("method", "w_bits", "a_bits"):
         quantization[key] = getattr(said.quantization, key)
-    accelerator = tomlkit.table()
-    accelerator["why"] = f"array and ports of {shape.name}, memories as large as the model needs"
-    for field in fields(spec):
-        if field.name != "name":
-            accelerator[field.name] = getattr(spec, field.name)
+    accelerator = accelerator_table(spec, why)
     board = tomlkit.table()
     board["name"] = said.board.name
     for name, table in (("model", model), ("data", data), ("quantization", quantization), ("accelerator", accelerator),

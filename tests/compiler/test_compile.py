@@ -209,8 +209,7 @@ def test_every_wait_is_needed(field):
 
 
 @pytest.mark.parametrize("change,parameter,needed,available", [
-    ({"max_tokens": 9}, "max_tokens", 10, 9),
-    ({"max_embed": 11}, "max_embed", 12, 11),
+    ({"max_tokens": 9}, "max_tokens", 10, 9), ({"max_embed": 11}, "max_embed", 12, 11),
     ({"max_classes": 4}, "max_classes", 5, 4),
     ({"residual_words": 35}, "residual_words", 36, 35),
     ({"act_words": 20}, "act_words", 22, 20),

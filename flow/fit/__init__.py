@@ -1,0 +1,1 @@
+"""Choosing an accelerator for a model and a board: `vitric fit`."""
