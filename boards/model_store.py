@@ -15,13 +15,18 @@ from vitric.hdl.streams import Queue, StreamBuffer, connect
 
 from .link import crc32c
 
-__all__ = ["COMMIT", "ModelStore", "model_bytes"]
+__all__ = ["COMMIT", "ModelStore", "model_bytes", "usual_capacity"]
 
 COMMIT = data.StructLayout({"words": 32, "crc": 32})
 """Length in model words and CRC-32C of a model that was written."""
 
 _READ_AHEAD = 8
 """Words asked for but not sent: at least the cycles from asking for one to knowing that it has left."""
+
+
+def usual_capacity(words: int) -> int:
+    """Return the capacity of a store for a model of so many words, unless chosen otherwise: a multiple of 2048."""
+    return -(-words // 2048) * 2048
 
 
 def model_bytes(words: Sequence[int], model_bits: int) -> bytes:

@@ -95,7 +95,7 @@ def compile_model(model: IntegerViT, spec: AcceleratorSpec) -> Compiled:
     """
     plan = plan_model(model, spec)
     limit, writer = _limit(plan), StreamWriter(spec)
-    for command, step in zip(plan.commands, plan.steps, strict=False):  # END has no step
+    for command, step in zip(plan.commands[:-1], plan.steps, strict=True):  # behind them END
         writer.command(command.fields, step.operands())
     return Compiled(stream=writer.finish(limit), config=model.config, tensors=plan.tensors, act_words=plan.act_words,
                     rows=plan.rows)

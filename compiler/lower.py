@@ -13,7 +13,7 @@ from .layout import Activation, CompileError, Misfit, ceil_div
 from .operands import residual_words
 from .steps import Part, Plan
 
-__all__ = ["lower", "token_rows"]
+__all__ = ["image_bytes", "lower", "token_rows"]
 
 
 def _attention(plan: Plan, name: str, attn: IntegerAttention, a: Activation, every: Part, read: Part,
@@ -70,6 +70,11 @@ def token_rows(config: VitConfig, spec: AcceleratorSpec) -> np.ndarray:
         rows[1] = spec.rows
         rows[2:spec.rows + 1] = np.arange(1, spec.rows)
     return rows
+
+
+def image_bytes(config: VitConfig, spec: AcceleratorSpec) -> int:
+    """Return the bytes of an image at the input port: whole row groups, a byte for each pixel of a patch."""
+    return ceil_div(config.num_tokens, spec.rows) * spec.rows * config.patch_dim
 
 
 def _side_by_side(a: Activation, spec: AcceleratorSpec) -> Activation:

@@ -1,21 +1,26 @@
 """Operands of the stream: padded and split weights, channel words, tables."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from vitric.golden.arith import split_signed
 from vitric.golden.integer import IntegerLayerNorm, IntegerLinear, Requantizer
 from vitric.golden.spec.accelerator import AcceleratorSpec
-from vitric.golden.spec.command import CHANNEL_BITS, TABLE_ENTRY_BITS, Flag, Opcode
+from vitric.golden.spec.command import CHANNEL_BITS, FIELD_BITS, TABLE_ENTRY_BITS, Flag, Opcode
 
 from .layout import Activation
 from .words import pack_rows
 
 __all__ = [
-    "affine_words", "bits_of_range", "channel_words", "digit_planes", "interleave", "operand_words", "plane_count",
-    "residual_words", "table_words", "weight_words",
+    "affine_words", "bits_of_range", "block_words", "channel_words", "digit_planes", "interleave", "operand_words",
+    "plane_count", "residual_words", "table_words", "weight_words",
 ]
+
+
+def block_words(names: Sequence[str], spec: AcceleratorSpec) -> int:
+    """Return the model words of a block with these fields, its check word among them."""
+    return -(-len(names) * FIELD_BITS // spec.model_bits) + 1
 
 
 def operand_words(fields: Mapping[str, int], spec: AcceleratorSpec) -> int:

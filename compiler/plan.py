@@ -10,14 +10,14 @@ from functools import cached_property
 import numpy as np
 from vitric.golden.integer import IntegerViT
 from vitric.golden.spec.accelerator import AcceleratorSpec
-from vitric.golden.spec.command import COMMAND_FIELDS, FIELD_BITS, HEADER_FIELDS, Opcode
+from vitric.golden.spec.command import COMMAND_FIELDS, HEADER_FIELDS, Opcode
 
 from .compare import TensorWrite
 from .cycles import Prediction, predict
 from .decode import Command
 from .layout import Address, CompileError, Misfit, allocate
 from .lower import lower
-from .operands import operand_words
+from .operands import block_words, operand_words
 from .steps import Step
 from .stream import check_fields
 
@@ -68,14 +68,9 @@ class Planned:
         return replace(self, spec=spec, commands=_place([command.fields for command in self.commands], spec))
 
 
-def _block_words(names: Sequence[str], spec: AcceleratorSpec) -> int:
-    """Return the model words of a block and its check word."""
-    return -(-len(names) * FIELD_BITS // spec.model_bits) + 1
-
-
 def _place(fields: Sequence[dict[str, int]], spec: AcceleratorSpec) -> list[Command]:
     """Return commands one after another in a stream."""
-    position, block, commands = _block_words(HEADER_FIELDS, spec), _block_words(COMMAND_FIELDS, spec), []
+    position, block, commands = block_words(HEADER_FIELDS, spec), block_words(COMMAND_FIELDS, spec), []
     for own in fields:
         words = block + operand_words(own, spec)
         commands.append(Command(fields=own, position=position, words=words))

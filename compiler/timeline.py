@@ -3,10 +3,11 @@
 from collections import deque
 
 from vitric.golden.spec.accelerator import AcceleratorSpec
-from vitric.golden.spec.command import COMMAND_FIELDS, FIELD_BITS, HEADER_FIELDS, Flag, Opcode, Target
+from vitric.golden.spec.command import COMMAND_FIELDS, HEADER_FIELDS, Flag, Opcode, Target
 
 from .decode import Command
 from .layout import ceil_div
+from .operands import block_words
 
 __all__ = ["Ring", "Timeline"]
 
@@ -49,8 +50,7 @@ class Timeline:
         self.spec = spec
         self.group = spec.channel_group
         self.weights, self.channels = Ring(spec.weight_words), Ring(spec.channel_words // self.group)
-        header = -(-len(HEADER_FIELDS) * FIELD_BITS // spec.model_bits) + 1
-        self.front = header  # the front end may begin the next command
+        self.front = block_words(HEADER_FIELDS, spec)  # the front end may begin the next command
         self.feeder = self.engine = 0  # free for the next product; for the next command that makes rows
         self.last_beat = 0  # of the tile before
         self.gap = 0  # cycles that the next tile must be away from it
@@ -63,7 +63,7 @@ class Timeline:
         self.array_bound = False  # the last product is limited by its beats
         self.adding, self.port_share = 0, 1.0  # until when columns are added to residual memory; channels that can be
         # read per cycle meanwhile
-        self.block_words = -(-len(COMMAND_FIELDS) * FIELD_BITS // spec.model_bits) + 1
+        self.block_words = block_words(COMMAND_FIELDS, spec)
 
     # Front end ------------------------------------------------------------------------------------------------
 

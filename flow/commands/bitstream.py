@@ -20,10 +20,7 @@ if TYPE_CHECKING:
 
     from ..project.project import Project
 
-__all__ = ["BANK_STEP", "bitstream_command", "build_bitstream"]
-
-BANK_STEP = 2048
-"""The capacity for models is the length of the present one rounded up to a multiple of so many words."""
+__all__ = ["bitstream_command", "build_bitstream"]
 
 _BAUD_ERROR = 0.02  # largest share by which the serial line may be off
 
@@ -92,6 +89,7 @@ def build_bitstream(project: "Project", *, seeds: int = 1, workers: Workers = HE
 
 def _build(project: "Project", folder: Path, clock_mhz: float, seeds: int, workers: Workers, say) -> dict:
     from vitric.compiler.compile import compile_model
+    from vitric.compiler.lower import image_bytes
     from vitric.toolchain.parts import over_capacity
     from vitric.toolchain.run import Steps, pack, synthesize
 
@@ -105,7 +103,8 @@ def _build(project: "Project", folder: Path, clock_mhz: float, seeds: int, worke
     with steps.step("model"):
         compiled = compile_model(integer_model(project), project.spec)
     say.print(f"                {len(compiled.stream)} words of {project.spec.model_bits} bits")
-    top, settings = _design(board, compiled, clock_mhz, said.capacity, image_bytes=_image_bytes(project))
+    size = image_bytes(project.vit, project.spec)
+    top, settings = _design(board, compiled, clock_mhz, said.capacity, image_bytes=size)
     with steps.step("generate"):
         plan = board.make_platform().prepare(top, name="top")
         for name in ("top.il", family.constraints):
@@ -135,18 +134,14 @@ def _build(project: "Project", folder: Path, clock_mhz: float, seeds: int, worke
     return report
 
 
-def _image_bytes(project: "Project") -> int:
-    groups = -(-project.vit.num_tokens // project.spec.rows)
-    return groups * project.vit.patch_dim * project.spec.rows
-
-
 def _design(board: "Board", compiled: "Compiled", clock_mhz: float, capacity: int | None, *, image_bytes: int):
     """Return the top level and the settings of its clock; raise :exc:`UserError` for what cannot be."""
+    from vitric.boards.model_store import usual_capacity
     from vitric.boards.system import MAX_PAYLOAD, System
 
     spec, words = compiled.spec, compiled.stream.words
     if capacity is None:
-        capacity = -(-len(words) // BANK_STEP) * BANK_STEP
+        capacity = usual_capacity(len(words))
     if capacity < len(words):
         raise UserError(f"--capacity must be at least the {len(words)} words of the model, not {capacity}")
     _check_room(board, spec, capacity)

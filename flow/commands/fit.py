@@ -69,7 +69,7 @@ def fit_command(
     folder = work.build / "fit"
     check_output(folder / "fit.json")
     file = writable_file(project) if write else None
-    found = find(work, store=model_memory == "bram", workers=Workers(jobs, scheduler), stderr=to_stdout)
+    found = find(work, store=model_memory == "bram", workers=Workers(jobs, scheduler))
     chosen = choose(found, objective, target_fps)
     figures = _tell(found, chosen, folder, stderr=to_stdout)
     if file is not None:
@@ -77,7 +77,7 @@ def fit_command(
         console(stderr=to_stdout).print(f"written to {printable(file)}", markup=False)
     if pnr:
         figures["placed"] = _place(work, found.front, chosen, pnr, seeds=seeds, workers=Workers(jobs, scheduler),
-                                        stderr=to_stdout)
+                                   stderr=to_stdout)
         write_json(folder / "fit.json", figures)
     if json_file is not None:
         write_json(json_file, figures)

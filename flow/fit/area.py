@@ -15,10 +15,11 @@ from math import ceil
 from pathlib import Path
 
 import numpy as np
+from vitric.boards.system import MAX_PAYLOAD
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import CHANNEL_BITS
-from vitric.hdl.mac.choice import choose_mapping, dsp_cost, lut_cost
-from vitric.toolchain.families import ECP5, Family
+from vitric.hdl.mac.choice import array_cost
+from vitric.toolchain.families import ECP5
 
 __all__ = ["MEASURED", "STORE_WORDS", "Area", "AreaModel", "Measured", "area_model", "block_rams", "errors",
            "read_measured"]
@@ -82,35 +83,30 @@ def quantities(spec: AcceleratorSpec) -> dict[str, float]:
     }
 
 
-@cache
-def _array_cells(spec: AcceleratorSpec, fabric: str) -> tuple[int, int]:
-    """Return logic cells of the array's products and sums, and its multipliers."""
-    mac = choose_mapping(spec.mac, fabric)
-    cols = {"lut": 0, "generic": 0, "dsp": mac.cols, "mixed": mac.dsp_cols}[mac.mapping]
-    cells, multipliers = dsp_cost(mac, fabric, cols) if cols else (0, 0)
-    if cols < mac.cols:
-        cells += mac.rows * (mac.cols - cols) * lut_cost(mac, fabric)
-    return cells, multipliers
+_array_cost = cache(array_cost)
 
 
 def array_quantities(spec: AcceleratorSpec, fabric: str) -> dict[str, float]:
     """Return what the logic of the array grows with."""
     return {
-        "design": 1, "cells": _array_cells(spec, fabric)[0], "accumulator bits": spec.rows * spec.cols * spec.acc_bits,
+        "design": 1, "cells": _array_cost(spec.mac, fabric)[0],
+        "accumulator bits": spec.rows * spec.cols * spec.acc_bits,
         "operand bits": spec.depth * (spec.rows * spec.a_bits + spec.cols * spec.w_bits),
     }
 
 
-def blocks(width: int, depth: int, family: Family = ECP5) -> int:
-    """Return the block RAMs of a memory with one port to read and one to write.
+def blocks(width: int, depth: int) -> int:
+    """Return the block RAMs of ECP5 for a memory with one port to read and one to write.
 
-    A block RAM has ``block_bits`` bits, and an eighth more if its words have 9 bits or more. Its words have at most
-    36 bits on ECP5. What is left of the depth behind whole blocks may have words of another width.
+    A block RAM has 16384 words of 1 bit, or as many times fewer of 2, 4, 9, 18 or 36. What is left of the depth behind
+    whole blocks may have words of another width.
     """
-    sizes = [(family.block_bits >> n, bits) for n, bits in enumerate((1, 2, 4, 9, 18, 36))]
-    return min(depth // words * ceil(width / bits) + (blocks(width, depth % words, family) if depth % words and
-                                                      depth > words else ceil(width / bits) * (depth % words > 0))
-               for words, bits in sizes)
+    found = []
+    for number, bits in enumerate((1, 2, 4, 9, 18, 36)):
+        whole, left = divmod(depth, ECP5.block_bits >> number)
+        beside = ceil(width / bits)
+        found.append(whole * beside + (blocks(width, left) if whole and left else beside * (left > 0)))
+    return min(found)
 
 
 def cheapest(width: int, depth: int) -> int:
@@ -152,14 +148,17 @@ class AreaModel:
             self._array[name] = _fitted(arrays, inside, totals)
             self._rest[name] = _fitted(rest, [a - b for a, b in zip(totals, inside, strict=True)], totals)
 
-    def area(self, spec: AcceleratorSpec, store_words: int = STORE_WORDS) -> Area:
-        """Return what a board's design with this accelerator takes, its model in two banks of ``store_words``."""
+    def area(self, spec: AcceleratorSpec, store_words: int = STORE_WORDS, image_bytes: int = 0) -> Area:
+        """Return what a board's design with this accelerator takes, its model in two banks of ``store_words``.
+
+        ``image_bytes`` is the size of an image, if it is larger than the requests that the link holds anyway.
+        """
         logic = {}
         for name in _LOGIC:
             parts = ((self._rest[name], quantities(spec)), (self._array[name], array_quantities(spec, self.fabric)))
             logic[name] = ceil(sum(number[key] * amount for number, own in parts for key, amount in own.items()))
-        return Area(**logic, dsp=self.multipliers(spec) + _array_cells(spec, self.fabric)[1],
-                    bram=block_rams(spec, store_words))
+        return Area(**logic, dsp=self.multipliers(spec) + _array_cost(spec.mac, self.fabric)[1],
+                    bram=block_rams(spec, store_words, image_bytes))
 
     @staticmethod
     def multipliers(spec: AcceleratorSpec) -> int:
@@ -167,7 +166,7 @@ class AreaModel:
         return spec.rows * spec.drain_cols + 3 * spec.rows + 2
 
 
-def block_rams(spec: AcceleratorSpec, store_words: int, image_bytes: int = 2048) -> int:
+def block_rams(spec: AcceleratorSpec, store_words: int, image_bytes: int = 0) -> int:
     """Return the block RAMs of a board's design: its memories, each with the widest words that serve it."""
     softmax, norm, lanes, group = spec.softmax, spec.layernorm, spec.rows * spec.drain_cols, spec.channel_group
     affine = max(1, spec.model_bits // CHANNEL_BITS)
@@ -182,7 +181,7 @@ def block_rams(spec: AcceleratorSpec, store_words: int, image_bytes: int = 2048)
         "moments, inverse root": blocks(norm.sum_bits + norm.square_sum_bits, spec.rows) + 1,
         "affine": blocks(affine * CHANNEL_BITS, ceil(spec.max_embed / affine)),
         "logits": cheapest(spec.residual_bits * spec.drain_cols + 1, ceil(spec.max_classes / spec.drain_cols) - 1),
-        "link": blocks(8, image_bytes) + cheapest(spec.residual_bits, spec.max_classes - 1),
+        "link": blocks(8, max(MAX_PAYLOAD, image_bytes)) + cheapest(spec.residual_bits, spec.max_classes - 1),
         "store": blocks(spec.model_bits, 2 * store_words) if store_words else 0,
     }
     return sum(memories.values())

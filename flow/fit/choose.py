@@ -1,6 +1,8 @@
 """An accelerator for a project's model on its board: searched, chosen, or what is missing."""
 
 import time
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from vitric.golden.errors import UserError
@@ -12,6 +14,7 @@ from .search import Choice, Demand, Run, front, placed_on, search
 
 if TYPE_CHECKING:
     from vitric.boards.registry import Board
+    from vitric.toolchain.parts import Part
 
     from ..project.project import Project
 
@@ -23,54 +26,80 @@ OBJECTIVES = ("fps", "area")
 _NEARLY = 0.02  # of the images per second that are given away for less area
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Found:
     """What a search found for a project's board.
 
     Attributes
     ----------
     project : Project
-    board : Board
-    clock_mhz : float
-    choices, front : list of Choice
-        All, and those worth having.
+    demand : Demand
+    workers : Workers
+        That searched.
+    runs : list of Run
+        The model on every array that the board's part could hold.
     seconds : float
         That the search took.
     """
 
-    def __init__(self, project: "Project", runs: list[Run], *, store: bool, seconds: float):
-        said = project.settings.board.clock_mhz
-        self.project, self.board, self.runs, self.store, self.seconds = project, project.board, runs, store, seconds
-        self.clock_mhz = project.board.clock_mhz if said is None else said
-        self.choices = [placed_on(project.board.part, run, store=store) for run in runs]
-        self.front = front(self.choices)
+    project: "Project"
+    demand: Demand
+    workers: Workers
+    runs: list[Run]
+    seconds: float
 
-    def on(self, board: "Board") -> list[Choice]:
-        """Return what is worth having on another board."""
-        return front([placed_on(board.part, run, store=self.store) for run in self.runs])
+    @property
+    def board(self) -> "Board":
+        """The project's."""
+        return self.project.board
+
+    @property
+    def clock_mhz(self) -> float:
+        """Clock that images per second are told for."""
+        said = self.project.settings.board.clock_mhz
+        return self.board.clock_mhz if said is None else said
+
+    @cached_property
+    def choices(self) -> list[Choice]:
+        """All, on the board's part."""
+        return [placed_on(self.board.part, run, store=self.demand.store) for run in self.runs]
+
+    @cached_property
+    def front(self) -> list[Choice]:
+        """Those worth having, fastest first."""
+        return front(self.choices)
 
 
-def find(project: "Project", *, store: bool = True, workers: Workers = HERE, stderr: bool = False) -> Found:
+def find(project: "Project", *, store: bool = True, workers: Workers = HERE) -> Found:
     """Search accelerators for a project's network and quantization; show how far it is.
+
+    With ``store`` the model lies in the design's block RAM.
 
     Raises
     ------
     UserError
         The board's family has no area model, or no array can hold the model.
     """
-    from rich.progress import Progress
-
     part = project.board.part
     if part.family.name != "ecp5":
         raise UserError(f"areas are known for ECP5 alone, not for {part.name} of {project.board.title}")
-    demand = Demand(config=project.vit, options=quantization_options(options_of(project, {})), name=project.name)
+    demand = Demand(config=project.vit, options=quantization_options(options_of(project, {})), name=project.name,
+                    store=store)
     started = time.perf_counter()
-    with Progress(console=console(stderr=True), transient=True) as progress:
-        task = progress.add_task("arrays", total=None)
-        runs = search(demand, part, workers=workers,
-                      on_shape=lambda done, total: progress.update(task, completed=done, total=total))
+    runs = _searched(demand, part, workers)
     if not runs:
         raise UserError(f"no array that {part.name} could hold runs {project.name}")
-    return Found(project, runs, store=store, seconds=round(time.perf_counter() - started, 1))
+    return Found(project=project, demand=demand, workers=workers, runs=runs,
+                 seconds=round(time.perf_counter() - started, 1))
+
+
+def _searched(demand: Demand, part: "Part", workers: Workers) -> list[Run]:
+    from rich.progress import Progress
+
+    with Progress(console=console(stderr=True), transient=True) as progress:
+        task = progress.add_task("arrays", total=None)
+        return search(demand, part, workers=workers,
+                      on_shape=lambda done, total: progress.update(task, completed=done, total=total))
 
 
 def choose(found: Found, objective: str, target_fps: float | None = None) -> Choice:
@@ -94,11 +123,14 @@ def choose(found: Found, objective: str, target_fps: float | None = None) -> Cho
 
 
 def _board_that(found: Found, target_fps: float) -> str | None:
+    """Return the smallest board on which an accelerator is that fast, larger arrays than were searched among them."""
     from vitric.boards.registry import BOARDS
 
-    for board in sorted(BOARDS.values(), key=lambda board: (board.part.lut4, board.part.bram)):
-        front = found.on(board)
-        if front and front[0].images_per_s(found.clock_mhz) >= target_fps:
+    boards = sorted(BOARDS.values(), key=lambda board: (board.part.lut4, board.part.bram))
+    runs = _searched(found.demand, boards[-1].part, found.workers)
+    for board in boards:
+        fitting = front([placed_on(board.part, run, store=found.demand.store) for run in runs])
+        if fitting and fitting[0].images_per_s(found.clock_mhz) >= target_fps:
             return board.name
     return None
 
@@ -108,6 +140,6 @@ def _what_is_missing(found: Found) -> str:
     needs = ", ".join(f"{need} {name} where it has {there}" for name, (need, there) in nearest.over.items())
     other = _board_that(found, 0)
     hint = f"; {other} would do" if other else "; no board of the list would do"
-    if found.store and "block RAMs" in nearest.over:
+    if found.demand.store and "block RAMs" in nearest.over:
         hint += f" (the model itself takes {nearest.run.words * nearest.spec.model_bits // 8} bytes, twice)"
     return f"no accelerator for {found.project.name} fits {found.board.title}: the nearest needs {needs}{hint}"

@@ -41,8 +41,7 @@ def show(front: Sequence[Choice], chosen: Choice, bounds: Sequence[Limit], part:
     out.print(f"chosen: {describe(chosen)}", markup=False, soft_wrap=True)
     out.print(f"  {area.lut_eq / part.lut4:.0%} of the LUT4, {area.ff / part.ff:.0%} of the flip-flops, "
               f"{area.dsp / part.dsp:.0%} of the multipliers, {area.bram / part.bram:.0%} of the block RAMs of "
-              f"{part.name}",
-              markup=False, soft_wrap=True)
+              f"{part.name}", markup=False, soft_wrap=True)
     out.print(f"  the array works in {chosen.run.beats / chosen.run.cycles:.1%} of the cycles", markup=False)
     for limit in bounds:
         out.print(f"  {limit.what} would save {limit.gain:.1%} of them: {limit.cost}", markup=False, soft_wrap=True)

@@ -6,7 +6,9 @@ from itertools import product
 from math import ceil
 from typing import Any
 
+from vitric.boards.model_store import usual_capacity
 from vitric.compiler.capacity import blank_model
+from vitric.compiler.lower import image_bytes
 from vitric.compiler.sizing import sized_plan
 from vitric.golden.quantization.settings import Settings
 from vitric.golden.spec.accelerator import AcceleratorSpec
@@ -14,7 +16,7 @@ from vitric.golden.spec.vit import VitConfig
 from vitric.toolchain.parts import Part
 
 from ..tasks import HERE, Workers, run_tasks
-from .area import Area, AreaModel, area_model
+from .area import Area, area_model
 
 __all__ = ["Choice", "Demand", "Limit", "Run", "front", "limits", "over", "placed_on", "search", "shapes"]
 
@@ -30,8 +32,6 @@ _DEPTH_MAX = 128
 
 LUT_SHARE = 0.85
 """Share of a part's look-up tables that may be taken: beyond, place and route finds no way, or a slow one."""
-
-_BANK_STEP = 2048
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +70,8 @@ class Run:
         Of an image; ``beats`` are those of the array.
     words : int
         Model words.
+    image_bytes : int
+        Of an image at the input port.
     """
 
     spec: AcceleratorSpec
@@ -77,6 +79,7 @@ class Run:
     cycles: int
     beats: int
     words: int
+    image_bytes: int
 
     @property
     def place(self) -> tuple[int, ...]:
@@ -166,7 +169,7 @@ def evaluate(demand: Demand, shape: AcceleratorSpec) -> list[Run]:
                 residual = ceil(plan.spec.residual_words / drain_cols) * drain_cols
                 own = plan.on(replace(plan.spec, model_bits=model_bits, drain_cols=drain_cols, residual_words=residual))
                 runs.append(Run(spec=own.spec, sets=sets, cycles=own.prediction.cycles, beats=own.prediction.beats,
-                                words=own.words))
+                                words=own.words, image_bytes=image_bytes(demand.config, own.spec)))
     return runs
 
 
@@ -197,11 +200,14 @@ def over(area: Area, part: Part) -> dict[str, tuple[int, int]]:
     return {name: pair for name, pair in needed.items() if pair[0] > pair[1]}
 
 
-def placed_on(part: Part, run: Run, *, store: bool, model: AreaModel | None = None) -> Choice:
-    """Return an accelerator on a part, its array with the multipliers that the rest leaves."""
-    model = model or area_model()
+def placed_on(part: Part, run: Run, *, store: bool) -> Choice:
+    """Return an accelerator on a part, its array with the multipliers that the rest leaves.
+
+    With ``store`` the model lies in its block RAM: see :class:`Demand`.
+    """
+    model = area_model()
     spec = replace(run.spec, multipliers=max(0, part.dsp - model.multipliers(run.spec)))
-    area = model.area(spec, ceil(run.words / _BANK_STEP) * _BANK_STEP if store else 0)
+    area = model.area(spec, usual_capacity(run.words) if store else 0, run.image_bytes)
     return Choice(run=run, spec=spec, area=area, over=over(area, part))
 
 

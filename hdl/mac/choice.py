@@ -7,7 +7,7 @@ from vitric.golden.spec.mac import MacArraySpec
 from .heap import best_patience, levels_suffice, next_columns, plan_cost, plan_level
 from .packing import OPERAND_BITS, best_packing, product_bits
 
-__all__ = ["choose_mapping", "dsp_cost", "lut_cost"]
+__all__ = ["array_cost", "choose_mapping", "dsp_cost", "lut_cost"]
 
 _WORTH = 8
 """Logic cells that a multiplier must save to be taken."""
@@ -78,3 +78,16 @@ def choose_mapping(spec: MacArraySpec, fabric: str) -> MacArraySpec:
     _, cols = min(options)
     mapping = "dsp" if cols == spec.cols else "mixed" if cols else "lut"
     return replace(spec, mapping=mapping, multipliers=0, dsp_cols=cols if mapping == "mixed" else None)
+
+
+def array_cost(spec: MacArraySpec, fabric: str) -> tuple[int, int]:
+    """Return the logic cells of a whole array's products and sums as its mapping is chosen, and the multipliers.
+
+    ``"generic"`` is counted as ``"lut"``, although it costs more.
+    """
+    chosen = choose_mapping(spec, fabric)
+    cols = {"dsp": chosen.cols, "mixed": chosen.dsp_cols}.get(chosen.mapping, 0)
+    cells, multipliers = dsp_cost(chosen, fabric, cols) if cols else (0, 0)
+    if cols < chosen.cols:
+        cells += chosen.rows * (chosen.cols - cols) * lut_cost(chosen, fabric)
+    return cells, multipliers

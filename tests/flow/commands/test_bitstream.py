@@ -10,10 +10,11 @@ from vitric.boards.link import crc32c
 from vitric.boards.registry import BOARDS, Board, find_board
 from vitric.compiler.compile import compile_model
 from vitric.compiler.cycles import predict
+from vitric.compiler.lower import image_bytes
 from vitric.flow import seeds
 from vitric.flow.cli import app
 from vitric.flow.commands import bitstream
-from vitric.flow.commands.bitstream import BANK_STEP, build_bitstream
+from vitric.flow.commands.bitstream import build_bitstream
 from vitric.flow.project import integer
 from vitric.flow.project.file import config_names
 from vitric.flow.project.project import open_project
@@ -107,7 +108,7 @@ def test_report_and_products(tools, tmp_path):
         "timing_met": True, "lut4": 5000, "ccu2c": 1000, "ff": 7000, "dsp": 12, "bram": 22, "lut_eq": 7600,
         "comb": 8364, "cycles_per_image": cycles, "cycles_source": "cycle model",
         "images_per_second": round(50e6 / cycles, 1),
-        "model_words": len(compiled.stream), "capacity_words": BANK_STEP, "baud": 1_000_000,
+        "model_words": len(compiled.stream), "capacity_words": 2048, "baud": 1_000_000,
         "model_crc32c": f"{crc32c(compiled.stream.data):08x}", "bitstream": "build/tiny/ulx3s/top.bit",
     }
     assert {name: report[name] for name in expected} == expected
@@ -208,7 +209,7 @@ def test_a_design_that_does_not_fit(tools, cells, message):
 
 
 def test_image_beyond_the_link():
-    assert bitstream._image_bytes(open_project("digits")) == 80
+    assert image_bytes(open_project("digits").vit, open_project("digits").spec) == 80
     compiled = compile_model(random_model(open_project("tiny")), open_project("tiny").spec)
     with pytest.raises(UserError, match="an image of this configuration has 70000 bytes"):
         bitstream._design(find_board("ulx3s"), compiled, 50, None, image_bytes=70000)

@@ -70,6 +70,17 @@ def test_the_smallest_board_that_would_do(tmp_path):
     assert figures("--project", "tiny", "--board", name)[0]["front"][0]["images_per_s"] > best
 
 
+def test_a_larger_board_is_asked_for_larger_arrays():
+    """The 85F reaches what no array does that the 12F could hold."""
+    small, large = (figures("--project", "digits", "--board", name, "--model-memory", "external")[0]["front"][0]
+                    for name in ("ulx3s_12f", "ulx3s"))
+    rows = small["spec"]["rows"], large["spec"]["rows"]
+    assert rows[0] < rows[1]
+    done = run("fit", "--project", "digits", "--board", "ulx3s_12f", "--model-memory", "external", "--target-fps",
+               large["images_per_s"])
+    assert done.exit_code == 2 and done.stderr.rstrip().endswith("; ulx3s would do")
+
+
 def test_write_changes_the_accelerator_alone(own, tmp_path):
     assert run("init", "my-vit", *own, "--board", "ulx3s_45f").exit_code == 0
     file = tmp_path / "my-vit" / "vitric.toml"

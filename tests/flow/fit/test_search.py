@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+import torch
 from vitric.compiler.capacity import blank_model
 from vitric.compiler.compile import compile_model
 from vitric.compiler.cycles import predict
@@ -29,7 +30,7 @@ SHAPE = next(spec for spec in shapes(4, 4) if (spec.rows, spec.depth) == (4, 8))
 
 def choice(cycles, lut_eq, missing=None, **changes):
     spec = replace(SPECS["digits"], **changes)
-    run = Run(spec=spec, sets=2, cycles=cycles, beats=cycles // 2, words=100)
+    run = Run(spec=spec, sets=2, cycles=cycles, beats=cycles // 2, words=100, image_bytes=64)
     return Choice(run=run, spec=spec, area=Area(lut_eq=lut_eq, ff=1, dsp=1, bram=10), over=missing or {})
 
 
@@ -41,6 +42,8 @@ def test_every_run_is_what_the_compiler_makes_of_it():
         stream = compile_model(model, run.spec).stream  # it fits
         prediction = predict(stream.commands(), run.spec)
         assert (run.cycles, run.beats, run.words) == (prediction.cycles, prediction.beats, len(stream))
+        pixels = torch.zeros(1, 1, 8, 8, dtype=torch.uint8)
+        assert run.image_bytes == compile_model(model, run.spec).input_words(pixels).size
 
 
 def test_shapes_of_wide_codes_have_ports_of_half_the_width():
