@@ -65,7 +65,7 @@ class _Speed:
         return cycles
 
 
-@cocotb.test(timeout_time=200, timeout_unit="ms")
+@cocotb.test(timeout_time=20, timeout_unit="ms")
 async def measure(dut):
     """Write and read a stretch of memory, read it while lines are written; leave the shares of the bus in a file."""
     parameters = component_parameters()

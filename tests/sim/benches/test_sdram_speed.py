@@ -14,4 +14,5 @@ def test_shares_of_the_bus(tmp_path):
               extra_sources=[sdram_model()], extra_env=environment(spec, lines=300, host_gap=500, file=str(file)))
     shares = json.loads(file.read_text())
     assert set(shares) == {"write", "read", "read_and_host", "read_and_writes"}
-    assert all(0 < share <= 1 for share in shares.values())
+    assert 0.95 < shares["read"] <= 1 and 0.95 < shares["write"] <= 1  # cycles of a simulation, the same everywhere
+    assert shares["read_and_writes"] < shares["read_and_host"] < shares["read"]
