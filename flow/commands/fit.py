@@ -84,21 +84,26 @@ def fit_command(
 
 
 def _tell(found: "Found", chosen: "Choice", folder: Path, *, stderr: bool) -> dict:
+    from ..fit.area import errors, read_measured
     from ..fit.report import plot, show
     from ..fit.search import limits
 
     part, clock_mhz = found.board.part, found.clock_mhz
-    bounds = limits(chosen, found.choices)
+    bounds, off = limits(chosen, found.choices), errors(read_measured()).values()
+    largest = {name: max(abs(own[name]) for own in off) for name in asdict(chosen.area)}
     figures = {
         "project": found.project.name, "board": found.board.name, "part": part.name, "clock_mhz": clock_mhz,
         "front": [choice.as_dict(clock_mhz) for choice in found.front], "chosen": chosen.as_dict(clock_mhz),
-        "limits": [vars(limit) for limit in bounds], "searched": len(found.choices), "seconds": found.seconds}
+        "limits": [vars(limit) for limit in bounds], "searched": len(found.choices), "seconds": found.seconds,
+        "area_error": largest}
     write_json(folder / "fit.json", figures)
     write_text(folder / "front.svg", plot(found.choices, found.front, chosen, part, clock_mhz))
     out = console(stderr=stderr)
     out.print(f"[bold]{found.project.name}[/] on {found.board.title} at {clock_mhz:g} MHz: {len(found.choices)} "
               f"accelerators in {found.seconds:.0f} s", soft_wrap=True)
     show(found.front, chosen, bounds, part, clock_mhz, out)
+    out.print(f"areas are predicted; on {len(off)} designs that were held out they were off by at most "
+              f"{largest['lut_eq']:.1%} (LUT-eq) and {largest['ff']:.1%} (FF)", markup=False, soft_wrap=True)
     out.print(f"{printable(folder / 'front.svg')}: images/s against area", markup=False, soft_wrap=True)
     return figures
 

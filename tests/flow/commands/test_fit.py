@@ -8,18 +8,9 @@ from vitric.flow.cli import app
 from vitric.flow.project.project import open_project
 from vitric.golden.quantization.settings import Settings
 
-from tests.flow.project.own import write_own
-
 
 def run(*arguments):
     return CliRunner().invoke(app, [*map(str, arguments)])
-
-
-@pytest.fixture
-def own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    write_own(tmp_path)
-    return ["--weights", "vit.safetensors", "--data", "pictures", "--heads", 2]
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +34,7 @@ def test_the_fastest_the_smallest_and_one_in_between(tmp_path):
     assert chosen in fastest["front"] and chosen["images_per_s"] >= 0.98 * rates[0]
     assert (fastest["board"], fastest["part"], fastest["clock_mhz"]) == ("ulx3s_25f", "LFE5U-25F", 50)
     assert f"{chosen['cycles']} " in text and "the array works in" in text and "would save" in text
+    assert 0 < fastest["area_error"]["lut_eq"] <= 0.10 and f"{fastest['area_error']['lut_eq']:.1%} (LUT-eq)" in text
     kept = json.loads((tmp_path / "build/tiny/fit/fit.json").read_text())
     assert kept == fastest and (tmp_path / "build/tiny/fit/front.svg").read_text().startswith("<?xml")
     smallest, _ = figures("--project", "tiny", "--board", "ulx3s_25f", "--objective", "area")

@@ -8,18 +8,9 @@ from vitric.flow.cli import app
 from vitric.flow.project.project import open_project
 from vitric.golden.quantization.settings import Settings
 
-from tests.flow.project.own import write_own
-
 
 def run(*arguments):
     return CliRunner().invoke(app, [*map(str, arguments)])
-
-
-@pytest.fixture
-def own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    write_own(tmp_path)
-    return ["--weights", "vit.safetensors", "--data", "pictures", "--heads", 2]
 
 
 def test_init(own, tmp_path):
