@@ -13,7 +13,7 @@ import random
 from dataclasses import asdict
 
 from amaranth.back import rtlil
-from vitric.boards.system import System
+from vitric.boards.system import MAX_PAYLOAD, System
 from vitric.flow.fit.area import MEASURED, STORE_WORDS
 from vitric.flow.reports.console import console
 from vitric.flow.start import run
@@ -27,7 +27,7 @@ from vitric.toolchain.run import breakdown, synthesize
 
 from docs.pages import ROOT
 
-__all__ = ["CACHE", "DESIGNS", "main"]
+__all__ = ["CACHE", "DESIGNS", "main", "measure"]
 
 CACHE = ROOT / "build" / "bench-area"
 _DRAWN = 20
@@ -66,9 +66,13 @@ DESIGNS = _designs()
 """What is measured, and whether it is held out, by name."""
 
 
-def _measure(version: str, spec: AcceleratorSpec) -> dict:
-    """Return the figures of one design, from the cache if they are there."""
-    system = System(spec, init=(), capacity=STORE_WORDS, divisor=50, clock_hz=50_000_000, fabric=ECP5.name)
+def measure(version: str, spec: AcceleratorSpec, capacity: int = STORE_WORDS, image_bytes: int = 0) -> dict:
+    """Return ``area`` and ``array`` of an accelerator with its link and store, from the cache if they are there.
+
+    ``version`` is Yosys's; ``image_bytes`` counts if it is more than the link holds anyway.
+    """
+    system = System(spec, init=(), capacity=capacity, divisor=50, clock_hz=50_000_000, fabric=ECP5.name,
+                    max_payload=max(MAX_PAYLOAD, image_bytes))
     text = rtlil.convert(system, name="top", emit_src=False)
     key = hashlib.sha256(repr((text, version, ECP5.script("top", bare=True))).encode()).hexdigest()[:16]
     kept = CACHE / f"{key}.json"
@@ -91,7 +95,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     say, specs = console(), {name: spec for name, (spec, _) in DESIGNS.items()}
     found = run_tasks(
-        _measure, tools.require("yosys").version, specs, Workers(options.jobs),
+        measure, tools.require("yosys").version, specs, Workers(options.jobs),
         on_result=lambda name, row: say.print(f"{name}: {row['area']['lut_eq']} LUT-eq, {row['area']['ff']} FF"))
     write_json(MEASURED, {"designs": [
         {"spec": asdict(DESIGNS[name][0]), "held_out": DESIGNS[name][1], **row} for name, row in found.items()]})

@@ -4,6 +4,7 @@ Such a part stands between two comments, ``<!-- begin NAME -->`` and ``<!-- end 
 hand. ``tests/test_docs.py`` fails if a page does not hold what this module makes.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -25,10 +26,12 @@ from vitric.toolchain.parts import PARTS as FPGAS
 
 from docs import imports
 
-__all__ = ["PARTS", "RESULTS", "ROOT", "areas", "boards", "commands", "fill", "literature", "main", "make_help", "part",
-           "parts", "stream_proofs", "study_results", "units", "value_proofs", "widths"]
+__all__ = ["FITTED", "PARTS", "RESULTS", "ROOT", "areas", "boards", "commands", "fill", "fitted", "literature", "main",
+           "make_help", "part", "parts", "stream_proofs", "study_results", "units", "value_proofs", "widths"]
 
 ROOT = imports.ROOT
+FITTED = ROOT / "docs" / "fitted.json"
+"""What ``python -m bench.fitted`` measured."""
 
 
 def _marked(name: str) -> re.Pattern:
@@ -208,6 +211,24 @@ def areas() -> str:
     return "\n".join(lines) + "\n"
 
 
+def fitted() -> str:
+    """Return the table of what `vitric fit` chose for three networks: predicted, and measured where it was."""
+    lines = ["| network | model in | array, bits | stream | drain | | cycles | images/s | LUT-eq | FF | multipliers "
+             "| block RAMs | MHz |", f"|---|---|---|---:|---:|---|{'---:|' * 7}"]
+    for name, row in json.loads(FITTED.read_text(encoding="utf-8")).items():
+        spec, clock_mhz, placed = row["spec"], row["clock_mhz"], row["placed"]
+        shape = (f"`{name}`", "block RAM" if row["store"] else "outside",
+                 f"{spec['rows']} × {spec['cols']} × {spec['depth']}, {spec['a_bits']} × {spec['w_bits']}",
+                 str(spec["model_bits"]), str(spec["drain_cols"]))
+        for how, beside, mhz in (("predicted", shape, ""),
+                                 ("measured", ("",) * 5, f"{placed['fmax_mhz']:.1f}" if placed else "")):
+            own = row[how]
+            figures = (own["cycles"], clock_mhz * 1e6 / own["cycles"],
+                       *(own[key] for key in ("lut_eq", "ff", "dsp", "bram")))
+            lines.append(f"| {' | '.join((*beside, how, *(f'{figure:,.0f}' for figure in figures), mhz))} |")
+    return "\n".join(lines) + "\n"
+
+
 PARTS: dict[tuple[str, str], Callable[[], str]] = {
     ("README.md", "make help"): make_help,
     ("README.md", "commands"): commands,
@@ -216,6 +237,7 @@ PARTS: dict[tuple[str, str], Callable[[], str]] = {
     ("docs/synth.md", "parts"): parts,
     ("docs/board.md", "boards"): boards,
     ("docs/fit.md", "areas"): areas,
+    ("docs/fit.md", "fitted"): fitted,
     ("docs/verification.md", "stream proofs"): stream_proofs,
     ("docs/verification.md", "value proofs"): value_proofs,
     ("docs/architecture.md", "packages"): imports.diagram,

@@ -5,12 +5,12 @@ from statistics import mean, stdev
 from typing import Any
 
 from .evaluate import SOURCES, accuracies, base_case, calibration_pool, float_accuracy, lowered, trained
-from .study import Case, Record, Study, markdown_table, percent
+from .study import Case, Record, Study, markdown_table, name_of, percent
 
 __all__ = ["COUNTS", "DRAWS", "STUDY", "enough"]
 
 COUNTS = (1, 2, 5, 10, 20, 50, 100)
-"""Calibration images."""
+"""Calibration images, as far as there are so many."""
 
 DRAWS = 5
 """Draws of so many, with seeds from 0."""
@@ -22,20 +22,20 @@ _EXACT = 1e-9  # what sums of shares may be off by
 
 
 def _cases(config: str, images: int | None) -> list[Case]:
-    base = base_case(config, images)
+    base, most = base_case(config, images), len(calibration_pool(config))
     return [{"method": method, "w_bits": _BITS, "a_bits": _BITS, **base, "calibration_images": count, "draw": draw}
-            for method in _METHODS for count in COUNTS for draw in range(DRAWS)]
+            for method in _METHODS for count in COUNTS if count <= most for draw in range(DRAWS)]
 
 
 def _run(case: Case) -> dict[str, Any]:
     import torch
 
-    pool = calibration_pool(case["data"])
+    pool = calibration_pool(case["config"])
     generator = torch.Generator().manual_seed(case["draw"])
     chosen = torch.randperm(len(pool), generator=generator)[:case["calibration_images"]].tolist()
     model = lowered(case["config"], {name: case[name] for name in ("method", "w_bits", "a_bits")}, chosen)
-    return {"float": float_accuracy(case["config"], case["data"], case["images"]),
-            **accuracies(model, case["data"], case["images"])}
+    where = case["config"], case["images"]
+    return {"float": float_accuracy(*where), **accuracies(model, *where)}
 
 
 def _groups(records: Sequence[Record], method: str) -> dict[int, list[Record]]:
@@ -70,8 +70,8 @@ def _methods(records: Sequence[Record]) -> list[str]:
 
 def _table(records: Sequence[Record]) -> str:
     first = records[0]
-    parts = [f"**{first['config']}**, W{first['w_bits']}A{first['a_bits']}, {first['images']} test images, float "
-             f"{percent(first['float'])} %. Integer accuracy in per cent over {DRAWS} draws:\n"]
+    parts = [f"**{name_of(first['config'])}**, W{first['w_bits']}A{first['a_bits']}, {first['images']} test images, "
+             f"float {percent(first['float'])} %. Integer accuracy in per cent over {DRAWS} draws:\n"]
     rows, conclusions = [], []
     for method in _methods(records):
         groups = _groups(records, method)

@@ -11,8 +11,8 @@ from typing import Any
 from vitric.golden.errors import UserError
 
 from ..inputs.sources import ROOT
-from .evaluate import SOURCES, accuracies, base_case, bits_label, float_accuracy, lowered, trained
-from .study import Case, Record, Study, markdown_table, percent
+from .evaluate import SOURCES, accuracies, base_case, bits_label, float_accuracy, lowered, project_of, trained
+from .study import Case, Record, Study, markdown_table, name_of, percent
 
 __all__ = ["STUDY", "lut_per_lane", "weight_scales"]
 
@@ -54,16 +54,21 @@ def weight_scales(drafts: Mapping[str, Any]) -> int:
 def _run(case: Case) -> dict[str, Any]:
     from vitric.compiler.compile import compile_model
     from vitric.compiler.cycles import predict
-    from vitric.golden.spec.accelerator import SPECS
+    from vitric.compiler.layout import CompileError
 
     names = ("method", "granularity", "w_bits", "a_bits")
     model = lowered(case["config"], {name: case[name] for name in names})
-    compiled = compile_model(model.model, SPECS[case["config"]])  # the named specs hold the models of their name
+    cost: dict[str, Any] = {"stream_bytes": None, "cycles": None}
+    try:
+        compiled = compile_model(model.model, project_of(case["config"]).spec)
+        cost = {"stream_bytes": len(compiled.stream.data),
+                "cycles": predict(compiled.stream.commands(), compiled.spec).cycles}
+    except CompileError as error:  # the memories of one's own accelerator may be as large as its own model needs
+        cost["reason"] = str(error)
     return {
-        "float": float_accuracy(case["config"], case["data"], case["images"]),
-        **accuracies(model, case["data"], case["images"]),
-        "weight_scales": weight_scales(model.drafts), "stream_bytes": len(compiled.stream.data),
-        "cycles": predict(compiled.stream.commands(), compiled.spec).cycles,
+        "float": float_accuracy(case["config"], case["images"]),
+        **accuracies(model, case["config"], case["images"]),
+        "weight_scales": weight_scales(model.drafts), **cost,
         "lut_eq_per_lane": lut_per_lane(multiplier=case["method"] != _POWERS),
     }
 
@@ -73,13 +78,16 @@ def _table(records: Sequence[Record]) -> str:
     rows = [
         [bits_label(record), record["method"], record["granularity"], percent(record["integer"]),
          percent(record["simulated"]), f"{record['logit_snr_db']:.1f}", f"{record['weight_scales']:,}",
-         f"{record['stream_bytes']:,}", f"{record['cycles']:,}", f"{record['lut_eq_per_lane']:.0f}"]
+         *("–" if record[name] is None else f"{record[name]:,}" for name in ("stream_bytes", "cycles")),
+         f"{record['lut_eq_per_lane']:.0f}"]
         for record in records]
     head = ["bits", "method", "a scale per", "integer, %", "simulated, %", "dB", "scales", "stream bytes", "cycles",
             "LUT-eq per lane"]
-    return (f"**{first['config']}**, {first['images']} test images, float {percent(first['float'])} %:\n\n"
+    reasons = "".join(f"\n* {record['method']} at {bits_label(record)}, a scale per {record['granularity']}: "
+                      f"{record['reason']}\n" for record in records if "reason" in record)
+    return (f"**{name_of(first['config'])}**, {first['images']} test images, float {percent(first['float'])} %:\n\n"
             f"{markdown_table(head, rows, 3)}\n*Scales*: of weights, different ones. *LUT-eq per lane*: of the "
-            f"requantize unit on ECP5; the one without a multiplier serves `{_POWERS}` alone.\n")
+            f"requantize unit on ECP5; the one without a multiplier serves `{_POWERS}` alone.\n{reasons}")
 
 
 def _plot(figure, records):

@@ -15,7 +15,7 @@ from .evaluate import (
     standard_error,
     trained,
 )
-from .study import Case, Record, Study, markdown_table, percent
+from .study import Case, Record, Study, markdown_table, name_of, percent
 
 __all__ = ["PUBLISHED", "STUDY", "published_order"]
 
@@ -35,13 +35,13 @@ def _cases(config: str, images: int | None) -> list[Case]:
 
 
 def _run(case: Case) -> dict[str, Any]:
-    where = case["config"], case["data"], case["images"]
+    where = case["config"], case["images"]
     result = {"float": float_accuracy(*where)}
     try:
         model = lowered(case["config"], {name: case[name] for name in ("method", "w_bits", "a_bits")})
     except ValueError as error:
         return {**result, "simulated": None, "integer": None, "logit_snr_db": None, "reason": str(error)}
-    return result | accuracies(model, *where[1:])
+    return result | accuracies(model, *where)
 
 
 def _by_method(records: Sequence[Record]) -> dict[str, list[Record]]:
@@ -63,8 +63,8 @@ def _table(records: Sequence[Record]) -> str:
     share, images = first["float"], first["images"]
     error = 100 * standard_error(share, images)
     parts = [
-        f"**{first['config']}**, {images} test images, {first['calibration_images']} calibration images, float "
-        f"{percent(share)} %. Integer accuracy in per cent, in brackets the simulated one:\n",
+        f"**{name_of(first['config'])}**, {images} test images, {first['calibration_images']} calibration images, "
+        f"float {percent(share)} %. Integer accuracy in per cent, in brackets the simulated one:\n",
         _matrix(records, lambda r: f"{percent(r['integer'])} ({percent(r['simulated'])})"),
         f"One image is {100 / images:.2f} points; the standard error of an accuracy near the float model's on so many "
         f"images is {error:.2f} points.\n\nLogits above their error, in dB:\n",

@@ -7,14 +7,14 @@ from pathlib import Path
 from vitric.golden.files import write_json, write_text
 
 from ..reports.plot import draw_svg
-from .study import Record, Study
+from .study import Record, Study, name_of
 
 __all__ = ["load", "stem", "svg", "write"]
 
 
 def stem(study: Study, config: str) -> str:
     """Return the name, without suffix, of the files about a network."""
-    return f"{study.name}-{config}" if study.measured else study.name
+    return f"{study.name}-{name_of(config)}" if study.measured else study.name
 
 
 def write(study: Study, records: Sequence[Record], folder: Path, name: str) -> list[Path]:

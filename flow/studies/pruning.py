@@ -67,18 +67,18 @@ def _run(case: Case) -> dict[str, Any]:
     from vitric.golden.spec.accelerator import SPECS
     from vitric.golden.train import accuracy
 
-    config, data, pruning = case["config"], case["data"], KINDS[case["pruning"]]
+    config, pruning = case["config"], KINDS[case["pruning"]]
     model = float_model(config)
     if case["epochs"]:
         recipe = replace(recovery_recipe(config, case["epochs"], case["seed"]), threads=1)
-        model = prune(model, pruning, training_data(data), recipe)
-    lowered = quantize_with_scales(model, calibration_pool(data)[:CALIBRATION],
+        model = prune(model, pruning, training_data(config), recipe)
+    lowered = quantize_with_scales(model, calibration_pool(config)[:CALIBRATION],
                                    spec=SPECS[config], **{name: case[name] for name in ("method", "w_bits", "a_bits")})
     compiled = compile_model(without_dead_heads(lowered.model), SPECS[config])
     return {
-        "float": float_accuracy(config, data, case["images"]),
-        "pruned": round(accuracy(model, test_split(data, case["images"])), 6),
-        **accuracies(lowered, data, case["images"]),
+        "float": float_accuracy(config, case["images"]),
+        "pruned": round(accuracy(model, test_split(config, case["images"])), 6),
+        **accuracies(lowered, config, case["images"]),
         "model_bytes": model_bytes(model, case["w_bits"], edge_bits=int(lowered.model.info["edge_bits"]),
                                    n_m=pruning.n_m),
         "stream_bytes": len(compiled.stream.data),
@@ -116,4 +116,4 @@ STUDY = Study(
     name="pruning", title="Pruning with 4-bit quantization", configs=trained, default=("digits",), cases=_cases,
     run=_run, table=_table, plot=_plot, size=(6, 4),
     sources=(*SOURCES, "golden/pruning/masks.py", "golden/pruning/prune.py", "golden/pruning/size.py",
-             "golden/train.py", "flow/studies/pruning.py"), measured=True)
+             "golden/train.py", "flow/studies/pruning.py"), measured=True, own=False)

@@ -9,11 +9,12 @@ program moves things twice.
 from collections.abc import Sequence
 from typing import Any
 
-from vitric.golden.spec.vit import VIT_CONFIGS, VitConfig, vit_config
+from vitric.golden.spec.vit import VIT_CONFIGS, VitConfig
 from vitric.golden.tensors import LINEARS
 
+from ..project.project import open_project
 from .platform import bound, platform, platform_names
-from .study import Case, Record, Study, markdown_table
+from .study import Case, Record, Study, markdown_table, name_of
 
 __all__ = ["PRECISIONS", "STUDY", "layer_work"]
 
@@ -47,8 +48,12 @@ def _cases(config: str, images: int | None) -> list[Case]:
     return cases
 
 
+def _network(config: str) -> VitConfig:
+    return VIT_CONFIGS[config] if config in VIT_CONFIGS else open_project(config).vit
+
+
 def _run(case: Case) -> dict[str, Any]:
-    config, found = vit_config(case["config"]), platform(case["platform"])
+    config, found = _network(case["config"]), platform(case["platform"])
     peak, bandwidth, batch = found.peak(case["w_bits"], case["a_bits"]), found.bandwidth, case["batch"]
     layers, seconds = [], 0.0
     for layer, product in config.products.items():
@@ -82,7 +87,7 @@ def _table(records: Sequence[Record]) -> str:
             for record in records if record["config"] == config]
         layers = (x["layer"].rpartition(".")[2] for x in records[0]["layers"])
         head = ["platform", "bits", "batch", "ridge", *layers, "images/s"]
-        parts.append(f"**{config}**\n\n{markdown_table(head, rows, 2)}")
+        parts.append(f"**{name_of(config)}**\n\n{markdown_table(head, rows, 2)}")
     parts.append("Operations per byte of each layer; M: below the ridge, bound by memory; =: on it. *images/s*: the "
                  "most that arithmetic and memory allow, layer after layer.\n")
     parts.append("".join(f"* `{name}`: {platform(name).title}. {platform(name).source}\n"
@@ -110,7 +115,7 @@ def _panel(axes, found, records):
               for record in records if record["config"] == config and (record["w_bits"], record["a_bits"]) == (8, 8)
               for layer in record["layers"] if layer["intensity"] is not None]
         axes.plot([x for x, _ in at], [y for _, y in at], marker="o", markersize=3, linestyle="none",
-                  color=f"C{index}", label=config)
+                  color=f"C{index}", label=name_of(config))
     axes.set(xscale="log", yscale="log", title=found.title, xlabel="operations per byte",
              ylabel="operations per second")
     axes.title.set_fontsize(9)

@@ -10,8 +10,8 @@ from typing import Any
 
 from vitric.golden.tensors import tensor
 
-from .evaluate import SOURCES, base_case, bits_label, float_accuracy, lowered, test_split, trained
-from .study import Case, Record, Study, markdown_table, percent
+from .evaluate import SOURCES, base_case, bits_label, float_accuracy, float_model, lowered, test_split, trained
+from .study import Case, Record, Study, markdown_table, name_of, percent
 
 __all__ = ["COLLAPSE", "EVERYTHING", "KINDS", "STUDY", "parts"]
 
@@ -49,10 +49,8 @@ def parts(depth: int) -> dict[str, Callable[[str], bool]]:
 
 
 def _cases(config: str, images: int | None) -> list[Case]:
-    from vitric.golden import load_float
-
     base = base_case(config, images)
-    names = [name for name in parts(load_float(config).config.depth) if name != EVERYTHING]
+    names = [name for name in parts(float_model(config).config.depth) if name != EVERYTHING]
     chosen = [(EVERYTHING, "only"), *((name, mode) for name in names for mode in ("only", "all but"))]
     return [{"method": method, "w_bits": w_bits, "a_bits": a_bits, **base, "part": part, "mode": mode}
             for method, w_bits, a_bits in _MODELS for part, mode in chosen]
@@ -69,13 +67,13 @@ def _run(case: Case) -> dict[str, Any]:
     part, whole = network[case["part"]], network[EVERYTHING]
     rounded = part if case["mode"] == "only" else lambda name: whole(name) and not part(name)
     wrong, ratio = 0, SignalToNoise()
-    test = test_split(case["data"], case["images"])
+    test = test_split(case["config"], case["images"])
     for images, labels in zip(test.images.split(500), test.labels.split(500), strict=True):
         logits, wanted = (f(model, images, *arguments)["head"][:, 0]
                           for f, arguments in ((simulate, (rounded,)), (reference, ())))
         wrong += int((logits.argmax(1) != labels).sum())
         ratio.add(wanted, logits - wanted)
-    result = {"float": float_accuracy(case["config"], case["data"], case["images"]),
+    result = {"float": float_accuracy(case["config"], case["images"]),
               "accuracy": round(1 - wrong / len(test), 6),
               "logit_snr_db": round(ratio.db, 2)}
     if case["mode"] == "only" and case["part"] != EVERYTHING and result["accuracy"] <= result["float"] - COLLAPSE:
@@ -95,8 +93,8 @@ def _by_model(records: Sequence[Record]) -> dict[str, dict[tuple[str, str], Reco
 
 def _table(records: Sequence[Record]) -> str:
     first = records[0]
-    pieces = [f"**{first['config']}**, {first['images']} test images, float {percent(first['float'])} %. Simulated "
-              "accuracy in per cent, and the logits above their error in dB:\n"]
+    pieces = [f"**{name_of(first['config'])}**, {first['images']} test images, float {percent(first['float'])} %. "
+              "Simulated accuracy in per cent, and the logits above their error in dB:\n"]
     for label, own in _by_model(records).items():
         rows = []
         whole = own[EVERYTHING, "only"]

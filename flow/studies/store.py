@@ -8,17 +8,29 @@ any more.
 import hashlib
 import inspect
 import json
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from vitric.golden.files import write_json
+from vitric.golden.spec.vit import VIT_CONFIGS
 
-from ..inputs.sources import ROOT, source_digest
+from ..inputs.sources import source_digest
+from ..project.file import config_names
+from ..project.project import open_project
 from .study import Case, Study
 
-__all__ = ["Store"]
+__all__ = ["Store", "network"]
+
+
+@cache
+def network(config: str) -> list[str]:
+    """Return what the results of a network depend on beside code: what its project's file says, and the weights."""
+    if config in VIT_CONFIGS and config not in config_names():
+        return []
+    project = open_project(config)
+    return [project.settings.model_dump_json(), project.weights_digest if project.weights else ""]
 
 
 class Store:
@@ -41,9 +53,7 @@ class Store:
 
     def path(self, case: Case) -> Path:
         """Return where the result of a case is or will be."""
-        models = [f"models/{case['config']}.safetensors"] if self.study.measured else []
-        depends = [name for name in models if (ROOT / name).is_file()]
-        key = json.dumps([self._sources, source_digest(depends), dict(case)], sort_keys=True)
+        key = json.dumps([self._sources, network(case["config"]), dict(case)], sort_keys=True)
         return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
 
     def get(self, case: Case) -> dict[str, Any] | None:

@@ -2,17 +2,21 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vitric.golden.errors import UserError
 
+from ..project.file import FILE, config_names
+from ..project.project import open_project
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Case", "Record", "Study", "markdown_table", "percent"]
+__all__ = ["Case", "Record", "Study", "markdown_table", "name_of", "percent"]
 
 Case = Mapping[str, Any]
-"""One experiment: plain JSON values, among them ``config``, the name of a network."""
+"""One experiment: plain JSON values, among them ``config``: a network's name, or where one's own project is."""
 
 Record = Mapping[str, Any]
 """A case and, under further names, what came out of it; plain JSON values."""
@@ -28,9 +32,9 @@ class Study:
     title : str
         Of table and plot.
     configs : function
-        Returns the legal values of ``--config``.
+        Returns the networks by name that it takes.
     default : tuple of str
-        Those without ``--config``.
+        Those that it takes unless a project is given.
     cases : function (config, images)
         Cases of one network, in the order of the table; ``images`` is None where nothing is measured on images.
     run : function (case)
@@ -46,6 +50,8 @@ class Study:
     measured : bool
         Runs a model on test images, so it has ``--images`` and a table of its own for each network. Else one table
         holds all.
+    own : bool
+        Takes projects of one's own.
     """
 
     name: str
@@ -59,11 +65,34 @@ class Study:
     size: tuple[float, float]
     sources: tuple[str, ...]
     measured: bool
+    own: bool = True
 
-    def check_config(self, config: str) -> None:
-        """Raise :exc:`UserError` unless the study takes the network; the message lists those that it does."""
-        if config not in self.configs():
-            raise UserError(f"--config of {self.name} must be one of {', '.join(self.configs())}, not {config!r}")
+    def config_of(self, project: str | Path) -> str:
+        """Return ``config`` of the cases of a network by name, or of a project of one's own by its folder or its file.
+
+        Raises
+        ------
+        UserError
+            The study takes no such network, or there is no such project; the message lists the names.
+        """
+        if str(project) in self.configs():
+            return str(project)
+        legal = f"--project of {self.name} must be one of {', '.join(self.configs())}"
+        if not self.own:
+            raise UserError(f"{legal}, not {str(project)!r}")
+        if str(project) in config_names() or not Path(project).exists():
+            raise UserError(f"{legal}, or a project of one's own, not {str(project)!r}")
+        found = open_project(project)
+        if self.measured and (found.weights is None or found.data is None):
+            raise UserError(f"{self.name} needs a project with weights and data; {found.name} has not got both")
+        path = Path(project).resolve()
+        return str(path.parent if path.name == FILE else path)
+
+
+def name_of(config: str) -> str:
+    """Return what a network is called in tables and files: ``config`` of its cases, or the project's own name."""
+    path = Path(config)
+    return path.stem if path.suffix == ".toml" else path.name
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:

@@ -3,7 +3,8 @@ import json
 import pytest
 from typer.testing import CliRunner
 from vitric.flow.cli import app
-from vitric.flow.studies import granularity
+from vitric.flow.studies import granularity, study_named
+from vitric.flow.studies.store import Store, network
 
 
 def run(*arguments):
@@ -45,10 +46,44 @@ def test_measured_study_and_its_second_run(tmp_path, monkeypatch):
     assert records == json.loads((folder / "granularity-tiny.json").read_text())
 
 
+def test_a_project_of_ones_own(own, tmp_path, monkeypatch):
+    assert CliRunner().invoke(app, ["init", "shapes", *map(str, own), "--array", "tiny"]).exit_code == 0
+    monkeypatch.setattr(granularity, "_METHODS", ("minmax",))
+    monkeypatch.setattr(granularity, "_BITS", ((4, 4), (8, 8)))
+    done = run("granularity", "--project", "shapes", "--json", "all.json")
+    assert done.exit_code == 0, done.output
+    folder = tmp_path / "shapes" / "build" / "studies"
+    assert {path.name for path in folder.glob("granularity-*")} == {f"granularity-shapes.{end}" for end in
+                                                                    ("json", "md", "svg")}
+    assert len(list((folder / "cases" / "granularity").iterdir())) == 8 and not (tmp_path / "build").exists()
+    records = json.loads((tmp_path / "all.json").read_text())
+    assert {record["images"] for record in records} == {12} and "**shapes**, 12 test images" in done.stdout
+    assert {record["config"] for record in records} == {str(tmp_path / "shapes")}
+    monkeypatch.chdir(tmp_path / "shapes")  # from within, the same results
+    again = run("granularity", "--json", "-")
+    assert json.loads(again.stdout) == records and "kept from before" in again.stderr
+    assert run("roofline").exit_code == 0 and "**shapes**" in (folder / "roofline.md").read_text()
+    twice = run("roofline", "--project", ".", "--project", str(tmp_path / "other" / "shapes"))
+    assert twice.exit_code == 2 and "or a project of one's own, not " in twice.stderr
+
+
+def test_other_weights_or_another_file_are_other_cases(own, tmp_path):
+    CliRunner().invoke(app, ["init", "shapes", *map(str, own), "--array", "tiny"])
+    case, paths = {"config": str(tmp_path / "shapes")}, set()
+    for path in (None, tmp_path / "shapes" / "vitric.toml", tmp_path / "vit.safetensors"):
+        if path is not None:
+            content = path.read_bytes()
+            path.write_bytes(content.replace(b'"ulx3s"', b'"ulx3s_12f"') if path.suffix == ".toml" else content[:-1] + b"~")
+        network.cache_clear()
+        paths.add(Store(tmp_path, study_named("methods")).path(case))
+    assert len(paths) == 3
+
+
 @pytest.mark.parametrize("arguments,message", [
     (["everything"], "study must be one of methods, calibration, granularity, sensitivity, pruning, roofline, not "),
-    (["methods", "--config", "deit_tiny"], "--config of methods must be one of digits, "),
-    (["roofline", "--config", "vgg"], "--config of roofline must be one of tiny, digits, fashion, "),
+    (["methods", "--config", "deit_tiny"], "--project of methods must be one of digits, "),
+    (["roofline", "--config", "vgg"], "--project of roofline must be one of tiny, digits, fashion, "),
+    (["pruning", "--project", "."], "--project of pruning must be one of digits, "),
     (["roofline", "--images", 3], "--images has no effect on roofline"),
     (["methods", "--images", 0], "--images must be at least 1, not 0"),
     (["roofline", "--jobs", 0], "--jobs must be between 1 and 256, not 0"),
