@@ -18,6 +18,11 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with the tests that take minutes, so that no core waits for another at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 _BANNED = ("skipped", "xfailed", "xpassed")
 
 

@@ -66,14 +66,16 @@ def sim_command(
     Quantizes and compiles the model of the project, generates the hardware, runs it, and compares the logits and every
     intermediate tensor that the accelerator writes to memory. Exit status 1 if any value differs.
     """
+    from ..project.integer import summary_file
     from ..project.project import open_project
 
     chosen = {"method": method, "w_bits": w_bits, "a_bits": a_bits,
               "layer_bits": None if layer_bits is None else read_layer_bits(layer_bits)}
+    chosen = {name: value for name, value in chosen.items() if value is not None}
     work = open_project(project)
-    summary = check_output(work.build / "sim.json")
+    summary = check_output(summary_file(work, chosen, model))
     options = Options(images=images, seed=seed, stall=stall, waves=(waves_begin, waves_end) if waves else None,
-                      quantization={name: value for name, value in chosen.items() if value is not None}, model=model)
+                      quantization=chosen, model=model)
     to_stdout = str(json_file) == "-"
     figures = simulate(work, options, stderr=to_stdout)
     write_json(summary, figures)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from vitric.golden.integer import IntegerViT
 
 __all__ = ["QUANTIZATION_SOURCES", "about", "calibration_of", "committed_file", "integer_file", "integer_model",
-           "key_of", "options_of", "quantization_options", "write_integer"]
+           "key_of", "options_of", "quantization_options", "summary_file", "write_integer"]
 
 QUANTIZATION_SOURCES = ("golden/arith.py", "golden/vit.py", "golden/integer", "golden/quantization", "golden/spec")
 """What an integer model depends on beside the float model and the options."""
@@ -74,12 +74,29 @@ def integer_file(project: Project, options: Mapping[str, Any]) -> Path:
 
     usual = Quantization().model_dump()
     usual |= {f"calibration_{name}": value for name, value in usual.pop("calibration").items()}
-    words = [f"{name.replace('_bits', '')}_{_short(value)}" for name, value in sorted(options.items())
-             if value != usual[name]]
+    words = _different(options, usual)
     if project.has_accelerator:
         ports, plain = asdict(project.spec.arithmetic), asdict(Arithmetic())
         words += [f"port_{name}_{value}" for name, value in ports.items() if value != plain[name]]
     return project.build / f"{'-'.join([_PLAIN, *words])}.safetensors"
+
+
+def _different(options: Mapping[str, Any], usual: Mapping[str, Any]) -> list[str]:
+    """Return the parts of a file's name that say which options are not the usual ones."""
+    return [f"{name.replace('_bits', '')}_{_short(value)}" for name, value in sorted(options.items())
+            if value != usual[name]]
+
+
+def summary_file(project: Project, changes: Mapping[str, Any], model: Path | None = None) -> Path:
+    """Return where the figures of a simulation belong: ``sim.json`` if it is of what the project's file says.
+
+    Other options of the quantization (``changes``) are in the name, as is the file of another integer model.
+    """
+    usual = options_of(project, {})
+    words = _different(usual | dict(changes), usual)
+    if model is not None:
+        words.append(f"model_{model.stem}-{checked(lambda: hashlib.sha256(model.read_bytes()).hexdigest())[:8]}")
+    return project.build / f"{'-'.join(['sim', *words])}.json"
 
 
 def _short(value: str | int | Mapping) -> str:

@@ -73,7 +73,8 @@ def test_other_weights_or_another_file_are_other_cases(own, tmp_path):
     for path in (None, tmp_path / "shapes" / "vitric.toml", tmp_path / "vit.safetensors"):
         if path is not None:
             content = path.read_bytes()
-            path.write_bytes(content.replace(b'"ulx3s"', b'"ulx3s_12f"') if path.suffix == ".toml" else content[:-1] + b"~")
+            is_file = path.suffix == ".toml"
+            path.write_bytes(content.replace(b'"ulx3s"', b'"ulx3s_12f"') if is_file else content[:-1] + b"~")
         network.cache_clear()
         paths.add(Store(tmp_path, study_named("methods")).path(case))
     assert len(paths) == 3

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from vitric.flow.cli import app
 from vitric.flow.project.file import CONFIGS
 from vitric.flow.project.images import test_images as images_of
-from vitric.flow.project.integer import integer_file, integer_model, options_of
+from vitric.flow.project.integer import integer_file, integer_model, options_of, summary_file
 from vitric.flow.project.project import checkpoint_project, open_project
 from vitric.golden.errors import UserError
 from vitric.golden.integer.storage import load_integer, save_integer
@@ -73,6 +73,18 @@ def test_other_options_have_other_files(mine):
         {"calibration_seed": 1}, {"seed": 2}, {"layer_bits": {"blocks.0": (3, 3)}},
         {"layer_bits": {"blocks.0": (3, 4)}})}
     assert len(names) == 9
+
+
+def test_other_options_have_other_figures_of_simulations(mine):
+    project = open_project(mine)
+    assert summary_file(project, {}) == summary_file(project, {"method": "minmax"}) == mine / "build" / "sim.json"
+    assert summary_file(project, {"method": "erq", "a_bits": 5}).name == "sim-a_5-method_erq.json"
+    models = mine / "model.safetensors", mine / "other" / "model.safetensors"
+    models[1].parent.mkdir()
+    for path in models:
+        path.write_bytes(str(path).encode())
+    assert len({summary_file(project, {"layer_bits": {"blocks.0": (3, 3)}}), summary_file(project, {}),
+                *(summary_file(project, {}, path) for path in models)}) == 4
 
 
 def test_two_checkpoints_of_one_name(mine, tmp_path):
