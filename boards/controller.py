@@ -22,7 +22,7 @@ from .link import (
     LinkError,
     layout_bytes,
 )
-from .model_store import COMMIT
+from .model_store import COMMIT, WORDS_MAX
 
 __all__ = ["Controller"]
 
@@ -67,6 +67,8 @@ class Controller(wiring.Component):
     write, commit, result : streams to and from the model store
     model_words, model_crc : 32, in
         Of the model in use.
+    memory_failed : 1, in
+        The memory for models is not in order: none is loaded.
     start : 1, out
         Start the model store and the inference.
     image : stream of LAST_BYTE, out
@@ -79,7 +81,7 @@ class Controller(wiring.Component):
     """
 
     def __init__(self, spec: AcceleratorSpec, *, capacity: int, max_payload: int, clock_hz: int):
-        check_int("capacity", capacity, 1, 1 << 20)
+        check_int("capacity", capacity, 1, WORDS_MAX)
         check_int("max_payload", max_payload, layout_bytes(DATA_LAYOUT) + spec.model_bits // 8, 0xFFFF)
         check_int("clock_hz", clock_hz, 1, (1 << 32) - 1)
         self.spec = spec
@@ -90,9 +92,9 @@ class Controller(wiring.Component):
         super().__init__({
             "frame": In(stream.Signature(RECEIVED)), "i": In(stream.Signature(8)),
             "sent": Out(stream.Signature(SENT)), "o": Out(stream.Signature(8)),
-            "write": Out(stream.Signature(word, always_ready=True)),
+            "write": Out(stream.Signature(word)),
             "commit": Out(stream.Signature(COMMIT)), "result": In(stream.Signature(1)),
-            "model_words": In(32), "model_crc": In(32),
+            "model_words": In(32), "model_crc": In(32), "memory_failed": In(1),
             "start": Out(1), "image": Out(stream.Signature(LAST_BYTE)), "outcome": In(stream.Signature(OUTCOME)),
             "logits": In(stream.Signature(signed(spec.residual_bits))),
             "busy": Out(1), "failed": Out(1),
@@ -113,10 +115,11 @@ class Controller(wiring.Component):
         widen = Widen(8, ratio=spec.model_bits // 8)
         clear = Signal()
         m.submodules.widen = ResetInserter(clear)(widen)
-        address, beyond = Signal(32), Signal()
+        address, past, beyond = Signal(32), Signal(), Signal()
         m.d.comb += [
             widen.i.payload.eq(self.i.payload), self.image.p.data.eq(self.i.payload), self.image.p.last.eq(left == 1),
-            self.write.p.address.eq(address), self.write.p.data.eq(widen.o.payload.as_value()), widen.o.ready.eq(1),
+            self.write.p.address.eq(address), self.write.p.data.eq(widen.o.payload.as_value()),
+            past.eq((address >= self.commit.p.words) | beyond), widen.o.ready.eq(past | self.write.ready),
         ]
 
         def refuse(why):
@@ -156,7 +159,10 @@ class Controller(wiring.Component):
                 words = argument[:32]
                 m.d.sync += [self.commit.payload.eq(argument), loading.eq(1)]
                 m.next = "ANSWER"
-                with m.If(words > self.capacity):
+                with m.If(self.memory_failed):
+                    m.d.sync += loading.eq(0)
+                    refuse(LinkError.BAD_MEMORY)
+                with m.Elif(words > self.capacity):
                     m.d.sync += loading.eq(0)
                     refuse(LinkError.TOO_LARGE)
                 with m.Elif(words == 0):
@@ -167,12 +173,9 @@ class Controller(wiring.Component):
                 m.next = "DATA"
             with m.State("DATA"):
                 m.d.comb += [widen.i.valid.eq(self.i.valid & (left != 0)), self.i.ready.eq(widen.i.ready & (left != 0))]
-                with m.If(widen.o.valid):
-                    m.d.sync += address.eq(address + 1)
-                    with m.If((address >= self.commit.p.words) | beyond):
-                        m.d.sync += beyond.eq(1)
-                    with m.Else():
-                        m.d.comb += self.write.valid.eq(1)
+                m.d.comb += self.write.valid.eq(widen.o.valid & ~past)
+                with m.If(widen.o.valid & widen.o.ready):
+                    m.d.sync += [address.eq(address + 1), beyond.eq(past)]
                 with m.If((left == 0) & ~widen.o.valid):
                     m.next = "ANSWER"
                     with m.If(beyond):

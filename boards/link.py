@@ -93,6 +93,8 @@ class LinkError(enum.IntEnum):
     """There is no model to infer with."""
     ACCELERATOR = 10
     """The accelerator ended the inference with an error: its code and command follow."""
+    BAD_MEMORY = 11
+    """The memory that models are loaded into did not pass its test at start."""
 
 
 Layout = tuple[tuple[str, int], ...]

@@ -1,27 +1,29 @@
-"""The model stream in block RAM: one bank in use, one to load the next model into."""
+"""The model stream in a memory: one bank in use, one to load the next model into."""
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import crc, data, stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.check import check_int
+from vitric.golden.spec.sdram import SdramSpec
 from vitric.hdl.accelerator.layouts import model_word
+from vitric.hdl.memory.block import BlockSpec
+from vitric.hdl.memory.layouts import line_layout, write_layout
+from vitric.hdl.memory.splitter import read_layout
 from vitric.hdl.stream_width import Narrow
-from vitric.hdl.streams import Queue, StreamBuffer, connect
+from vitric.hdl.streams import PipelineRegister, StreamBuffer, connect
 
 from .link import crc32c
 
-__all__ = ["COMMIT", "ModelStore", "model_bytes", "usual_capacity"]
+__all__ = ["COMMIT", "ModelStore", "WORDS_MAX", "model_bytes", "usual_capacity"]
+
+WORDS_MAX = 1 << 22
+"""Longest model that a store can be made for, in model words."""
 
 COMMIT = data.StructLayout({"words": 32, "crc": 32})
 """Length in model words and CRC-32C of a model that was written."""
-
-_READ_AHEAD = 8
-"""Words asked for but not sent: at least the cycles from asking for one to knowing that it has left."""
 
 
 def usual_capacity(words: int) -> int:
@@ -35,39 +37,43 @@ def model_bytes(words: Sequence[int], model_bits: int) -> bytes:
 
 
 class ModelStore(wiring.Component):
-    """Two banks of ``capacity`` model words; stream the one in use, fill and check the other.
+    """Two banks of ``capacity`` model words in a memory; stream the one in use, fill and check the other.
 
-    ``start`` streams the model in use once at ``o``, ``last`` on its final word. ``write`` puts a word into the other
-    bank. ``commit`` reads that bank back: if the CRC-32C of its first ``words`` words is ``crc`` the banks change
-    roles and ``result`` is 1, else nothing changes and ``result`` is 0; ``commit`` is taken with ``result``. So the
-    model in use is never touched, and what was checked is what the memory holds. A ``words`` of 0 or beyond
-    ``capacity`` gives ``result`` 0 at once.
+    The memory is any with the ports of :class:`~vitric.hdl.memory.sdram.Sdram` and lines as wide as a model word:
+    that, or block RAM (:class:`~vitric.hdl.memory.block.BlockMemory`). Bank 0 lies at address 0, bank 1 behind it.
 
-    *Handshake*: ``write`` is always ready; addresses beyond ``capacity`` are passed over. ``o``, ``commit`` and
-    ``result`` obey rules 1 to 4 of :mod:`vitric.hdl.streams`. ``start`` is accepted only while ``idle`` and must not
-    come together with ``commit.valid``; write only while ``idle``.
+    ``start`` streams the model in use once at ``o``, ``last`` on its final word; nothing happens if there is none.
+    ``write`` puts a word into the other bank. ``commit`` reads that bank back: if the CRC-32C of its first ``words``
+    words is ``crc`` the banks change roles and ``result`` is 1, else nothing changes and ``result`` is 0; ``commit`` is
+    taken with ``result``. So the model in use is never touched, and what was checked is what the memory holds. A
+    ``words`` of 0 or beyond ``capacity`` gives ``result`` 0 at once.
 
-    *Latency*: 5 cycles from ``start`` to the first word; a commit takes about ``words * model_bits / 8`` cycles.
-    *Interval*: 1 cycle a word.
+    *Handshake*: rules 1 to 4 of :mod:`vitric.hdl.streams`; ``write`` passes over addresses beyond ``capacity``.
+    ``start`` is accepted only while ``idle`` and must not come together with ``commit.valid``; write only while
+    ``idle``.
 
-    A reset ends what is being done, and leaves the model in use as it is.
+    *Latency*: 2 cycles from ``start`` to the first word and what the memory takes from ``read`` to the first line; a
+    commit takes at least ``words * model_bits / 8`` cycles. *Interval*: 1 cycle a word, if the memory gives as many.
 
-    The banks lie in one memory, which is not read while it is written, so that it needs no collision logic.
+    A reset ends what is being done, and leaves the model in use as it is. Do not reset the memory with the store: lines
+    that it still gives for a read from before are dropped before anything else is done.
 
     Parameters
     ----------
     spec : AcceleratorSpec
         Gives the model word.
-    init : sequence of int
-        Words of the model in use after configuration; empty for none.
+    memory : BlockSpec or SdramSpec
+        What the store lies in.
     capacity : int
-        Words of one bank, 1 to 2**20; at least those of ``init``.
+        Words of one bank, 1 to :data:`WORDS_MAX`.
+    init : sequence of int
+        Words of the model in use after configuration, which the memory then holds from address 0 on; empty for none.
 
     Members
     -------
     start : 1, in
     o : stream of model_word(spec), out
-    write : stream of {address: 32, data: model_bits}, in, always ready
+    write : stream of {address: 32, data: model_bits}, in
     commit : stream of COMMIT, in
     result : stream of 1, out
     words : 32, out
@@ -75,96 +81,108 @@ class ModelStore(wiring.Component):
     crc : 32, out
         CRC-32C of all its bytes.
     idle : 1, out
+    read : stream of read_layout(memory), out
+    put : stream of write_layout(memory), out
+    line : stream of line_layout(memory), in
+        To and from the memory.
     """
 
-    latency = 5
+    latency = 2
     interval = 1
 
-    def __init__(self, spec: AcceleratorSpec, *, init: Sequence[int], capacity: int):
-        check_int("capacity", capacity, 1, 1 << 20)
+    def __init__(self, spec: AcceleratorSpec, memory: BlockSpec | SdramSpec, *, capacity: int,
+                 init: Sequence[int] = ()):
+        check_int("capacity", capacity, 1, WORDS_MAX)
         if len(init) > capacity:
             raise ValueError(f"capacity must be at least the {len(init)} words of the model, not {capacity}")
+        if memory.line_bits != spec.model_bits:
+            raise ValueError(f"lines of the memory must be as wide as model words, {spec.model_bits} bits, not "
+                             f"{memory.line_bits}")
+        if memory.lines < 2 * capacity:
+            raise ValueError(f"the memory must have two banks of {capacity} lines, not {memory.lines} lines")
         self.spec = spec
-        self.init = tuple(init)
+        self.memory = memory
         self.capacity = capacity
+        self.init = tuple(init)
         super().__init__({
             "start": In(1),
             "o": Out(stream.Signature(model_word(spec))),
-            "write": In(stream.Signature(data.StructLayout({"address": 32, "data": spec.model_bits}),
-                                         always_ready=True)),
+            "write": In(stream.Signature(data.StructLayout({"address": 32, "data": spec.model_bits}))),
             "commit": In(stream.Signature(COMMIT)),
             "result": Out(stream.Signature(1)),
             "words": Out(32),
             "crc": Out(32),
             "idle": Out(1),
+            "read": Out(stream.Signature(read_layout(memory))),
+            "put": Out(stream.Signature(write_layout(memory))),
+            "line": In(stream.Signature(line_layout(memory))),
         })
 
     def elaborate(self, platform):
         """Return the module."""
         m = Module()
-        spec, capacity = self.spec, self.capacity
-        m.submodules.memory = memory = Memory(shape=spec.model_bits, depth=2 * capacity, init=self.init)
-        write, read = memory.write_port(), memory.read_port()
-        m.submodules.queue = queue = Queue(model_word(spec), depth=_READ_AHEAD, buffered=False)
+        spec, capacity, line = self.spec, self.capacity, self.line
         m.submodules.output = output = StreamBuffer(model_word(spec))
+        m.submodules.written = written = PipelineRegister(write_layout(self.memory))
         m.submodules.to_bytes = to_bytes = Narrow(8, ratio=spec.model_bits // 8)
         m.submodules.crc = check = crc.catalog.CRC32_ISCSI(data_width=8).create()
-        # The model in use outlives a reset.
-        bank = Signal(reset_less=True)
+        # The model in use outlives a reset, as does what the memory has yet to give.
+        bank, reading = Signal(reset_less=True), Signal(reset_less=True)
         words_in_use = Signal(32, init=len(self.init), reset_less=True)
         crc_in_use = Signal(32, init=crc32c(model_bytes(self.init, spec.model_bits)), reset_less=True)
         m.d.comb += [self.words.eq(words_in_use), self.crc.eq(crc_in_use)]
         connect(m, output.o, wiring.flipped(self.o))
 
-        word = self.write.p
-        m.d.sync += [
-            write.en.eq(self.write.valid & (word.address < capacity)),
-            write.addr.eq(word.address[:ceil_log2(capacity + 1)] + Mux(bank, 0, capacity)),
-            write.data.eq(word.data),
-        ]
-
-        # The memory is spread over the part, so its address and its data have registers of their own. A word is
-        # asked for when the queue has room for it and for all that are on their way.
-        address = Signal(range(2 * capacity))
-        left = Signal(range(capacity + 1))  # words that have not been asked for
-        room = Signal(range(_READ_AHEAD + 1), init=_READ_AHEAD)
-        ask, checking = Signal(), Signal()
-        asked, arrived = Signal(2), Signal(2)  # valid, last
-        read_data = Signal(spec.model_bits)
+        word, inside = self.write.p, Signal()
         m.d.comb += [
-            ask.eq((left != 0) & (room != 0)),
-            read.en.eq(1), read.addr.eq(address),
-            queue.i.valid.eq(arrived[0]), queue.i.p.data.eq(read_data), queue.i.p.last.eq(arrived[1]),
-            output.i.payload.eq(queue.o.payload), to_bytes.i.payload.as_value().eq(queue.o.p.data),
-            output.i.valid.eq(queue.o.valid & ~checking), to_bytes.i.valid.eq(queue.o.valid & checking),
-            queue.o.ready.eq(Mux(checking, to_bytes.i.ready, output.i.ready)),
+            inside.eq(word.address < capacity), written.i.valid.eq(self.write.valid & inside),
+            written.i.p.address.eq(word.address + Mux(bank, 0, capacity)), written.i.p.data.eq(word.data),
+            self.write.ready.eq(written.i.ready | ~inside),
+        ]
+        connect(m, written.o, wiring.flipped(self.put))
+
+        checking = Signal()
+        m.d.comb += [
+            output.i.p.data.eq(line.p.data), output.i.p.last.eq(line.p.last),
+            to_bytes.i.payload.as_value().eq(line.p.data),
             to_bytes.o.ready.eq(1), check.valid.eq(to_bytes.o.valid), check.data.eq(to_bytes.o.payload),
         ]
-        m.d.sync += [
-            asked.eq(Cat(ask, left == 1)), arrived.eq(asked), read_data.eq(read.data),
-            address.eq(address + ask), left.eq(left - ask),
-            room.eq(room - ask + (queue.o.valid & queue.o.ready)),
-        ]
-        ended = (left == 0) & (room == _READ_AHEAD)
+        with m.If(line.valid & line.ready & line.p.last):
+            m.d.sync += reading.eq(0)
+        with m.If(self.read.valid & self.read.ready):
+            m.d.sync += reading.eq(1)
+
+        def ask(start_in, words):
+            m.d.sync += [self.read.p.address.eq(start_in), self.read.p.lines.eq(words)]
+            m.next = "READ"
 
         with m.FSM():
+            with m.State("DROP"):  # first of all, and after a reset
+                m.d.comb += line.ready.eq(1)
+                with m.If(~reading):
+                    m.next = "IDLE"
             with m.State("IDLE"):
                 m.d.comb += [self.idle.eq(1), check.start.eq(1)]
-                m.d.sync += [self.result.payload.eq(0), checking.eq(0)]
+                m.d.sync += [self.result.payload.eq(0), checking.eq(self.commit.valid)]
                 with m.If(self.commit.valid):
-                    m.d.sync += [address.eq(Mux(bank, 0, capacity)), checking.eq(1)]
                     m.next = "ANSWER"
                     with m.If((self.commit.p.words != 0) & (self.commit.p.words <= capacity)):
-                        m.d.sync += left.eq(self.commit.p.words)
-                        m.next = "CHECK"
-                with m.Elif(self.start):
-                    m.d.sync += [address.eq(Mux(bank, capacity, 0)), left.eq(self.words)]
+                        ask(Mux(bank, 0, capacity), self.commit.p.words)
+                with m.Elif(self.start & (self.words != 0)):
+                    ask(Mux(bank, capacity, 0), self.words)
+            with m.State("READ"):
+                m.d.comb += self.read.valid.eq(1)
+                with m.If(self.read.ready):
                     m.next = "STREAM"
+                    with m.If(checking):
+                        m.next = "CHECK"
             with m.State("STREAM"):
-                with m.If(ended & ~self.o.valid):
+                m.d.comb += [output.i.valid.eq(line.valid), line.ready.eq(output.i.ready)]
+                with m.If(~reading & ~self.o.valid):
                     m.next = "IDLE"
             with m.State("CHECK"):
-                with m.If(ended & ~to_bytes.o.valid):
+                m.d.comb += [to_bytes.i.valid.eq(line.valid), line.ready.eq(to_bytes.i.ready)]
+                with m.If(~reading & ~to_bytes.o.valid):
                     m.d.sync += self.result.payload.eq(check.crc == self.commit.p.crc)
                     m.next = "ANSWER"
             with m.State("ANSWER"):

@@ -1,13 +1,15 @@
 """The boards that a bitstream can be made for: data on top of the platforms of amaranth-boards."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from vitric.toolchain.parts import PARTS, Part
 
 if TYPE_CHECKING:
+    from vitric.golden.spec.sdram import SdramSpec
     from vitric.hdl.fabric.pll import PllSettings
 
     from .system import System
@@ -41,6 +43,11 @@ class Board:
         Clock of the system unless chosen otherwise.
     baud : int
         Of the serial line.
+    sdram : mapping of str to int, optional
+        Parameters of the :class:`~vitric.golden.spec.sdram.SdramSpec` of the chip on the board, but for clock and
+        burst; None if there is none.
+    sdram_mhz : float
+        Its clock.
     """
 
     name: str
@@ -53,6 +60,8 @@ class Board:
     loader: str
     clock_mhz: float = 50.0
     baud: int = 1_000_000
+    sdram: Mapping[str, int] | None = None
+    sdram_mhz: float = 100.0
 
     def make_platform(self):
         """Return a new platform of Amaranth; a build with it does not ask for the tool that loads boards."""
@@ -68,8 +77,16 @@ class Board:
 
         return pll_settings(self.input_mhz, clock_mhz)
 
-    def make_top(self, system: "Callable[[int], System]", clock_mhz: float) -> "tuple[Top, PllSettings]":
-        """Return the design with its pins, and the settings of the clock nearest to ``clock_mhz``.
+    def sdram_spec(self, model_bits: int) -> "SdramSpec":
+        """Return the board's SDRAM with lines as wide as model words; :exc:`ValueError` if there is none."""
+        from vitric.golden.spec.sdram import BUS_BITS, SdramSpec
+
+        if self.sdram is None:
+            raise ValueError(f"{self.title} has no SDRAM")
+        return SdramSpec(clock_hz=self.pll(self.sdram_mhz).output_hz, burst=model_bits // BUS_BITS, **self.sdram)
+
+    def make_top(self, system: "Callable[[int], System]", clock_mhz: float) -> "Top":
+        """Return the design with its pins, and a clock as near to ``clock_mhz`` as can be.
 
         ``system`` is called with the clock's frequency in Hz and must return the
         :class:`~vitric.boards.system.System`.
@@ -77,13 +94,17 @@ class Board:
         from .top import Top
 
         pll = self.pll(clock_mhz)
-        return Top(system(pll.output_hz), pll, clock=self.clock, leds=self.leds), pll
+        return Top(system(pll.output_hz), pll, clock=self.clock, leds=self.leds,
+                   sdram_pll=self.pll(self.sdram_mhz))
+
+
+_ULX3S_SDRAM = MappingProxyType({"row_bits": 13, "column_bits": 9})  # 32 MB; boards with 64 MB have them, too
 
 
 def _ulx3s(name: str, size: str) -> Board:
     part = PARTS[f"ecp5-{size.lower().replace('f', 'k')}"]
     return Board(name=name, title=f"ULX3S with {part.name}", part=part, loader="ulx3s", clock="clk25", input_mhz=25.0,
-                 leds=8, platform=f"amaranth_boards.ulx3s:ULX3S_{size}_Platform")
+                 leds=8, platform=f"amaranth_boards.ulx3s:ULX3S_{size}_Platform", sdram=_ULX3S_SDRAM)
 
 
 BOARDS = {board.name: board for board in (

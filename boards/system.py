@@ -1,4 +1,4 @@
-"""The whole design behind the pins: serial line, host link, model store, accelerator, LEDs."""
+"""The whole design behind the pins: serial line, host link, model store, memory, accelerator, LEDs."""
 
 from collections.abc import Sequence
 
@@ -7,14 +7,18 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.check import check_int
+from vitric.golden.spec.sdram import BUS_BITS, SdramSpec
 from vitric.hdl.accelerator import Accelerator
+from vitric.hdl.memory import Sdram
+from vitric.hdl.memory.block import BlockMemory, BlockSpec
+from vitric.hdl.memory.layouts import pins_layout
 from vitric.hdl.streams import connect
 
 from .controller import Controller
 from .frame import FrameReceiver, FrameTransmitter
 from .inference import Inference
 from .link import GAP_BITS
-from .model_store import ModelStore
+from .model_store import WORDS_MAX, ModelStore
 from .uart import DIVISOR_MIN, UartReceiver, UartTransmitter
 
 __all__ = ["MAX_PAYLOAD", "System"]
@@ -24,13 +28,14 @@ MAX_PAYLOAD = 2048
 
 
 class System(wiring.Component):
-    """An accelerator with its model in block RAM, a serial line to a host, and eight LEDs.
+    """An accelerator with its model in block RAM or in an SDRAM, a serial line to a host, and eight LEDs.
 
     The host sends images and models as :mod:`vitric.boards.link` describes. The model of ``init`` is in use after
-    configuration; one that is loaded over the link takes its place until the next configuration.
+    configuration; one that is loaded over the link takes its place until the next configuration. With an SDRAM there is
+    no model until one is loaded; if the memory did not pass its test, none can be.
 
-    A break on the line resets all but the model in use: the request that is being carried out is not answered, a load
-    that was begun is forgotten.
+    A break on the line resets all but the memory and the model in use: the request that is being carried out is not
+    answered, a load that was begun is forgotten.
 
     LEDs 0 to 5 show the class of the last inference (its low six bits), LED 6 that a request is being carried out,
     LED 7 that the last answer was an error.
@@ -52,6 +57,9 @@ class System(wiring.Component):
         Cycles of silence that end a frame; default: :data:`~vitric.boards.link.GAP_BITS` times ``divisor``.
     fabric : {None, "generic", "ecp5", "ice40", "gowin"}
         What primitives are built from: None for simulation, else those of the part.
+    sdram : SdramSpec, optional
+        Memory for models, with lines as wide as model words; its controller has the clock of the domain ``sdram``.
+        Default: block RAM.
 
     Members
     -------
@@ -60,11 +68,21 @@ class System(wiring.Component):
     tx : 1, out
         Serial line to the host.
     leds : 8, out
+    pins : pins_layout(sdram), out
+    dq : 16, in
+        Of the SDRAM, if there is one, as :class:`~vitric.hdl.memory.sdram.Sdram` has them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A parameter is out of range; there is a model to begin with, but an SDRAM to hold it; or a memory that cannot
+        hold two models.
     """
 
     def __init__(self, spec: AcceleratorSpec, *, init: Sequence[int], capacity: int, divisor: int, clock_hz: int,
-                 max_payload: int = MAX_PAYLOAD, gap: int | None = None, fabric: str | None = None):
-        check_int("capacity", capacity, max(1, len(init)), 1 << 20)
+                 max_payload: int = MAX_PAYLOAD, gap: int | None = None, fabric: str | None = None,
+                 sdram: SdramSpec | None = None):
+        check_int("capacity", capacity, max(1, len(init)), WORDS_MAX)
         check_int("divisor", divisor, DIVISOR_MIN, 1 << 20)
         self.spec = spec
         self.init = tuple(init)
@@ -74,7 +92,13 @@ class System(wiring.Component):
         self.max_payload = max_payload
         self.gap = GAP_BITS * divisor if gap is None else gap
         self.fabric = fabric
-        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "leds": Out(8)})
+        self.sdram = sdram
+        if sdram is not None and init:
+            raise ValueError("init must be empty with an SDRAM, which holds nothing after configuration")
+        self._space = sdram or BlockSpec(line_bits=spec.model_bits, lines=2 * capacity)
+        self._store = ModelStore(spec, self._space, capacity=capacity, init=self.init)
+        memory = {} if sdram is None else {"pins": Out(pins_layout(sdram)), "dq": In(BUS_BITS)}
+        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "leds": Out(8), **memory})
 
     def elaborate(self, platform):
         """Return the module."""
@@ -83,7 +107,7 @@ class System(wiring.Component):
         m.submodules.transmitter = transmitter = UartTransmitter(divisor=self.divisor)
         frames = FrameReceiver(max_payload=self.max_payload, gap=self.gap)
         answers = FrameTransmitter()
-        store = ModelStore(self.spec, init=self.init, capacity=self.capacity)
+        store = self._store
         controller = Controller(
             self.spec, capacity=self.capacity, max_payload=self.max_payload, clock_hz=self.clock_hz)
         inference = Inference(self.spec)
@@ -106,6 +130,13 @@ class System(wiring.Component):
         connect(m, controller.commit, store.commit)
         connect(m, store.result, controller.result)
         connect(m, store.o, accelerator.model)
+        m.submodules.memory = memory = self._memory()
+        if self.sdram is not None:
+            m.d.comb += [
+                self.pins.eq(memory.pins), memory.dq.eq(self.dq), controller.memory_failed.eq(memory.failed)]
+        connect(m, store.read, memory.read)
+        connect(m, store.put, memory.write)
+        connect(m, memory.o, store.line)
         m.d.comb += [
             controller.model_words.eq(store.words), controller.model_crc.eq(store.crc),
             store.start.eq(controller.start), inference.start.eq(controller.start),
@@ -122,3 +153,6 @@ class System(wiring.Component):
         m.d.sync += leds.eq(inference.label[:6] | controller.busy << 6 | controller.failed << 7)
         m.d.comb += self.leds.eq(leds)
         return m
+
+    def _memory(self) -> Sdram | BlockMemory:
+        return Sdram(self.sdram) if self.sdram else BlockMemory(self._space, init=self.init)

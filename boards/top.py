@@ -4,7 +4,10 @@ from amaranth.build import Platform
 from amaranth.hdl import ClockDomain, Elaboratable, Module, Signal
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
+from vitric.golden.spec.sdram_pins import PinTiming
 from vitric.hdl.fabric.pll import PllSettings, ehxplll
+from vitric.hdl.memory.pins import CHIP_DOMAIN, ChipClock, SdramPins
+from vitric.hdl.memory.sdram import MEMORY_DOMAIN
 
 from .system import System
 
@@ -14,7 +17,8 @@ __all__ = ["Top"]
 class Top(Elaboratable):
     """The pins of a board, the PLL, reset until it has locked, and the system.
 
-    The PLL is the ECP5's.
+    The PLL is the ECP5's. An SDRAM has a second one, for the clock of its controller and, shifted in phase, that of the
+    chip; its pins are the platform's resource ``sdram``.
 
     Parameters
     ----------
@@ -25,13 +29,17 @@ class Top(Elaboratable):
         Resource of the oscillator on the platform.
     leds : int
         LEDs of the board, at most 8; the lower ones of the system's.
+    sdram_pll : PllSettings, optional
+        From the board's oscillator to the clock of the SDRAM, for a system with one.
     """
 
-    def __init__(self, system: System, pll: PllSettings, *, clock: str, leds: int):
+    def __init__(self, system: System, pll: PllSettings, *, clock: str, leds: int,
+                 sdram_pll: PllSettings | None = None):
         self.system = system
         self.pll = pll
         self.clock = clock
         self.leds = leds
+        self.sdram_pll = sdram_pll
 
     def elaborate(self, platform: Platform):
         """Return the module."""
@@ -40,7 +48,11 @@ class Top(Elaboratable):
         locked = Signal()
         m.domains.sync = sync = ClockDomain()
         m.submodules.pll = ehxplll(self.pll, clock_in=clock.i, clock_out=sync.clk, locked=locked)
-        m.submodules.reset = ResetSynchronizer(~locked)
+        domains, ready = ["sync"], locked
+        if self.system.sdram is not None:
+            domains, ready = ["sync", MEMORY_DOMAIN], locked & self._add_sdram(m, platform, clock.i)
+        for name in domains:
+            m.submodules[f"reset_{name}"] = ResetSynchronizer(~ready, domain=name)
 
         m.submodules.system = system = self.system
         uart = platform.request("uart", dir={"rx": "-", "tx": "-", "rts": "-", "dtr": "-"})
@@ -51,3 +63,17 @@ class Top(Elaboratable):
             m.submodules[f"led_buffer_{number}"] = led = io.Buffer("o", platform.request("led", number, dir="-"))
             m.d.comb += led.o.eq(system.leds[number])
         return m
+
+    def _add_sdram(self, m: Module, platform: Platform, clock_in: Signal) -> Signal:
+        """Add the SDRAM's clocks and pins; return whether the clocks are there."""
+        spec, pll, locked = self.system.sdram, self.sdram_pll, Signal()
+        m.domains += (memory := ClockDomain(MEMORY_DOMAIN), chip := ClockDomain(CHIP_DOMAIN, reset_less=True))
+        phase = PinTiming().phase(pll.output_hz, steps=8 * pll.output_divider)
+        m.submodules.sdram_pll = ehxplll(
+            pll, clock_in=clock_in, clock_out=memory.clk, locked=locked, shifted=chip.clk, degrees=phase)
+        ports = platform.request("sdram", dir={name: "-" for name in (
+            "clk", "clk_en", "cs", "we", "ras", "cas", "ba", "a", "dq", "dqm")})
+        m.submodules.sdram_clock = ChipClock(ports.clk)
+        m.submodules.sdram_pins = pins = SdramPins(spec, ports)
+        m.d.comb += [pins.pins.eq(self.system.pins), self.system.dq.eq(pins.dq)]
+        return locked

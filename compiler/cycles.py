@@ -1,9 +1,10 @@
 """Cycle model: predicts when each command of a model stream is complete, without simulating the hardware.
 
-Time is counted in cycles from the first word of the stream, with every outside port willing. The engines are followed
-row group by row group:
+Time is counted in cycles from the first word of the stream, with every outside port willing at its rate. The engines
+are followed row group by row group:
 
-- the *front end* reads one model word per cycle as long as the rings have room, and waits where a command says so;
+- the *front end* reads one model word per cycle, or as many as the source of the model gives, as long as the rings have
+  room, and waits where a command says so;
 - the *feeder* issues one beat per cycle, of a set that is complete in the rings and of a row group that is written; the
   last beats of two tiles are as far apart as the drain or the tile writer needs, and a row group of scores waits until
   softmax has room;
@@ -122,7 +123,8 @@ def _step(timeline: Timeline, command: Command) -> CommandCycles:
     else:
         if command.opcode is Opcode.LOAD:
             per_column = max(1, spec.residual_word_bits // spec.model_bits)
-            time = max(time, timeline.done[f["a_wait"]]) + f["groups"] * (f["columns"] * per_column + 1) + 1
+            group = timeline.take(f["columns"] * per_column) + 1
+            time = max(time, timeline.done[f["a_wait"]]) + f["groups"] * group + 1
         elif command.opcode is Opcode.NORM:
             time = timeline.load_constants(command, time)
         ready = time
@@ -131,9 +133,13 @@ def _step(timeline: Timeline, command: Command) -> CommandCycles:
     return CommandCycles(f["index"], name, ready, fed, 0, beats, command.words)
 
 
-def predict(commands: list[Command], spec: AcceleratorSpec) -> Prediction:
-    """Predict the cycles of one inference of a stream's commands: those of ``ModelStream.commands``."""
-    timeline = Timeline(spec)
+def predict(commands: list[Command], spec: AcceleratorSpec, word_cycles: float = 1) -> Prediction:
+    """Predict the cycles of one inference of a stream's commands: those of ``ModelStream.commands``.
+
+    ``word_cycles`` is how many cycles the source of the model needs for a word, at least 1: see
+    :meth:`vitric.golden.spec.sdram.SdramSpec.line_cycles`.
+    """
+    timeline = Timeline(spec, word_cycles)
     steps = [_step(timeline, command) for command in commands]
     steps = [replace(step, done=timeline.done[step.index]) for step in steps]  # a later load may delay a command
     logits = sum(c.fields["dst_stride"] for c in commands

@@ -57,8 +57,12 @@ class Planned:
 
     @cached_property
     def prediction(self) -> Prediction:
-        """Cycles of one image."""
-        return predict(self.commands, self.spec)
+        """Cycles of one image, a model word in each cycle."""
+        return self.predict()
+
+    def predict(self, word_cycles: float = 1) -> Prediction:
+        """Return the cycles of one image, a model word every ``word_cycles``."""
+        return predict(self.commands, self.spec, word_cycles)
 
     def on(self, spec: AcceleratorSpec) -> "Planned":
         """Return the plan for a spec that differs in ``model_bits`` and ``drain_cols`` alone: no step depends on them.

@@ -1,6 +1,7 @@
 """The engines of the accelerator in time: what the cycle model simulates, row group by row group."""
 
 from collections import deque
+from math import ceil
 
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import COMMAND_FIELDS, HEADER_FIELDS, Flag, Opcode, Target
@@ -27,7 +28,7 @@ class Ring:
         """Note that the oldest ``words`` are freed at ``time``."""
         self.releases.append((time, words))
 
-    def fill(self, time: int, words: int, per_word: int) -> int:
+    def fill(self, time: float, words: int, per_word: float) -> int:
         """Return when ``words`` more are in, starting at ``time``, ``per_word`` cycles each."""
         while words:
             while self.releases and (self.releases[0][0] <= time or not self.free):
@@ -40,17 +41,17 @@ class Ring:
             self.free -= now
             words -= now
             time += now * per_word
-        return time
+        return ceil(time)
 
 
 class Timeline:
-    """Time at which each engine has finished what was simulated so far."""
+    """Time at which each engine has finished what was simulated so far; a model word comes every ``word_cycles``."""
 
-    def __init__(self, spec: AcceleratorSpec):
-        self.spec = spec
+    def __init__(self, spec: AcceleratorSpec, word_cycles: float = 1):
+        self.spec, self.word_cycles = spec, word_cycles
         self.group = spec.channel_group
         self.weights, self.channels = Ring(spec.weight_words), Ring(spec.channel_words // self.group)
-        self.front = block_words(HEADER_FIELDS, spec)  # the front end may begin the next command
+        self.front = self.take(block_words(HEADER_FIELDS, spec))  # the front end may begin the next command
         self.feeder = self.engine = 0  # free for the next product; for the next command that makes rows
         self.last_beat = 0  # of the tile before
         self.gap = 0  # cycles that the next tile must be away from it
@@ -67,9 +68,13 @@ class Timeline:
 
     # Front end ------------------------------------------------------------------------------------------------
 
+    def take(self, words: int) -> int:
+        """Return the cycles in which so many model words come."""
+        return ceil(words * self.word_cycles)
+
     def read_block(self) -> int:
         """Return when the block at the front is checked and its operands can follow."""
-        return self.front + self.block_words + 2
+        return self.front + self.take(self.block_words) + 2
 
     def dispatch(self, queue: deque[int], time: int) -> int:
         """Return when a queue has taken a command that is there at ``time``."""
@@ -82,7 +87,7 @@ class Timeline:
         softmax = command.target is Target.SOFTMAX
         if Flag.NEW_TABLE in command.flags or softmax != self.table_softmax:
             time = max(time, self.done[self.table]) + 1
-            time += self.spec.gelu.entries if Flag.NEW_TABLE in command.flags else 0
+            time += self.take(self.spec.gelu.entries) if Flag.NEW_TABLE in command.flags else 0
         self.table, self.table_softmax = command.fields["index"], softmax
         return time
 
@@ -90,7 +95,7 @@ class Timeline:
         """Load the affine constants of a NORM from ``time`` on; return when they are there."""
         time = max(time, self.done[self.norm_index]) + 1
         self.norm_index = command.fields["index"]
-        return time + ceil_div(command.fields["columns"] * 64, self.spec.model_bits)
+        return time + self.take(ceil_div(command.fields["columns"] * 64, self.spec.model_bits))
 
     def load_set(self, command: Command, number: int, time: int) -> tuple[int, int]:
         """Load set ``number`` of a MATMUL from ``time`` on; return when its channels and its weights are complete."""
@@ -98,9 +103,10 @@ class Timeline:
         channels = f["set_tiles"] * spec.cols // self.group
         time += 1
         if Flag.KEY_BIAS not in flags:
-            time = self.channels.fill(time, channels, self.group * 64 // spec.model_bits)
+            time = self.channels.fill(time, channels, self.group * 64 // spec.model_bits * self.word_cycles)
         if Flag.WEIGHTS_ACT not in flags:
-            return time, self.weights.fill(time, f["set_words"], max(1, spec.weight_word_bits // spec.model_bits))
+            per_word = max(1, spec.weight_word_bits // spec.model_bits) * self.word_cycles
+            return time, self.weights.fill(time, f["set_words"], per_word)
         begin = max(time, self.done[f["w_wait"]]) + 1
         per_word, per_tile = 5, 2
         if Flag.KEY_BIAS in flags:

@@ -213,18 +213,17 @@ def areas() -> str:
 
 def fitted() -> str:
     """Return the table of what `vitric fit` chose for three networks: predicted, and measured where it was."""
-    lines = ["| network | model in | array, bits | stream | drain | | cycles | images/s | LUT-eq | FF | multipliers "
-             "| block RAMs | MHz |", f"|---|---|---|---:|---:|---|{'---:|' * 7}"]
+    lines = ["| network | models in | array, bits | stream | drain | images/s | | cycles | LUT-eq | FF | multipliers "
+             "| block RAMs | MHz |", f"|---|---|---|---:|---:|---:|---|{'---:|' * 6}"]
     for name, row in json.loads(FITTED.read_text(encoding="utf-8")).items():
-        spec, clock_mhz, placed = row["spec"], row["clock_mhz"], row["placed"]
-        shape = (f"`{name}`", "block RAM" if row["store"] else "outside",
+        spec, placed = row["spec"], row["placed"]
+        shape = (f"`{name}`", "block RAM" if row["memory"] == "bram" else "SDRAM",
                  f"{spec['rows']} × {spec['cols']} × {spec['depth']}, {spec['a_bits']} × {spec['w_bits']}",
-                 str(spec["model_bits"]), str(spec["drain_cols"]))
+                 str(spec["model_bits"]), str(spec["drain_cols"]), f"{row['images_per_s']:,.0f}")
         for how, beside, mhz in (("predicted", shape, ""),
-                                 ("measured", ("",) * 5, f"{placed['fmax_mhz']:.1f}" if placed else "")):
+                                 ("measured", ("",) * 6, f"{placed['fmax_mhz']:.1f}" if placed else "")):
             own = row[how]
-            figures = (own["cycles"], clock_mhz * 1e6 / own["cycles"],
-                       *(own[key] for key in ("lut_eq", "ff", "dsp", "bram")))
+            figures = (own[key] for key in ("cycles", "lut_eq", "ff", "dsp", "bram"))
             lines.append(f"| {' | '.join((*beside, how, *(f'{figure:,.0f}' for figure in figures), mhz))} |")
     return "\n".join(lines) + "\n"
 

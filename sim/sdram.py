@@ -12,7 +12,8 @@ from vitric.hdl.memory.pins import SdramPins
 from vitric.hdl.memory.sdram import MEMORY_DOMAIN, Sdram
 from vitric.hdl.memory.splitter import read_layout
 
-__all__ = ["ControllerOnChip", "SdramOnChip", "chip_instance", "chip_parameters", "simulated_ports"]
+__all__ = ["ControllerOnChip", "SdramOnChip", "add_chip", "chip_instance", "chip_members", "chip_parameters",
+           "simulated_ports"]
 
 
 def chip_parameters(spec: SdramSpec) -> dict[str, int]:
@@ -47,6 +48,34 @@ def simulated_ports(spec: SdramSpec) -> SimpleNamespace:
     plain = {name: io.SimulationPort("o", width, name=name)
              for name, width in (("clk_en", 1), ("ba", BANK_BITS), ("a", spec.pin_bits), ("dqm", 2))}
     return SimpleNamespace(**inverted, **plain, dq=io.SimulationPort("io", BUS_BITS, name="dq"))
+
+
+def chip_members(spec: SdramSpec) -> dict:
+    """Return the members of a design that :func:`add_chip` needs.
+
+    fault : 5, out
+        Number of the rule of the chip that was broken first, 0 for none.
+    flip : 16, in
+    spot : in
+        Bits to invert in the word at row, bank, column.
+    stuck : 16, in
+        Data lines that are 1 whatever the chip drives.
+    """
+    return {"fault": Out(5), "flip": In(BUS_BITS), "spot": In(BANK_BITS + spec.row_bits + spec.column_bits),
+            "stuck": In(BUS_BITS)}
+
+
+def add_chip(m: Module, design: wiring.Component, memory: wiring.Component, spec: SdramSpec) -> None:
+    """Add pins and a chip to a design: ``memory``, in it, has ``pins`` and ``dq``. The chip's clock is ``sdram``'s."""
+    ports = simulated_ports(spec)
+    m.submodules.pins = pins = SdramPins(spec, ports)
+    driven = Signal(BUS_BITS)
+    m.submodules.chip = chip_instance(
+        spec, domain=MEMORY_DOMAIN, cke=ports.clk_en.o, cs_n=ports.cs.o, ras_n=ports.ras.o, cas_n=ports.cas.o,
+        we_n=ports.we.o, ba=ports.ba.o, a=Cat(ports.a.o, Const(0, 13 - spec.pin_bits)), dqm=ports.dqm.o[0],
+        dq_i=ports.dq.o, dq_oe=ports.dq.oe[0], dq_o=driven, drives=Signal(), fault=design.fault, flip=design.flip,
+        spot=design.spot)
+    m.d.comb += [ports.dq.i.eq(driven | design.stuck), pins.pins.eq(memory.pins), memory.dq.eq(pins.dq)]
 
 
 class ControllerOnChip(wiring.Component):
@@ -105,8 +134,7 @@ class SdramOnChip(wiring.Component):
 
     Members
     -------
-    Those of :class:`~vitric.hdl.memory.Sdram` but for its pins; ``fault``, ``flip`` and ``spot`` as
-    :class:`ControllerOnChip` has them; ``stuck``, 16, in: data lines that are 1 whatever the chip drives.
+    Those of :class:`~vitric.hdl.memory.Sdram` but for its pins, and those of :func:`chip_members`.
     """
 
     def __init__(self, spec: SdramSpec):
@@ -115,23 +143,15 @@ class SdramOnChip(wiring.Component):
         self.spec = spec
         super().__init__({
             "read": In(stream.Signature(read_layout(spec))), "write": In(stream.Signature(write_layout(spec))),
-            "o": Out(stream.Signature(line_layout(spec))), "ready": Out(1), "failed": Out(1), "fault": Out(5),
-            "flip": In(BUS_BITS), "spot": In(BANK_BITS + spec.row_bits + spec.column_bits), "stuck": In(BUS_BITS),
+            "o": Out(stream.Signature(line_layout(spec))), "ready": Out(1), "failed": Out(1),
+            **chip_members(spec),
         })
 
     def elaborate(self, platform):
         """Return the module."""
         m = Module()
         m.submodules.sdram = sdram = Sdram(self.spec)
-        ports = simulated_ports(self.spec)
-        m.submodules.pins = pins = SdramPins(self.spec, ports)
-        driven = Signal(BUS_BITS)
-        m.submodules.chip = chip_instance(
-            self.spec, domain=MEMORY_DOMAIN, cke=ports.clk_en.o, cs_n=ports.cs.o, ras_n=ports.ras.o, cas_n=ports.cas.o,
-            we_n=ports.we.o, ba=ports.ba.o, a=Cat(ports.a.o, Const(0, 13 - self.spec.pin_bits)), dqm=ports.dqm.o[0],
-            dq_i=ports.dq.o, dq_oe=ports.dq.oe[0], dq_o=driven, drives=Signal(), fault=self.fault, flip=self.flip,
-            spot=self.spot)
-        m.d.comb += [ports.dq.i.eq(driven | self.stuck), pins.pins.eq(sdram.pins), sdram.dq.eq(pins.dq)]
+        add_chip(m, self, sdram, self.spec)
         for name in ("read", "write"):
             outer, inner = getattr(self, name), getattr(sdram, name)
             m.d.comb += [inner.payload.eq(outer.payload), inner.valid.eq(outer.valid), outer.ready.eq(inner.ready)]

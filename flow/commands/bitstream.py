@@ -10,15 +10,18 @@ from vitric.golden.errors import UserError
 from vitric.golden.files import write_json, write_text
 from vitric.toolchain.folders import locked
 
+from ..inputs.checked import checked
 from ..inputs.options import SEED, BoardName, Jobs, JsonFile, ProjectName, Scheduler, check_output
 from ..reports.console import console
 from ..tasks import HERE, Workers
 
 if TYPE_CHECKING:
     from vitric.boards.registry import Board
+    from vitric.boards.top import Top
     from vitric.compiler.compile import Compiled
 
     from ..project.project import Project
+    from ..project.schema import BoardChoice
 
 __all__ = ["bitstream_command", "build_bitstream"]
 
@@ -39,6 +42,10 @@ def bitstream_command(
     capacity: Annotated[
         int | None, typer.Option(min=1, max=1 << 24, help="Longest model that can be loaded, in model words; two of "
                                  "them are held.")] = None,
+    model_memory: Annotated[
+        str | None, typer.Option(help="Where models lie: bram, in block RAM, and the project's is there from power-on; "
+                                 "sdram, in the board's SDRAM, once `vitric load` has put one there. By default as the "
+                                 "project says, or bram.")] = None,
     json_file: JsonFile = None,
     jobs: Jobs = 1,
     scheduler: Scheduler = None,
@@ -51,15 +58,19 @@ def bitstream_command(
     from ..project.project import open_project
 
     to_stdout = str(json_file) == "-"
-    changes = {"name": board, "seed": seed, "clock_mhz": clock_mhz, "capacity": capacity}
+    changes = {"name": board, "seed": seed, "clock_mhz": clock_mhz, "capacity": capacity, "memory": model_memory}
     report = build_bitstream(open_project(project).changed({"board": changes}), seeds=seeds,
                              workers=Workers(jobs, scheduler), stderr=to_stdout)
     if json_file is not None:
         write_json(json_file, report)
     if not report["timing_met"]:
+        sdram = report["sdram"]
+        own = report["fmax_mhz"] >= report["clock_mhz"] and sdram
+        missed, what = (sdram, "SDRAM's clock") if own else (report, "clock")
         console(stderr=True).print(
-            f"vitric: {report['fmax_mhz']:.1f} MHz does not meet the clock of {report['clock_mhz']:g} MHz; no "
-            "bitstream was written. Try more --seeds or a lower --clock-mhz.", style="red", markup=False)
+            f"vitric: {missed['fmax_mhz']:.1f} MHz does not meet the {what} of {missed['clock_mhz']:g} MHz; no "
+            f"bitstream was written. Try more --seeds{'' if own else ' or a lower --clock-mhz'}.", style="red",
+            markup=False)
         raise typer.Exit(1)
 
 
@@ -79,7 +90,9 @@ def build_bitstream(project: "Project", *, seeds: int = 1, workers: Workers = HE
     board, said = project.board, project.settings.board
     clock_mhz = board.clock_mhz if said.clock_mhz is None else said.clock_mhz
     _check_clock(board, clock_mhz)
-    if said.capacity is not None:
+    if said.memory == "sdram":
+        checked(lambda: board.sdram_spec(project.spec.model_bits))
+    elif said.capacity is not None:
         _check_room(board, project.spec, said.capacity)
     folder = project.build / board.name
     check_output(folder / "report.json")
@@ -94,7 +107,7 @@ def _build(project: "Project", folder: Path, clock_mhz: float, seeds: int, worke
     from vitric.toolchain.run import Steps, pack, synthesize
 
     from ..project.integer import integer_model
-    from ..reports.bitstream import clock_of, markdown, report_of, show
+    from ..reports.bitstream import markdown, reached, report_of, show
     from ..seeds import place_best
 
     board, said = project.board, project.settings.board
@@ -104,7 +117,7 @@ def _build(project: "Project", folder: Path, clock_mhz: float, seeds: int, worke
         compiled = compile_model(integer_model(project), project.spec)
     say.print(f"                {len(compiled.stream)} words of {project.spec.model_bits} bits")
     size = image_bytes(project.vit, project.spec)
-    top, settings = _design(board, compiled, clock_mhz, said.capacity, image_bytes=size)
+    top = _design(board, compiled, clock_mhz, said, image_bytes=size)
     with steps.step("generate"):
         plan = board.make_platform().prepare(top, name="top")
         for name in ("top.il", family.constraints):
@@ -116,9 +129,9 @@ def _build(project: "Project", folder: Path, clock_mhz: float, seeds: int, worke
         raise UserError(f"the design does not fit {board.part.name}: it needs {', '.join(over)}")
     best = place_best(
         family, work, [*board.part.arguments, *family.constrained], range(said.seed, said.seed + seeds),
-        inputs=("top.json", family.constraints), fmax=lambda placed: clock_of(placed, float(settings.output_mhz))[1],
+        inputs=("top.json", family.constraints), fmax=lambda placed: reached(placed, top),
         steps=steps, workers=workers)
-    report = report_of(project, board, compiled, top.system, settings, cells, best, work)
+    report = report_of(project, board, compiled, top, cells, best, work)
     product.unlink(missing_ok=True)
     if report["timing_met"]:
         with steps.step("pack"):
@@ -134,23 +147,29 @@ def _build(project: "Project", folder: Path, clock_mhz: float, seeds: int, worke
     return report
 
 
-def _design(board: "Board", compiled: "Compiled", clock_mhz: float, capacity: int | None, *, image_bytes: int):
-    """Return the top level and the settings of its clock; raise :exc:`UserError` for what cannot be."""
-    from vitric.boards.model_store import usual_capacity
+def _design(board: "Board", compiled: "Compiled", clock_mhz: float, said: "BoardChoice", *, image_bytes: int) -> "Top":
+    """Return the top level; raise :exc:`UserError` for what cannot be."""
+    from vitric.boards.model_store import WORDS_MAX, usual_capacity
     from vitric.boards.system import MAX_PAYLOAD, System
 
     spec, words = compiled.spec, compiled.stream.words
-    if capacity is None:
-        capacity = usual_capacity(len(words))
+    sdram = board.sdram_spec(spec.model_bits) if said.memory == "sdram" else None
+    usual = usual_capacity(len(words)) if sdram is None else min(WORDS_MAX, sdram.lines // 4)
+    capacity = usual if said.capacity is None else said.capacity
     if capacity < len(words):
         raise UserError(f"--capacity must be at least the {len(words)} words of the model, not {capacity}")
-    _check_room(board, spec, capacity)
+    if sdram is None:
+        _check_room(board, spec, capacity)
+    elif 2 * capacity > sdram.lines:
+        raise UserError(f"--capacity must be at most {sdram.lines // 2}, half of the SDRAM of {board.title}, not "
+                        f"{capacity}")
     if image_bytes > 0xFFFF:
         raise UserError(f"an image of this configuration has {image_bytes} bytes; the host link carries at most 65535")
 
     def system(clock_hz: int) -> System:
-        return System(spec, init=words, capacity=capacity, divisor=_divisor(board, clock_hz), clock_hz=clock_hz,
-                      max_payload=max(MAX_PAYLOAD, image_bytes), fabric=board.part.family.name)
+        return System(spec, init=words if sdram is None else (), capacity=capacity, divisor=_divisor(board, clock_hz),
+                      clock_hz=clock_hz, max_payload=max(MAX_PAYLOAD, image_bytes), fabric=board.part.family.name,
+                      sdram=sdram)
 
     return board.make_top(system, clock_mhz)
 

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["fit_command"]
 
-_MEMORIES = ("bram", "external")
-
 
 def fit_command(
     project: ProjectName = None,
@@ -38,8 +36,8 @@ def fit_command(
         float | None, typer.Option("--clock-mhz", min=1, max=400, help="Clock that images per second are told for; by "
                                    "default the board's.")] = None,
     model_memory: Annotated[
-        str, typer.Option(help="Where the model lies: bram, in the board's design; external, it comes from outside "
-                          "and takes no block RAM.")] = "bram",
+        str | None, typer.Option(help="Where models lie: bram, in the part's block RAM; sdram, in that of the board. "
+                                 "By default as the project says, or bram.")] = None,
     write: Annotated[bool, typer.Option("--write", help="Put the accelerator into the project's vitric.toml.")] = False,
     pnr: Annotated[
         int, typer.Option(min=0, max=20, help="Make bitstreams of so many of the best, and compare.")] = 0,
@@ -59,17 +57,18 @@ def fit_command(
     from ..fit.write import writable_file, write_accelerator
     from ..project.project import open_project
 
-    for option, value, legal in (("--model-memory", model_memory, _MEMORIES), ("--objective", objective, OBJECTIVES)):
-        if value not in legal:
-            raise UserError(f"{option} must be one of {', '.join(legal)}, not {value!r}")
-    work = open_project(project).changed({"board": {"name": board, "clock_mhz": clock_mhz}})
-    if pnr and model_memory == "external":
-        raise UserError("--pnr makes whole bitstreams, whose model is in block RAM; leave out --model-memory external")
+    if objective not in OBJECTIVES:
+        raise UserError(f"--objective must be one of {', '.join(OBJECTIVES)}, not {objective!r}")
+    work = open_project(project).changed({"board": {"name": board, "clock_mhz": clock_mhz, "memory": model_memory}})
+    said = open_project(project).settings.board.memory
+    if write and work.settings.board.memory != said:
+        raise UserError(f"--write changes the accelerator alone, and [board] memory is {said!r}: change it in the "
+                        "file, or leave out --model-memory")
     to_stdout = str(json_file) == "-"
     folder = work.build / "fit"
     check_output(folder / "fit.json")
     file = writable_file(project) if write else None
-    found = find(work, store=model_memory == "bram", workers=Workers(jobs, scheduler))
+    found = find(work, workers=Workers(jobs, scheduler))
     chosen = choose(found, objective, target_fps)
     figures = _tell(found, chosen, folder, stderr=to_stdout)
     if file is not None:

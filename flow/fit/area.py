@@ -21,7 +21,7 @@ from vitric.golden.spec.command import CHANNEL_BITS
 from vitric.hdl.mac.choice import array_cost
 from vitric.toolchain.families import ECP5
 
-__all__ = ["MEASURED", "STORE_WORDS", "Area", "AreaModel", "Measured", "area_model", "block_rams", "errors",
+__all__ = ["MEASURED", "SDRAM", "STORE_WORDS", "Area", "AreaModel", "Measured", "area_model", "block_rams", "errors",
            "read_measured"]
 
 MEASURED = Path(__file__).with_name("area.json")
@@ -42,6 +42,10 @@ class Area:
     ff: int
     dsp: int
     bram: int
+
+
+SDRAM = Area(lut_eq=1264, ff=1073, dsp=0, bram=0)
+"""Controller, memory test and queues for lines of 64 bits: ``python -m bench.sdram --area``."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from vitric.golden.errors import UserError
 
+from ..inputs.checked import checked
 from ..project.integer import options_of, quantization_options
 from ..reports.console import console
 from ..tasks import HERE, Workers
-from .search import Choice, Demand, Run, front, placed_on, search
+from .search import MODEL_BITS, Choice, Demand, Run, front, placed_on, search
 
 if TYPE_CHECKING:
     from vitric.boards.registry import Board
@@ -62,7 +63,7 @@ class Found:
     @cached_property
     def choices(self) -> list[Choice]:
         """All, on the board's part."""
-        return [placed_on(self.board.part, run, store=self.demand.store) for run in self.runs]
+        return [placed_on(self.board.part, run, sdram=self.demand.sdram is not None) for run in self.runs]
 
     @cached_property
     def front(self) -> list[Choice]:
@@ -70,21 +71,23 @@ class Found:
         return front(self.choices)
 
 
-def find(project: "Project", *, store: bool = True, workers: Workers = HERE) -> Found:
-    """Search accelerators for a project's network and quantization; show how far it is.
-
-    With ``store`` the model lies in the design's block RAM.
+def find(project: "Project", *, workers: Workers = HERE) -> Found:
+    """Search accelerators for a project's network, quantization and board; show how far it is.
 
     Raises
     ------
     UserError
-        The board's family has no area model, or no array can hold the model.
+        The board's family has no area model, it has no SDRAM and the project wants one, or no array can hold the model.
     """
-    part = project.board.part
+    board, said = project.board, project.settings.board
+    part, sdram = board.part, None
     if part.family.name != "ecp5":
         raise UserError(f"areas are known for ECP5 alone, not for {part.name} of {project.board.title}")
+    if said.memory == "sdram":
+        clock_hz = round(1e6 * (board.clock_mhz if said.clock_mhz is None else said.clock_mhz))
+        sdram = {bits: checked(lambda bits=bits: board.sdram_spec(bits)).line_cycles(clock_hz) for bits in MODEL_BITS}
     demand = Demand(config=project.vit, options=quantization_options(options_of(project, {})), name=project.name,
-                    store=store)
+                    sdram=sdram)
     started = time.perf_counter()
     runs = _searched(demand, part, workers)
     if not runs:
@@ -126,10 +129,12 @@ def _board_that(found: Found, target_fps: float) -> str | None:
     """Return the smallest board on which an accelerator is that fast, larger arrays than were searched among them."""
     from vitric.boards.registry import BOARDS
 
-    boards = sorted(BOARDS.values(), key=lambda board: (board.part.lut4, board.part.bram))
+    sdram = found.demand.sdram is not None
+    boards = sorted((board for board in BOARDS.values() if board.sdram or not sdram),
+                    key=lambda board: (board.part.lut4, board.part.bram))
     runs = _searched(found.demand, boards[-1].part, found.workers)
     for board in boards:
-        fitting = front([placed_on(board.part, run, store=found.demand.store) for run in runs])
+        fitting = front([placed_on(board.part, run, sdram=sdram) for run in runs])
         if fitting and fitting[0].images_per_s(found.clock_mhz) >= target_fps:
             return board.name
     return None
@@ -140,6 +145,7 @@ def _what_is_missing(found: Found) -> str:
     needs = ", ".join(f"{need} {name} where it has {there}" for name, (need, there) in nearest.over.items())
     other = _board_that(found, 0)
     hint = f"; {other} would do" if other else "; no board of the list would do"
-    if found.demand.store and "block RAMs" in nearest.over:
-        hint += f" (the model itself takes {nearest.run.words * nearest.spec.model_bits // 8} bytes, twice)"
+    if found.demand.sdram is None and "block RAMs" in nearest.over:
+        hint += f" (the model itself takes {nearest.run.words * nearest.spec.model_bits // 8} bytes, twice"
+        hint += "; with --model-memory sdram it takes none)" if found.board.sdram else ")"
     return f"no accelerator for {found.project.name} fits {found.board.title}: the nearest needs {needs}{hint}"

@@ -16,7 +16,7 @@ from vitric.golden.spec.vit import VitConfig
 from vitric.toolchain.parts import Part
 
 from ..tasks import HERE, Workers, run_tasks
-from .area import Area, area_model
+from .area import SDRAM, Area, area_model
 
 __all__ = ["Choice", "Demand", "Limit", "Run", "front", "limits", "over", "placed_on", "search", "shapes"]
 
@@ -45,15 +45,15 @@ class Demand:
         Keyword arguments of :class:`~vitric.golden.quantization.settings.Settings` but for ``spec``.
     name : str
         Of the accelerators.
-    store : bool
-        The model lies in block RAM, in two banks, as :class:`vitric.boards.system.System` holds it; else it comes from
-        outside, a word per cycle whenever the machine takes one.
+    sdram : mapping of int to float, optional
+        The model lies in the board's SDRAM: cycles that a model word takes, by its width; else in block RAM. Two are
+        held, as :class:`vitric.boards.system.System` does.
     """
 
     config: VitConfig
     options: Mapping[str, Any]
     name: str
-    store: bool = True
+    sdram: Mapping[int, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,8 +168,9 @@ def evaluate(demand: Demand, shape: AcceleratorSpec) -> list[Run]:
                     continue
                 residual = ceil(plan.spec.residual_words / drain_cols) * drain_cols
                 own = plan.on(replace(plan.spec, model_bits=model_bits, drain_cols=drain_cols, residual_words=residual))
-                runs.append(Run(spec=own.spec, sets=sets, cycles=own.prediction.cycles, beats=own.prediction.beats,
-                                words=own.words, image_bytes=image_bytes(demand.config, own.spec)))
+                cycles = own.predict(1 if demand.sdram is None else demand.sdram[model_bits])
+                runs.append(Run(spec=own.spec, sets=sets, cycles=cycles.cycles, beats=cycles.beats, words=own.words,
+                                image_bytes=image_bytes(demand.config, own.spec)))
     return runs
 
 
@@ -200,14 +201,16 @@ def over(area: Area, part: Part) -> dict[str, tuple[int, int]]:
     return {name: pair for name, pair in needed.items() if pair[0] > pair[1]}
 
 
-def placed_on(part: Part, run: Run, *, store: bool) -> Choice:
+def placed_on(part: Part, run: Run, *, sdram: bool) -> Choice:
     """Return an accelerator on a part, its array with the multipliers that the rest leaves.
 
-    With ``store`` the model lies in its block RAM: see :class:`Demand`.
+    With ``sdram`` the model takes no block RAM of the part.
     """
     model = area_model()
     spec = replace(run.spec, multipliers=max(0, part.dsp - model.multipliers(run.spec)))
-    area = model.area(spec, usual_capacity(run.words) if store else 0, run.image_bytes)
+    area = model.area(spec, 0 if sdram else usual_capacity(run.words), run.image_bytes)
+    if sdram:
+        area = replace(area, lut_eq=area.lut_eq + SDRAM.lut_eq, ff=area.ff + SDRAM.ff)
     return Choice(run=run, spec=spec, area=area, over=over(area, part))
 
 

@@ -140,6 +140,8 @@ class BoardChoice(Section):
     """Of place and route."""
     capacity: Count | None = None
     """Longest model that can be loaded, in model words."""
+    memory: Literal["bram", "sdram"] = "bram"
+    """Where models lie: in block RAM, one of them from power-on, or in the board's SDRAM, once they were loaded."""
 
 
 class ProjectFile(Section):

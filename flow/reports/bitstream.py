@@ -4,6 +4,7 @@ import json
 import math
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vitric.boards.link import crc32c
 from vitric.compiler.compile import Compiled
@@ -17,19 +18,25 @@ from ..project.project import Project
 from ..seeds import Placed
 from .console import console
 
-__all__ = ["clock_of", "cycles_per_image", "markdown", "report_of", "show"]
+if TYPE_CHECKING:
+    from vitric.boards.top import Top
+
+__all__ = ["clock_of", "cycles_per_image", "markdown", "reached", "report_of", "show"]
 
 _AGREEMENT = 0.05  # share by which simulated cycles may differ from predicted ones before they count as stale
 _AREA = ("lut4", "ccu2c", "ff", "dsp", "bram")
 
 
-def cycles_per_image(compiled: Compiled, simulated: Path) -> tuple[float, str]:
+def cycles_per_image(compiled: Compiled, simulated: Path, word_cycles: float = 1) -> tuple[float, str]:
     """Return the clock cycles of an inference and where the number comes from.
 
     The figures of `vitric sim` are taken if the file is there, is for the same accelerator and for a stream of the
-    same length, and agrees with the cycle model (a simulation with pauses does not); otherwise the cycle model's.
+    same length, and agrees with the cycle model (a simulation with pauses does not); otherwise the cycle model's, as if
+    the memory of the model needs ``word_cycles`` for a word, more than 1.
     """
-    predicted = predict(compiled.stream.commands(), compiled.spec).cycles
+    predicted = predict(compiled.stream.commands(), compiled.spec, word_cycles).cycles
+    if word_cycles > 1:
+        return float(predicted), "cycle model, with the SDRAM's rate"
     try:
         figures = json.loads(simulated.read_text())
         same = (figures["spec"], figures["model_words_per_image"]) == (compiled.spec.name, len(compiled.stream))
@@ -59,36 +66,56 @@ def _critical_path(placed: dict, clock: str) -> dict | None:
 
 
 def clock_of(placed: dict, clock_mhz: float) -> tuple[str, float]:
-    """Return the name of the clock in nextpnr's report that was asked for ``clock_mhz``, and the MHz it reached."""
-    for name, timing in placed["fmax"].items():
-        if math.isclose(timing["constraint"], clock_mhz, rel_tol=1e-3):
-            return name, timing["achieved"]
-    raise RuntimeError(f"nextpnr has no clock of {clock_mhz:g} MHz: {placed['fmax']}")
+    """Return the name of the clock in nextpnr's report that was asked for ``clock_mhz``, and the MHz it reached.
+
+    Of several, the slowest.
+    """
+    found = {name: timing["achieved"] for name, timing in placed["fmax"].items()
+             if math.isclose(timing["constraint"], clock_mhz, rel_tol=1e-3)}
+    if not found:
+        raise RuntimeError(f"nextpnr has no clock of {clock_mhz:g} MHz: {placed['fmax']}")
+    return min(found.items(), key=lambda pair: pair[1])
 
 
-def report_of(project: Project, board, compiled: Compiled, system, pll, cells: dict[str, int], best: Placed,
+def _sdram_clock(placed: dict, top: "Top") -> dict | None:
+    """Return the clock of the SDRAM, and the MHz it reached; None without an SDRAM."""
+    if top.system.sdram is None:
+        return None
+    clock_mhz = float(top.sdram_pll.output_mhz)
+    return {"clock_mhz": clock_mhz, "fmax_mhz": round(clock_of(placed, clock_mhz)[1], 2)}
+
+
+def reached(placed: dict, top: "Top") -> float:
+    """Return the MHz that the system's clock reached; less if that of the SDRAM fell short, by the same share."""
+    fmax, sdram = clock_of(placed, float(top.pll.output_mhz))[1], _sdram_clock(placed, top)
+    return fmax if sdram is None else fmax * min(1.0, sdram["fmax_mhz"] / sdram["clock_mhz"])
+
+
+def report_of(project: Project, board, compiled: Compiled, top: "Top", cells: dict[str, int], best: Placed,
               work: Path) -> dict:
     """Return what ``report.json`` holds, but for the names of products and the times; see ``docs/board.md``."""
-    clock_mhz, placed = float(pll.output_mhz), best.report
+    clock_mhz, placed, sdram = float(top.pll.output_mhz), best.report, _sdram_clock(best.report, top)
     clock, fmax = clock_of(placed, clock_mhz)
     part = board.part
     family = part.family
     used = {name: cells[name] for name in _AREA}
     there = {name: getattr(part, name) for name in used if name != "ccu2c"} | {"ccu2c": part.lut4 // 2}
     logic = placed["utilization"][family.logic]
-    cycles, source = cycles_per_image(compiled, project.build / "sim.json")
+    word_cycles = 1 if sdram is None else top.system.sdram.line_cycles(top.system.clock_hz)
+    cycles, source = cycles_per_image(compiled, project.build / "sim.json", word_cycles)
     return {
         "config": project.name, "spec": compiled.spec.name, "board": board.name, "device": part.name,
         "seed": best.seed, "seeds": best.seeds,
         "fmax_mhz": round(fmax, 2), "clock_mhz": clock_mhz,
-        "timing_met": fmax >= clock_mhz,
+        "timing_met": fmax >= clock_mhz and (sdram is None or sdram["fmax_mhz"] >= sdram["clock_mhz"]),
+        "sdram": sdram,
         **used, "lut_eq": cells["lut_eq"],
         "comb": logic["used"],
         "percent": {name: round(100 * used[name] / there[name], 2) for name in used}
         | {"comb": round(100 * logic["used"] / logic["available"], 2)},
         "cycles_per_image": cycles, "cycles_source": source,
         "images_per_second": round(clock_mhz * 1e6 / cycles, 1),
-        "baud": board.baud, "model_words": len(compiled.stream), "capacity_words": system.capacity,
+        "baud": board.baud, "model_words": len(compiled.stream), "capacity_words": top.system.capacity,
         "model_crc32c": f"{crc32c(compiled.stream.data):08x}",
         "critical_path": _critical_path(placed, clock), "breakdown": breakdown(family, work),
         "tools": {name: tools.require(name).version for name in ("yosys", family.nextpnr, family.packer.tool)}
@@ -104,7 +131,7 @@ def _family(report: dict) -> Family:
 def _rows(report: dict) -> list[tuple[str, str]]:
     """Return names and values for people."""
     percent, words = report["percent"], _family(report).words
-    path = report["critical_path"]
+    path, sdram = report["critical_path"], report["sdram"]
     rows = [
         ("clock", f"{report['clock_mhz']:g} MHz, Fmax {report['fmax_mhz']:.1f} MHz: "
                   + ("met" if report["timing_met"] else "NOT MET")),
@@ -112,9 +139,12 @@ def _rows(report: dict) -> list[tuple[str, str]]:
         ("logic cells", f"{report['comb']} ({percent['comb']:.1f} %)"),
         ("cycles per image", f"{report['cycles_per_image']:.0f}, from the {report['cycles_source']}"),
         ("images per second", f"{report['images_per_second']:.0f}"),
-        ("model", f"{report['model_words']} words, room for {report['capacity_words']}, twice"),
+        ("model", f"{report['model_words']} words, room for {report['capacity_words']}, twice"
+                  + (", in SDRAM: `vitric load` puts it there" if sdram else "")),
         ("serial line", f"{report['baud']} baud"),
     ]
+    if sdram:
+        rows.insert(1, ("SDRAM clock", f"{sdram['clock_mhz']:g} MHz, Fmax {sdram['fmax_mhz']:.1f} MHz"))
     if path:
         rows.append(("critical path", f"{path['delay_ns']} ns ({path['logic_ns']} logic, {path['routing_ns']} routing) "
                                       f"from {path['from']} to {path['to']}"))

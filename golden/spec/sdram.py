@@ -187,6 +187,15 @@ class SdramSpec:
         """Cycles from one refresh that is due to the next, so that ``t_refi`` lies between no two commands more."""
         return round(self.t_refi * 1000) * self.clock_hz // 10**12 - self.refresh_slack
 
+    def line_cycles(self, clock_hz: int) -> float:
+        """Return the cycles of a core's clock that a line of a long read takes, on the average, at least 1.
+
+        The bus is busy but for refreshes: a page is closed, REFRESH, opened again. Opening a page that follows is
+        hidden behind the one before.
+        """
+        lost = (self.rp + self.rfc + self.rcd) / self.refresh_period
+        return max(1.0, self.burst / (1 - lost) * clock_hz / self.clock_hz)
+
     @property
     def lines_in_flight(self) -> int:
         """Lines that a queue's level does not show yet, at most: asked for, on their way, just written."""

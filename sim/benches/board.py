@@ -1,6 +1,6 @@
 """Bench of the whole system through its pins: the host driver asks, golden knows the answers.
 
-The system has the spec ``tiny`` and a random model; another random model is loaded over the link.
+The system has the spec ``tiny`` and a random model of a small network; another random model is loaded over the link.
 """
 
 from dataclasses import dataclass
@@ -17,18 +17,21 @@ from vitric.golden.data.sets import digits
 from vitric.golden.integer import IntegerViT
 from vitric.golden.integer.random import random_integer_vit
 from vitric.golden.spec.accelerator import SPECS
-from vitric.golden.spec.vit import vit_config
+from vitric.golden.spec.vit import VitConfig
 
 from ..clock import start_clock
 from ..pins import PinTransport, call
 
-__all__ = ["after_a_break", "after_a_damaged_frame", "another_model", "broken_load", "images", "make_system"]
+__all__ = ["CAPACITY", "CLOCK_HZ", "DIVISOR", "GAP", "SPEC", "after_a_break", "after_a_damaged_frame", "another_model",
+           "broken_load", "check", "device_on", "images", "load_wrongly", "make_system", "model", "start"]
 
 SPEC = SPECS["tiny"]
 DIVISOR = 4
 GAP = 2000  # cycles: 50 byte times
 SECOND = 100 * GAP  # cycles that stand for a second of the driver's timeouts
-CAPACITY = 1536
+CAPACITY = 768
+NETWORK = VitConfig(image_size=8, patch_size=4, in_chans=1, num_classes=10, embed_dim=8, depth=1, num_heads=2,
+                    mlp_ratio=1.0)
 CLOCK_HZ = 48_000_000
 
 
@@ -56,7 +59,7 @@ class Model:
 @cache
 def model(seed: int) -> Model:
     """Return the random model of this seed."""
-    integer = random_integer_vit(vit_config("tiny"), seed=seed, spec=SPEC)
+    integer = random_integer_vit(NETWORK, seed=seed, spec=SPEC)
     return Model(integer, compile_model(integer, SPEC))
 
 
@@ -66,17 +69,19 @@ def make_system() -> System:
                   gap=GAP)
 
 
-async def _start(dut) -> PinTransport:
+async def start(dut, *, reset_cycles: int = 1) -> PinTransport:
+    """Start the clock, and return the line to the board."""
     transport = PinTransport(dut, DIVISOR, cycles_per_second=SECOND)
-    await start_clock(dut)
+    await start_clock(dut, reset_cycles=reset_cycles)
     return transport
 
 
-def _device(transport) -> Device:
+def device_on(transport) -> Device:
+    """Return the host's driver on a line."""
     return Device(transport, gap=GAP / SECOND)
 
 
-async def _check(dut, device: Device, expected: Model, image: torch.Tensor) -> None:
+async def check(dut, device: Device, expected: Model, image: torch.Tensor) -> None:
     """Infer one image and compare logits, class and LEDs with golden."""
     result = await call(device.infer, expected.columns(image))
     logits = expected.logits(image)
@@ -122,13 +127,25 @@ class Spoiled:
         self._transport.write(encode(frame.kind, bytes(payload), frame.sequence), timeout)
 
 
+async def load_wrongly(transport: PinTransport) -> LinkError | None:
+    """Load model 2 with a wrong word; return why the board refused it."""
+    def load():
+        try:
+            device_on(Spoiled(transport)).load(model(2).data)
+        except DeviceError as error:
+            return error.reason
+        return None
+
+    return await call(load)
+
+
 @cocotb.test(timeout_time=2, timeout_unit="ms")
 async def images(dut):
     """Two test images, one after the other; then what the board tells about itself."""
-    device = _device(await _start(dut))
+    device = device_on(await start(dut))
     assert dut.leds.value.to_unsigned() == 0
     for image in digits("test")[:2]:
-        await _check(dut, device, model(1), image)
+        await check(dut, device, model(1), image)
     info = await call(device.info)
     assert (info.spec_hash, info.capacity, info.model_words) == (SPEC.hash, CAPACITY, len(model(1).compiled.stream))
     assert (info.rows, info.model_bits, info.clock_hz) == (SPEC.rows, SPEC.model_bits, CLOCK_HZ)
@@ -137,60 +154,52 @@ async def images(dut):
 @cocotb.test(timeout_time=2, timeout_unit="ms")
 async def after_a_damaged_frame(dut):
     """An image whose frame is damaged: the board says so, the driver repeats it. Then one after garbage."""
-    transport = await _start(dut)
+    transport = await start(dut)
     damaged = Damaged(transport)
     image = digits("test")[2]
-    await _check(dut, _device(damaged), model(1), image)
+    await check(dut, device_on(damaged), model(1), image)
     assert damaged.frames == 3  # INFO twice, then the image
     await call(transport.write, b"\x56\x00\x56\x56garbage\xa9", 1.0)
-    await _check(dut, _device(transport), model(1), digits("test")[3])
+    await check(dut, device_on(transport), model(1), digits("test")[3])
 
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")
 async def after_a_break(dut):
     """Images that are given up, early and late in the inference; the next ones are right."""
-    transport = await _start(dut)
-    device = _device(transport)
+    transport = await start(dut)
+    device = device_on(transport)
     for index, cycles in enumerate((10, 400, 1500, 2500)):
         await call(transport.write, encode(Kind.INFER, model(1).columns(digits("test")[9])), 1.0)
         await ClockCycles(dut.clk, cycles)
         await call(device.abort)
-        await _check(dut, device, model(1), digits("test")[index])
+        await check(dut, device, model(1), digits("test")[index])
 
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")
 async def broken_load(dut):
     """A load with a wrong word, and one that does not end, leave the model as it was."""
-    transport = await _start(dut)
-    device, spoiling = _device(transport), _device(Spoiled(transport))
-
-    def load_wrongly():
-        try:
-            spoiling.load(model(2).data)
-        except DeviceError as error:
-            return error.reason
-        return None
-
-    assert await call(load_wrongly) == LinkError.BAD_MODEL
-    await _check(dut, device, model(1), digits("test")[4])
+    transport = await start(dut)
+    device = device_on(transport)
+    assert await load_wrongly(transport) == LinkError.BAD_MODEL
+    await check(dut, device, model(1), digits("test")[4])
     words = model(2).data[:400]
     begin = pack_layout(BEGIN_LAYOUT, {"words": 100, "crc": crc32c(words)})
     for request in (encode(Kind.BEGIN, begin), encode(Kind.DATA, bytes(4) + words)):
         await call(transport.write, request, 1.0)
         while await call(transport.read, 2 * GAP / SECOND):
             pass
-    await _check(dut, device, model(1), digits("test")[5])
+    await check(dut, device, model(1), digits("test")[5])
 
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")
 async def another_model(dut):
     """A load that succeeds: from then on the other model answers."""
-    device = _device(await _start(dut))
+    device = device_on(await start(dut))
     image = digits("test")[5]
     assert model(1).logits(image) != model(2).logits(image)
-    await _check(dut, device, model(1), image)
+    await check(dut, device, model(1), image)
     await call(device.load, model(2).data)
     for index in (5, 6):
-        await _check(dut, device, model(2), digits("test")[index])
+        await check(dut, device, model(2), digits("test")[index])
     info = await call(device.info)
     assert info.model_words == len(model(2).compiled.stream)

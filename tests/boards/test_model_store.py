@@ -3,14 +3,73 @@ import random
 from types import SimpleNamespace
 
 import pytest
+from amaranth.hdl import Module, ResetInserter
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In
+from amaranth.sim import Simulator
 from vitric.boards.link import crc32c
-from vitric.boards.model_store import ModelStore, model_bytes
+from vitric.boards.model_store import WORDS_MAX, ModelStore, model_bytes
 from vitric.golden.spec.accelerator import SPECS
+from vitric.hdl.memory.block import BlockMemory, BlockSpec
+from vitric.hdl.streams import connect
 
 from tests.hdl.stream_kit import interval, receive, run, send
 
 SPEC = SPECS["tiny"]
 CAPACITY = 21  # not a power of two
+
+
+class Stored(wiring.Component):
+    """A store with its block RAM, and a reset for the store alone."""
+
+    def __init__(self, spec, *, init):
+        self.blocks = BlockSpec(line_bits=spec.model_bits, lines=2 * CAPACITY)
+        self.store = ModelStore(spec, self.blocks, capacity=CAPACITY, init=init)
+        inside = ("read", "put", "line")
+        super().__init__({"reset": In(1)} | {
+            name: member for name, member in self.store.signature.members.items() if name not in inside})
+
+    def elaborate(self, platform):
+        m = Module()
+        store = self.store
+        m.submodules.memory = memory = BlockMemory(self.blocks, init=store.init)
+        m.submodules.store = ResetInserter(self.reset)(store)
+        connect(m, store.read, memory.read)
+        connect(m, store.put, memory.write)
+        connect(m, memory.o, store.line)
+        for name in ("o", "result"):
+            connect(m, getattr(store, name), wiring.flipped(getattr(self, name)))
+        for name in ("write", "commit"):
+            connect(m, wiring.flipped(getattr(self, name)), getattr(store, name))
+        m.d.comb += [store.start.eq(self.start), *(
+            getattr(self, name).eq(getattr(store, name)) for name in ("words", "crc", "idle"))]
+        return m
+
+
+def slow_memory(dut, content):
+    """Return a background testbench: a memory at the ports of a bare store that takes its time over everything."""
+    async def memory(ctx):
+        rng, lines, busy = random.Random(4), [], False
+        while True:
+            busy = bool(lines)
+            offered = busy and (ctx.get(dut.line.valid) or rng.random() < 0.4)
+            ctx.set(dut.line.valid, offered)
+            if offered:
+                ctx.set(dut.line.p, {"data": content.get(lines[0], 0), "last": len(lines) == 1})
+            ctx.set(dut.put.ready, rng.random() < 0.4)
+            # writes before reads, as an SDRAM has them
+            ctx.set(dut.read.ready, not busy and rng.random() < 0.4 and not ctx.get(dut.put.valid))
+            _, _, put, address, word, put_ready, read, start, count, read_ready, line_ready = await ctx.tick().sample(
+                dut.put.valid, dut.put.p.address, dut.put.p.data, dut.put.ready,
+                dut.read.valid, dut.read.p.address, dut.read.p.lines, dut.read.ready, dut.line.ready)
+            if put and put_ready:
+                content[address] = word
+            if read and read_ready:
+                lines = [*range(start, start + count)]
+            elif offered and line_ready:
+                lines.pop(0)
+                ctx.set(dut.line.valid, 0)
+    return memory
 
 
 def words(count, seed, bits=SPEC.model_bits):
@@ -62,7 +121,7 @@ def driver(ctx, dut, *, stall="always", seed=0):
 def test_models_take_turns(stall, bits):
     spec = SPECS["tiny"] if bits == 32 else SPECS["fashion"]
     first, second, third = words(13, 1, bits), words(CAPACITY, 2, bits), words(1, 3, bits)
-    dut = ModelStore(spec, init=first, capacity=CAPACITY)
+    dut = Stored(spec, init=first)
 
     async def testbench(ctx):
         do = driver(ctx, dut, stall=stall)
@@ -85,7 +144,7 @@ def test_models_take_turns(stall, bits):
 @pytest.mark.parametrize("case", ["crc", "missing word", "length", "zero", "beyond"])
 def test_a_broken_model_changes_nothing(case):
     first, second = words(9, 1), words(12, 2)
-    dut = ModelStore(SPEC, init=first, capacity=CAPACITY)
+    dut = Stored(SPEC, init=first)
     count, check = {"crc": (12, crc(second) ^ 1), "length": (11, crc(second)), "zero": (0, 0),
                     "beyond": (CAPACITY + 1, crc(second))}.get(case, (12, crc(second)))
 
@@ -108,7 +167,7 @@ def test_a_broken_model_changes_nothing(case):
 
 def test_every_bit_of_the_crc_counts():
     first, second = words(9, 1), words(2, 2)
-    dut = ModelStore(SPEC, init=first, capacity=CAPACITY)
+    dut = Stored(SPEC, init=first)
 
     async def testbench(ctx):
         do = driver(ctx, dut)
@@ -123,7 +182,7 @@ def test_every_bit_of_the_crc_counts():
 
 def test_addresses_beyond_the_bank_are_passed_over():
     first, second = words(CAPACITY, 1), words(CAPACITY, 2)
-    dut = ModelStore(SPEC, init=first, capacity=CAPACITY)
+    dut = Stored(SPEC, init=first)
 
     async def testbench(ctx):
         do = driver(ctx, dut)
@@ -141,9 +200,10 @@ def test_addresses_beyond_the_bank_are_passed_over():
 
 def test_latency_and_interval():
     first = words(16, 1)
-    dut = ModelStore(SPEC, init=first, capacity=CAPACITY)
+    dut = Stored(SPEC, init=first)
 
     async def testbench(ctx):
+        await ctx.tick()  # nothing is left of a read from before
         ctx.set(dut.start, 1)
         ctx.set(dut.o.ready, 1)
         await ctx.tick()
@@ -151,12 +211,60 @@ def test_latency_and_interval():
         await ctx.tick().repeat(30)
 
     checkers = run(dut, testbench)
-    assert checkers["o"].first_valid == dut.latency
-    assert interval(checkers["o"]) == dut.interval
+    assert checkers["o"].first_valid == 1 + BlockMemory.latency + ModelStore.latency
+    assert interval(checkers["o"]) == ModelStore.interval
+
+
+@pytest.mark.parametrize("stall", ["always", "bursts"])
+def test_a_memory_that_takes_its_time(stall):
+    first, second, third = words(13, 1), words(CAPACITY, 2), words(2, 3)
+    memory = BlockSpec(line_bits=32, lines=64)
+    dut = ModelStore(SPEC, memory, capacity=CAPACITY, init=first)
+
+    async def testbench(ctx):
+        do = driver(ctx, dut, stall=stall)
+        assert await do.stream(13) == first
+        for model in (second, third, second):
+            before = ctx.get(dut.words)
+            await do.write(model)
+            assert await do.commit(len(model), crc(model) ^ 1) == 0 and ctx.get(dut.words) == before
+            assert await do.commit(len(model), crc(model)) == 1
+            assert await do.stream(len(model)) == model
+
+    run(dut, testbench, background=[slow_memory(dut, dict(enumerate(first)))])
+
+
+@pytest.mark.parametrize("after", range(1, 13))
+def test_a_reset_at_any_time_leaves_the_model_in_use(after):
+    first, second = words(13, 1), words(CAPACITY, 2)
+    dut = Stored(SPEC, init=first)
+
+    async def testbench(ctx):
+        do = driver(ctx, dut)
+        for checking in (0, 1):
+            await do.write(second)
+            ctx.set(dut.o.ready, 1)
+            ctx.set(dut.start, 1 - checking)
+            ctx.set(dut.commit.p, {"words": CAPACITY, "crc": crc(second)})
+            ctx.set(dut.commit.valid, checking)
+            await ctx.tick()
+            ctx.set(dut.start, 0)
+            await ctx.tick().repeat(after)
+            ctx.set(dut.reset, 1)
+            ctx.set(dut.commit.valid, 0)
+            await ctx.tick()
+            ctx.set(dut.reset, 0)
+            ctx.set(dut.o.ready, 0)
+            assert await do.stream(13) == first  # all of it, and nothing of what was on its way
+
+    sim = Simulator(dut)
+    sim.add_clock(1e-6)
+    sim.add_testbench(testbench)
+    sim.run()
 
 
 def test_no_model():
-    dut = ModelStore(SPEC, init=[], capacity=CAPACITY)
+    dut = Stored(SPEC, init=[])
 
     async def testbench(ctx):
         do = driver(ctx, dut)
@@ -172,8 +280,13 @@ def test_model_bytes_are_those_of_the_file():
     assert model_bytes([0x0403_0201, 0x0807_0605], 32) == bytes(range(1, 9))
 
 
-def test_rejected_capacity():
-    with pytest.raises(ValueError, match="at least the 5 words of the model, not 4"):
-        ModelStore(SPEC, init=words(5, 1), capacity=4)
-    with pytest.raises(ValueError, match="capacity must be"):
-        ModelStore(SPEC, init=[], capacity=0)
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"capacity": 4}, "capacity must be at least the 5 words of the model, not 4"),
+    ({"capacity": 0}, "capacity must be"), ({"capacity": WORDS_MAX + 1}, "capacity must be"),
+    ({"memory": BlockSpec(line_bits=32, lines=41)}, "must have two banks of 21 lines, not 41 lines"),
+    ({"memory": BlockSpec(line_bits=64, lines=42)}, "must be as wide as model words, 32 bits, not 64"),
+])
+def test_rejected(changes, message):
+    options = {"memory": BlockSpec(line_bits=32, lines=42), "capacity": CAPACITY, **changes}
+    with pytest.raises(ValueError, match=message):
+        ModelStore(SPEC, options["memory"], capacity=options["capacity"], init=words(5, 1))

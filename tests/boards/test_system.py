@@ -9,6 +9,7 @@ from vitric.boards import system
 from vitric.boards.link import PROTOCOL, Frame, Kind, LinkError, crc32c, encode
 from vitric.boards.model_store import ModelStore, model_bytes
 from vitric.golden.spec.command import ErrorCode
+from vitric.hdl.memory.block import BlockMemory
 
 from tests.boards.machine import CAPACITY, DIVISOR, GAP, IMAGE, MAX_PAYLOAD, MODEL, REFUSES, SPEC, check_error
 
@@ -29,9 +30,9 @@ def test_inferences_follow_each_other(simulate):
         rng = random.Random(1)
         for columns in (1, 3, MAX_PAYLOAD // 2):
             cycles = await host.infer(MODEL, rng.randbytes(2 * columns))
-            # The store's latency, the words of the model, one column that waits already, two cycles for each
+            # The latencies of store and memory, the model, one column that waits already, two cycles for each
             # further one (a byte of the second may wait already), four logits.
-            expected = ModelStore.latency + len(MODEL) + 1 + 2 * (columns - 1) + 4
+            expected = ModelStore.latency + BlockMemory.latency + len(MODEL) + 1 + 2 * (columns - 1) + 4
             assert expected - 1 <= cycles <= expected
 
     simulate(testbench, init=MODEL)

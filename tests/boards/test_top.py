@@ -1,5 +1,8 @@
 # amaranth: UnusedElaboratable=no
-from vitric.boards.registry import find_board
+from dataclasses import replace
+
+import pytest
+from vitric.boards.registry import BOARDS, find_board
 from vitric.boards.system import System
 from vitric.golden.spec.accelerator import SPECS
 
@@ -13,8 +16,8 @@ def test_build_plan_of_a_board():
         return made[-1]
 
     board = find_board("ulx3s_12f")
-    top, pll = board.make_top(system, 50)
-    assert top.system is made[0] and pll.output_hz == 50_000_000
+    top = board.make_top(system, 50)
+    assert top.system is made[0] and top.pll.output_hz == 50_000_000
     plan = board.make_platform().prepare(top, name="top")
     pins = plan.files["top.lpf"]
     for port, pin in (("clk25_0__io", "G2"), ("uart_0__rx__io", "M1"), ("uart_0__tx__io", "L4"), ("led_0__io", "B2"),
@@ -24,3 +27,25 @@ def test_build_plan_of_a_board():
     netlist = plan.files["top.il"]
     for cell in ("\\EHXPLLL", "\\MULT18X18D", "\\CCU2C"):
         assert f"cell {cell} " in netlist
+
+
+@pytest.mark.parametrize("name", [name for name, board in BOARDS.items() if board.sdram])
+def test_build_plan_with_an_sdram(name):
+    board = find_board(name)
+    sdram = board.sdram_spec(64)
+    assert (sdram.burst, sdram.line_bits, sdram.clock_hz) == (4, 64, board.sdram_mhz * 1e6)
+    top = board.make_top(lambda clock_hz: System(
+        SPECS["fashion"], init=(), capacity=1 << 20, divisor=50, clock_hz=clock_hz, fabric="ecp5", sdram=sdram), 50)
+    plan = board.make_platform().prepare(top, name="top")
+    pins, netlist = plan.files["top.lpf"], plan.files["top.il"]
+    for port, pin in (("clk", "F19"), ("a__io[12]", "G19"), ("dq__io[15]", "J17"), ("cs", "P20")):
+        assert any(f'LOCATE COMP "sdram_0__{port}{end}" SITE "{pin}"' in pins for end in ("", "__io", "__io[0]"))
+    for cell, count in (("\\EHXPLLL", 2), ("\\ODDRX1F", 1), ("\\IFS1P3DX", 16)):
+        assert netlist.count(f"cell {cell} ") == count, cell
+    # a register for each pin of the chip and for its enable, and for the enable of the clock
+    assert netlist.count("cell \\OFS1P3DX ") == 2 * (5 + 2 + 13 + 2 + 16) + 1
+
+
+def test_a_board_without_an_sdram():
+    with pytest.raises(ValueError, match="ULX3S with LFE5U-12F has no SDRAM"):
+        replace(find_board("ulx3s_12f"), sdram=None).sdram_spec(64)

@@ -27,6 +27,17 @@ def test_ring_by_hand():
     assert ring.fill(44, 4, 2) == 52 and ring.free == 2  # three more places, then the release at 50
 
 
+def test_words_that_come_slowly():
+    """The source of the model binds when it is slow enough, and then each word takes as long as it says."""
+    _, stream = predicted("fashion")
+    cycles = [predict(stream.commands(), SPECS["fashion"], rate).cycles for rate in (1, 1.5, 4, 20, 40)]
+    assert cycles[0] == predict(stream.commands(), SPECS["fashion"]).cycles
+    assert cycles == sorted(cycles) and cycles[2] > 4 * len(stream)
+    assert (cycles[4] - cycles[3]) / (20 * len(stream)) == pytest.approx(1, rel=0.05)
+    ring = Ring(8)
+    assert ring.fill(10, 4, 1.3) == 16 and ring.fill(16, 2, 0.5) == 17  # rounded up, once
+
+
 @pytest.mark.parametrize("name", ["tiny", "digits", "fashion"])
 def test_bounds(name):
     prediction, stream = predicted(name)

@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-"""`vitric bitstream` with everything but the three tools: those are run by `.ci/run`, on the same configuration."""
+"""`vitric bitstream` with everything but the three tools: those are run by ``tests/test_whole_way.py``."""
 
 import json
 from types import SimpleNamespace
@@ -54,7 +54,7 @@ def placed(fmax, constraint):
 @pytest.fixture
 def tools(monkeypatch, tmp_path):
     """Put stand-ins where Amaranth, Yosys, nextpnr and ecppack would work; return what they were asked and give."""
-    state = SimpleNamespace(fmax=60.0, fmax_of={}, cells=dict(CELLS), pnr=None, top=None, packed=None)
+    state = SimpleNamespace(fmax=60.0, fmax_of={}, sdram=105.0, cells=dict(CELLS), pnr=None, top=None, packed=None)
 
     def prepare(top, name):
         state.top = top
@@ -76,7 +76,10 @@ def tools(monkeypatch, tmp_path):
         assert (folder / "top.json").read_text() == "netlist"
         state.pnr = arguments
         (folder / "top.config").write_text(f"placed with seed {arguments[-1]}")
-        return placed(state.fmax_of.get(int(arguments[-1]), state.fmax), float(state.top.pll.output_mhz))
+        report = placed(state.fmax_of.get(int(arguments[-1]), state.fmax), float(state.top.pll.output_mhz))
+        if state.top.system.sdram is not None:
+            report["fmax"]["memory"] = {"achieved": state.sdram, "constraint": float(state.top.sdram_pll.output_mhz)}
+        return report
 
     def pack(family, folder):
         (folder / "top.bit").write_bytes(b"bits")
@@ -159,6 +162,28 @@ def test_clock_and_divisor(tools):
     assert tools.pnr[0] == "--25k"
 
 
+def test_models_in_sdram(tools, tmp_path):
+    arguments = ["bitstream", "--config", "tiny", "--model-memory", "sdram", "--json", str(tmp_path / "out.json")]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert report["sdram"] == {"clock_mhz": 100.0, "fmax_mhz": 105.0} and report["fmax_mhz"] == 60.0
+    assert report["capacity_words"] == 1 << 21 and report["model_words"] > 1000  # 8 MB; two fill half of the chip
+    assert tools.top.system.init == () and tools.top.system.sdram.burst == 2
+    text = (tmp_path / "build" / "tiny" / "ulx3s" / "report.md").read_text()
+    assert "| SDRAM clock | 100 MHz, Fmax 105.0 MHz |" in text and "in SDRAM: `vitric load` puts it there" in text
+    tools.sdram = 99.0
+    missed = CliRunner().invoke(app, arguments)
+    assert missed.exit_code == 1 and "99.0 MHz does not meet the SDRAM's clock of 100 MHz" in missed.output
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert not report["timing_met"] and report["seeds"] == [{"seed": 1, "fmax_mhz": 59.4}]
+    assert build_bitstream(on_board(memory="sdram", clock_mhz=100, capacity=9000))["fmax_mhz"] == 60.0
+
+
+def test_the_slowest_of_the_clocks_of_one_frequency_counts():
+    fmax = {name: {"achieved": mhz, "constraint": 100.0} for name, mhz in (("a", 120.0), ("b", 110.0))}
+    assert bitstream_report.clock_of({"fmax": fmax}, 100.0) == ("b", 110.0)
+
+
 def test_cycles_come_from_a_simulation_of_the_same_thing(tmp_path):
     compiled = compile_model(random_model(open_project("tiny")), open_project("tiny").spec)
     predicted = predict(compiled.stream.commands(), compiled.spec).cycles
@@ -187,6 +212,8 @@ def test_cycles_come_from_a_simulation_of_the_same_thing(tmp_path):
     (["--capacity", "60000"], "take at least 235 block RAMs, but LFE5U-85F has 208"),
     (["--config", "digits", "--board", "ulx3s_25f"], "but LFE5U-25F has 56"),
     (["--config", "deit_tiny_block"], "block RAMs, but LFE5U-85F has 208"),
+    (["--model-memory", "flash"], "[board] memory: must be 'bram' or 'sdram', not 'flash'"),
+    (["--model-memory", "sdram", "--capacity", "5000000"], "at most 4194304, half of the SDRAM of ULX3S"),
 ])
 def test_user_errors(tools, tmp_path, arguments, message):
     base = [] if "--config" in arguments else ["--config", "tiny"]
@@ -212,4 +239,4 @@ def test_image_beyond_the_link():
     assert image_bytes(open_project("digits").vit, open_project("digits").spec) == 80
     compiled = compile_model(random_model(open_project("tiny")), open_project("tiny").spec)
     with pytest.raises(UserError, match="an image of this configuration has 70000 bytes"):
-        bitstream._design(find_board("ulx3s"), compiled, 50, None, image_bytes=70000)
+        bitstream._design(find_board("ulx3s"), compiled, 50, on_board().settings.board, image_bytes=70000)

@@ -3,6 +3,7 @@ import shutil
 
 import pytest
 from typer.testing import CliRunner
+from vitric.boards.registry import find_board
 from vitric.compiler.capacity import check_capacity
 from vitric.flow.cli import app
 from vitric.flow.project.project import open_project
@@ -64,13 +65,28 @@ def test_the_smallest_board_that_would_do(tmp_path):
 
 def test_a_larger_board_is_asked_for_larger_arrays():
     """The 85F reaches what no array does that the 12F could hold."""
-    small, large = (figures("--project", "digits", "--board", name, "--model-memory", "external")[0]["front"][0]
+    small, large = (figures("--project", "digits", "--board", name, "--model-memory", "sdram")[0]["front"][0]
                     for name in ("ulx3s_12f", "ulx3s"))
     rows = small["spec"]["rows"], large["spec"]["rows"]
     assert rows[0] < rows[1]
-    done = run("fit", "--project", "digits", "--board", "ulx3s_12f", "--model-memory", "external", "--target-fps",
+    done = run("fit", "--project", "digits", "--board", "ulx3s_12f", "--model-memory", "sdram", "--target-fps",
                large["images_per_s"])
     assert done.exit_code == 2 and done.stderr.rstrip().endswith("; ulx3s would do")
+
+
+def test_models_in_sdram_take_no_block_ram_and_longer(own):
+    """The stream of fashion is bound by the memory; nothing of it lies in block RAM."""
+    assert run("fit", "--project", "fashion", "--board", "ulx3s_45f").exit_code == 2  # two models need more than all
+    told, text = figures("--project", "fashion", "--board", "ulx3s_45f", "--model-memory", "sdram")
+    board, chosen = find_board("ulx3s_45f"), told["chosen"]
+    fastest = told["front"][0]
+    bound = fastest["model_words"] * board.sdram_spec(fastest["spec"]["model_bits"]).line_cycles(50_000_000)
+    assert fastest["cycles"] > bound and chosen["bram"] < board.part.bram
+    refused = run("fit", "--project", "fashion", "--board", "ulx3s_45f").stderr
+    assert "twice; with --model-memory sdram it takes none)" in refused
+    assert run("init", "my-vit", *own, "--board", "ulx3s_45f").exit_code == 0
+    wrong = run("fit", "--project", "my-vit", "--model-memory", "sdram", "--write")
+    assert wrong.exit_code == 2 and "[board] memory is 'bram': change it in the file" in wrong.stderr
 
 
 def test_write_changes_the_accelerator_alone(own, tmp_path):
@@ -99,8 +115,8 @@ def test_init_with_a_target(own, tmp_path):
 @pytest.mark.parametrize(("arguments", "message"), [
     (["--project", "tiny", "--write"], "tiny is built in and not changed; make a project of your own"),
     (["--project", "tiny", "--objective", "speed"], "--objective must be one of fps, area, not 'speed'"),
-    (["--project", "tiny", "--model-memory", "tape"], "--model-memory must be one of bram, external, not 'tape'"),
-    (["--project", "tiny", "--model-memory", "external", "--pnr", 1], "--pnr makes whole bitstreams"),
+    (["--project", "tiny", "--model-memory", "tape"], "[board] memory: must be 'bram' or 'sdram', not 'tape'"),
+    (["--project", "digits", "--write", "--model-memory", "sdram"], "digits is built in and not changed"),
     (["--project", "huge"], "--project must be one of "),
 ])
 def test_mistakes(tmp_path, arguments, message):

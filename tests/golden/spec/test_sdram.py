@@ -40,3 +40,12 @@ def test_cycles_keep_the_time_exactly():
 def test_rejected(changes, message):
     with pytest.raises(ValueError, match=message):
         SdramSpec(**{"clock_hz": 100_000_000, **changes})
+
+
+def test_cycles_of_a_line_by_hand():
+    spec = SdramSpec(clock_hz=100_000_000, burst=4)
+    lost = 3 + 7 + 3  # tRP, tRFC, tRCD in cycles of 10 ns
+    assert (spec.rp, spec.rfc, spec.rcd) == (3, 7, 3)
+    every = spec.refresh_period
+    assert spec.line_cycles(50_000_000) == pytest.approx(4 * every / (every - lost) / 2)
+    assert spec.line_cycles(20_000_000) == 1  # a slow core takes every line at once

@@ -1,0 +1,41 @@
+"""A board's system with an SDRAM chip at its pins, for testbenches."""
+
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from vitric.boards.system import System
+
+from .sdram import add_chip, chip_members
+
+__all__ = ["SystemOnChip"]
+
+
+class SystemOnChip(wiring.Component):
+    """A :class:`~vitric.boards.system.System` with an SDRAM, registers at the pins and the chip.
+
+    Parameters
+    ----------
+    system : System
+        ``capture_cycles`` of its SDRAM must be 2.
+
+    Members
+    -------
+    rx, tx, leds
+        Those of the system.
+    fault, flip, spot, stuck
+        Those of :func:`~vitric.sim.sdram.chip_members`.
+    """
+
+    def __init__(self, system: System):
+        if system.sdram is None or system.sdram.capture_cycles != 2:
+            raise ValueError("system must have an SDRAM with a register at its pins in each direction")
+        self.system = system
+        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "leds": Out(8), **chip_members(system.sdram)})
+
+    def elaborate(self, platform):
+        """Return the module."""
+        m = Module()
+        m.submodules.system = system = self.system
+        add_chip(m, self, system, system.sdram)
+        m.d.comb += [system.rx.eq(self.rx), self.tx.eq(system.tx), self.leds.eq(system.leds)]
+        return m
