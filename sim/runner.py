@@ -19,7 +19,7 @@ from vitric.toolchain.folders import locked
 from vitric.toolchain.processes import last_lines, variables
 from vitric.toolchain.verilog import port_names, to_verilog
 
-from .verilator import FLAGS, Verilator
+from .verilator import FLAGS, OPTIMIZE, Verilator
 
 __all__ = ["BUILD", "BenchFailure", "BenchResult", "build_model", "run_bench"]
 
@@ -115,11 +115,11 @@ def build_model(
         environment = tools.verilator_environment()
         model_only = ("-D", "-G", "-W", "-I", "+")  # options that the runtime library does not see
         runtime_flags = [flag for flag in flags if not flag.startswith(model_only)]
-        runtime_key = _digest(tool.path, tool.version, environment["MAKEFLAGS"], runtime_flags)
+        runtime_key = _digest(tool.path, tool.version, environment["MAKEFLAGS"], runtime_flags, OPTIMIZE)
         runner = Verilator(environment=environment, waves=waves, runtime_key=runtime_key)
         digest = _digest(
             [source.read_text() for source in (control, *sources)], flags, top, dict(parameters or {}), waves,
-            tool.path, tool.version, runner.main_program(),
+            tool.path, tool.version, runner.main_program(), OPTIMIZE,
         )
         built, log = folder / BUILD, folder / "build.log"
         stamp = built / "stamp.sha256"
