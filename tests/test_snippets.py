@@ -8,6 +8,8 @@ import pytest
 
 from docs import snippets
 
+pytestmark = pytest.mark.long
+
 PAGES = snippets.page_names()
 FAST = [page for page in PAGES if list(snippets.runnable(page, False))]
 

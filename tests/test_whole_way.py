@@ -44,7 +44,7 @@ def test_from_a_checkpoint_and_pictures_to_a_bitstream(tmp_path, monkeypatch):
     write_pictures(tmp_path / "pictures")
     run("init", "pets", "--weights", "hf/model.safetensors", "--data", "pictures", "--board", "ulx3s_12f", "--array",
         "tiny")
-    run("quantize", "--project", "pets", "--calibration", 18)
+    run("quantize", "--project", "pets")
     run("sim", "--project", "pets", "--images", 3)
     simulated = json.loads((tmp_path / "pets" / "build" / "sim.json").read_text())
     assert simulated["values_differ"] == 0 and simulated["values_compared"] > 1000 and simulated["images"] == 3

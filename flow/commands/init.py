@@ -133,6 +133,10 @@ def _text(project: "Project", spec: "AcceleratorSpec", why: str, folder: Path) -
     quantization = tomlkit.table()
     for key in ("method", "w_bits", "a_bits"):
         quantization[key] = getattr(said.quantization, key)
+    if (count := len(project.images("train"))) < said.quantization.calibration.images:
+        calibration = tomlkit.table()
+        calibration["images"] = count  # all there are
+        quantization["calibration"] = calibration
     accelerator = accelerator_table(spec, why)
     board = tomlkit.table()
     board["name"] = said.board.name

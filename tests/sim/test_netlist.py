@@ -3,6 +3,8 @@ from vitric.hdl.units import UNITS
 from vitric.sim.mutants import hunt, plant
 from vitric.sim.netlist import ecp5_netlist
 
+pytestmark = pytest.mark.long
+
 CELLS = {  # what makes the netlist worth running: the cells that the unit or Yosys chose
     "mac": {"CCU2C", "LUT4", "TRELLIS_FF"},
     "requantize": {"MULT18X18D", "CCU2C", "TRELLIS_FF"}, "gelu": {"TRELLIS_DPR16X4", "TRELLIS_FF"},

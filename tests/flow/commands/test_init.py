@@ -22,6 +22,7 @@ def test_init(own, tmp_path):
     assert (project.spec.rows, project.spec.depth, project.spec.max_tokens) == (2, 4, 10)
     check_capacity(project.vit, project.spec, Settings(spec=project.spec, a_bits=5))
     assert "array and ports of tiny" in project.settings.accelerator.why
+    assert project.settings.quantization.calibration.images == 12  # all there are
     done = run("quantize", "--project", "my-vit", "--calibration", 12, "--json", "figures.json")
     assert done.exit_code == 0, done.output
     assert json.loads((tmp_path / "figures.json").read_text())["a_bits"] == 5

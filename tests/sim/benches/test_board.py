@@ -1,5 +1,8 @@
+import pytest
 from vitric.sim.benches import board as bench_board
 from vitric.sim.runner import run_bench
+
+pytestmark = pytest.mark.long
 
 
 def test_board(tmp_path):

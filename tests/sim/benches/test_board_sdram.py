@@ -1,6 +1,9 @@
+import pytest
 from vitric.sim.benches import board_sdram
 from vitric.sim.chips import sdram_model
 from vitric.sim.runner import run_bench
+
+pytestmark = pytest.mark.long
 
 
 def run(tests, folder):

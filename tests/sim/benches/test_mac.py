@@ -12,6 +12,8 @@ from vitric.toolchain import tools
 
 from tests.sim.cell_models import with_ice40_models
 
+pytestmark = pytest.mark.long
+
 PORTS = ["clk", "rst", *(f"{stream}__{part}" for stream in "io" for part in ("payload", "valid", "ready"))]
 SMALL = MacArraySpec(
     rows=2, cols=3, depth=4, a_bits=4, w_bits=4, acc_bits=24, shifts=(0, 4), mapping="mixed", dsp_cols=2)

@@ -5,6 +5,8 @@ from vitric.sim.parameters import environment
 from vitric.sim.runner import run_bench
 from vitric.sim.sdram import ControllerOnChip
 
+pytestmark = pytest.mark.long
+
 SMALL = {"row_bits": 3, "column_bits": 6, "capture_cycles": 0, "t_power_up": 2000, "init_refreshes": 2}
 
 
