@@ -1,9 +1,9 @@
 """Measure what `vitric fit` chooses for three networks on a ULX3S-85F: ``python -m bench.fitted``.
 
 An image runs through each accelerator in Verilator, a model word in each cycle, every value compared with golden; and
-the accelerator is synthesized with its link and store. In place of an SDRAM it has a store as small as in the designs
-of :mod:`bench.area`. Writes ``docs/fitted.json``, of which `python -m docs.pages` makes the table of docs/fit.md. Of
-what ``vitric fit --project NAME --board ulx3s --pnr 1`` placed and routed, the clock is there too.
+the accelerator is synthesized with its link and store. Where the model is not in block RAM it has a store as small as
+in the designs of :mod:`bench.area`. Writes ``docs/fitted.json``, of which `python -m docs.pages` makes the table of
+docs/fit.md. Of what ``vitric fit --project NAME --board ulx3s --pnr 1`` placed and routed, the clock is there too.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from .area import measure
 
 __all__ = ["PROJECTS", "main"]
 
-PROJECTS = {"digits": "bram", "fashion": "sdram", "deit_tiny": "sdram"}
+PROJECTS = {"digits": "bram", "fashion": "sdram", "deit_tiny": "external"}
 """Built-in projects, and where their models lie."""
 
 BOARD = "ulx3s"
@@ -38,8 +38,8 @@ BOARD = "ulx3s"
 
 def fitted(name: str, memory: str, build: Path) -> dict:
     """Return what was predicted and measured of the fastest accelerator for a project."""
-    project = open_project(name).changed({"board": {"name": BOARD, "memory": memory}})
-    found = find(project)
+    project = open_project(name).changed({"board": {"name": BOARD}})
+    found = find(project, memory=memory)
     chosen = choose(found, "fps")
     parameters = {key: value for key, value in asdict(chosen.spec).items() if key != "name"}
     own = replace(project.changed({"accelerator": parameters}), build=build / name)

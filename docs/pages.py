@@ -30,6 +30,7 @@ __all__ = ["FITTED", "PARTS", "RESULTS", "ROOT", "areas", "boards", "commands", 
            "make_help", "part", "parts", "stream_proofs", "study_results", "units", "value_proofs", "widths"]
 
 ROOT = imports.ROOT
+_MODELS_IN = {"bram": "block RAM", "sdram": "SDRAM", "external": "outside"}
 FITTED = ROOT / "docs" / "fitted.json"
 """What ``python -m bench.fitted`` measured."""
 
@@ -217,7 +218,7 @@ def fitted() -> str:
              "| block RAMs | MHz |", f"|---|---|---|---:|---:|---:|---|{'---:|' * 6}"]
     for name, row in json.loads(FITTED.read_text(encoding="utf-8")).items():
         spec, placed = row["spec"], row["placed"]
-        shape = (f"`{name}`", "block RAM" if row["memory"] == "bram" else "SDRAM",
+        shape = (f"`{name}`", _MODELS_IN[row["memory"]],
                  f"{spec['rows']} × {spec['cols']} × {spec['depth']}, {spec['a_bits']} × {spec['w_bits']}",
                  str(spec["model_bits"]), str(spec["drain_cols"]), f"{row['images_per_s']:,.0f}")
         for how, beside, mhz in (("predicted", shape, ""),

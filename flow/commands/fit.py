@@ -36,8 +36,9 @@ def fit_command(
         float | None, typer.Option("--clock-mhz", min=1, max=400, help="Clock that images per second are told for; by "
                                    "default the board's.")] = None,
     model_memory: Annotated[
-        str | None, typer.Option(help="Where models lie: bram, in the part's block RAM; sdram, in that of the board. "
-                                 "By default as the project says, or bram.")] = None,
+        str | None, typer.Option(help="Where models lie: bram, in the part's block RAM; sdram, in that of the board; "
+                                 "external, models and images come from a design of one's own. By default as the "
+                                 "project says, or bram.")] = None,
     write: Annotated[bool, typer.Option("--write", help="Put the accelerator into the project's vitric.toml.")] = False,
     pnr: Annotated[
         int, typer.Option(min=0, max=20, help="Make bitstreams of so many of the best, and compare.")] = 0,
@@ -54,21 +55,28 @@ def fit_command(
     """
     from ..fit.choose import OBJECTIVES, choose, find
     from ..fit.report import reason
+    from ..fit.search import MEMORIES
     from ..fit.write import writable_file, write_accelerator
     from ..project.project import open_project
 
-    if objective not in OBJECTIVES:
-        raise UserError(f"--objective must be one of {', '.join(OBJECTIVES)}, not {objective!r}")
-    work = open_project(project).changed({"board": {"name": board, "clock_mhz": clock_mhz, "memory": model_memory}})
-    said = open_project(project).settings.board.memory
-    if write and work.settings.board.memory != said:
+    work = open_project(project)
+    said = work.settings.board.memory
+    memory = model_memory or said
+    for option, value, legal in (("--model-memory", memory, MEMORIES), ("--objective", objective, OBJECTIVES)):
+        if value not in legal:
+            raise UserError(f"{option} must be one of {', '.join(legal)}, not {value!r}")
+    if write and memory != said:
         raise UserError(f"--write changes the accelerator alone, and [board] memory is {said!r}: change it in the "
                         "file, or leave out --model-memory")
+    if pnr and memory == "external":
+        raise UserError("--pnr makes whole bitstreams; --model-memory must then be bram or sdram, not 'external'")
+    work = work.changed({"board": {"name": board, "clock_mhz": clock_mhz,
+                                   "memory": None if memory == "external" else memory}})
     to_stdout = str(json_file) == "-"
     folder = work.build / "fit"
     check_output(folder / "fit.json")
     file = writable_file(project) if write else None
-    found = find(work, workers=Workers(jobs, scheduler))
+    found = find(work, memory=memory, workers=Workers(jobs, scheduler))
     chosen = choose(found, objective, target_fps)
     figures = _tell(found, chosen, folder, stderr=to_stdout)
     if file is not None:

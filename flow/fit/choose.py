@@ -63,7 +63,7 @@ class Found:
     @cached_property
     def choices(self) -> list[Choice]:
         """All, on the board's part."""
-        return [placed_on(self.board.part, run, sdram=self.demand.sdram is not None) for run in self.runs]
+        return [placed_on(self.board.part, run, self.demand.memory) for run in self.runs]
 
     @cached_property
     def front(self) -> list[Choice]:
@@ -71,8 +71,10 @@ class Found:
         return front(self.choices)
 
 
-def find(project: "Project", *, workers: Workers = HERE) -> Found:
+def find(project: "Project", *, memory: str | None = None, workers: Workers = HERE) -> Found:
     """Search accelerators for a project's network, quantization and board; show how far it is.
+
+    ``memory`` is as :class:`~vitric.flow.fit.search.Demand` has it, by default what the project says.
 
     Raises
     ------
@@ -80,14 +82,15 @@ def find(project: "Project", *, workers: Workers = HERE) -> Found:
         The board's family has no area model, it has no SDRAM and the project wants one, or no array can hold the model.
     """
     board, said = project.board, project.settings.board
-    part, sdram = board.part, None
+    part, word_cycles = board.part, {}
+    memory = said.memory if memory is None else memory
     if part.family.name != "ecp5":
         raise UserError(f"areas are known for ECP5 alone, not for {part.name} of {project.board.title}")
-    if said.memory == "sdram":
+    if memory == "sdram":
         clock_hz = round(1e6 * (board.clock_mhz if said.clock_mhz is None else said.clock_mhz))
-        sdram = {bits: checked(lambda bits=bits: board.sdram_spec(bits)).line_cycles(clock_hz) for bits in MODEL_BITS}
+        word_cycles = checked(lambda: {bits: board.sdram_spec(bits).line_cycles(clock_hz) for bits in MODEL_BITS})
     demand = Demand(config=project.vit, options=quantization_options(options_of(project, {})), name=project.name,
-                    sdram=sdram)
+                    memory=memory, word_cycles=word_cycles)
     started = time.perf_counter()
     runs = _searched(demand, part, workers)
     if not runs:
@@ -129,12 +132,12 @@ def _board_that(found: Found, target_fps: float) -> str | None:
     """Return the smallest board on which an accelerator is that fast, larger arrays than were searched among them."""
     from vitric.boards.registry import BOARDS
 
-    sdram = found.demand.sdram is not None
-    boards = sorted((board for board in BOARDS.values() if board.sdram or not sdram),
+    memory = found.demand.memory
+    boards = sorted((board for board in BOARDS.values() if board.sdram or memory != "sdram"),
                     key=lambda board: (board.part.lut4, board.part.bram))
     runs = _searched(found.demand, boards[-1].part, found.workers)
     for board in boards:
-        fitting = front([placed_on(board.part, run, sdram=sdram) for run in runs])
+        fitting = front([placed_on(board.part, run, memory) for run in runs])
         if fitting and fitting[0].images_per_s(found.clock_mhz) >= target_fps:
             return board.name
     return None
@@ -145,7 +148,9 @@ def _what_is_missing(found: Found) -> str:
     needs = ", ".join(f"{need} {name} where it has {there}" for name, (need, there) in nearest.over.items())
     other = _board_that(found, 0)
     hint = f"; {other} would do" if other else "; no board of the list would do"
-    if found.demand.sdram is None and "block RAMs" in nearest.over:
-        hint += f" (the model itself takes {nearest.run.words * nearest.spec.model_bits // 8} bytes, twice"
-        hint += "; with --model-memory sdram it takes none)" if found.board.sdram else ")"
+    if "block RAMs" in nearest.over and found.demand.memory != "external":
+        parts = [f"an image {nearest.run.image_bytes} bytes"]
+        if found.demand.memory == "bram":
+            parts.insert(0, f"the model {nearest.run.words * nearest.spec.model_bits // 8} bytes, twice")
+        hint += f" (in block RAM: {', '.join(parts)})"
     return f"no accelerator for {found.project.name} fits {found.board.title}: the nearest needs {needs}{hint}"

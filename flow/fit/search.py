@@ -1,7 +1,7 @@
 """Every accelerator that could run a model, with its cycles and its area; which are worth it, and what bounds them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from math import ceil
 from typing import Any
@@ -25,8 +25,9 @@ WORD_TILES = (1, 2, 4, 8)
 MODEL_BITS = (32, 64, 128)
 DRAIN_COLS = (1, 2, 4)
 SETS = (1, 2)
+MEMORIES = ("bram", "sdram", "external")
 MACS_MAX = 2048
-"""Legal values of what is searched; ``cols`` is ``rows``, ``depth`` that times the tiles of a word."""
+"""Legal values of what is searched and asked for; ``cols`` is ``rows``, ``depth`` that times the tiles of a word."""
 
 _DEPTH_MAX = 128
 
@@ -45,15 +46,18 @@ class Demand:
         Keyword arguments of :class:`~vitric.golden.quantization.settings.Settings` but for ``spec``.
     name : str
         Of the accelerators.
-    sdram : mapping of int to float, optional
-        The model lies in the board's SDRAM: cycles that a model word takes, by its width; else in block RAM. Two are
-        held, as :class:`vitric.boards.system.System` does.
+    memory : str
+        Of :data:`MEMORIES`: where the models lie, two of them, as :class:`vitric.boards.system.System` has it; or
+        ``"external"``: model and image come from a design of one's own, and take nothing.
+    word_cycles : mapping of int to float
+        Cycles that a model word takes, by its width, where it is more than 1.
     """
 
     config: VitConfig
     options: Mapping[str, Any]
     name: str
-    sdram: Mapping[int, float] | None = None
+    memory: str = "bram"
+    word_cycles: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +172,7 @@ def evaluate(demand: Demand, shape: AcceleratorSpec) -> list[Run]:
                     continue
                 residual = ceil(plan.spec.residual_words / drain_cols) * drain_cols
                 own = plan.on(replace(plan.spec, model_bits=model_bits, drain_cols=drain_cols, residual_words=residual))
-                cycles = own.predict(1 if demand.sdram is None else demand.sdram[model_bits])
+                cycles = own.predict(demand.word_cycles.get(model_bits, 1))
                 runs.append(Run(spec=own.spec, sets=sets, cycles=cycles.cycles, beats=cycles.beats, words=own.words,
                                 image_bytes=image_bytes(demand.config, own.spec)))
     return runs
@@ -201,15 +205,16 @@ def over(area: Area, part: Part) -> dict[str, tuple[int, int]]:
     return {name: pair for name, pair in needed.items() if pair[0] > pair[1]}
 
 
-def placed_on(part: Part, run: Run, *, sdram: bool) -> Choice:
+def placed_on(part: Part, run: Run, memory: str) -> Choice:
     """Return an accelerator on a part, its array with the multipliers that the rest leaves.
 
-    With ``sdram`` the model takes no block RAM of the part.
+    ``memory`` is as :class:`Demand` has it.
     """
     model = area_model()
     spec = replace(run.spec, multipliers=max(0, part.dsp - model.multipliers(run.spec)))
-    area = model.area(spec, 0 if sdram else usual_capacity(run.words), run.image_bytes)
-    if sdram:
+    area = model.area(spec, usual_capacity(run.words) if memory == "bram" else 0,
+                      0 if memory == "external" else run.image_bytes)
+    if memory == "sdram":
         area = replace(area, lut_eq=area.lut_eq + SDRAM.lut_eq, ff=area.ff + SDRAM.ff)
     return Choice(run=run, spec=spec, area=area, over=over(area, part))
 

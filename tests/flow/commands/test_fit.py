@@ -83,7 +83,7 @@ def test_models_in_sdram_take_no_block_ram_and_longer(own):
     bound = fastest["model_words"] * board.sdram_spec(fastest["spec"]["model_bits"]).line_cycles(50_000_000)
     assert fastest["cycles"] > bound and chosen["bram"] < board.part.bram
     refused = run("fit", "--project", "fashion", "--board", "ulx3s_45f").stderr
-    assert "twice; with --model-memory sdram it takes none)" in refused
+    assert "(in block RAM: the model " in refused and " bytes, twice, an image " in refused
     assert run("init", "my-vit", *own, "--board", "ulx3s_45f").exit_code == 0
     wrong = run("fit", "--project", "my-vit", "--model-memory", "sdram", "--write")
     assert wrong.exit_code == 2 and "[board] memory is 'bram': change it in the file" in wrong.stderr
@@ -115,8 +115,9 @@ def test_init_with_a_target(own, tmp_path):
 @pytest.mark.parametrize(("arguments", "message"), [
     (["--project", "tiny", "--write"], "tiny is built in and not changed; make a project of your own"),
     (["--project", "tiny", "--objective", "speed"], "--objective must be one of fps, area, not 'speed'"),
-    (["--project", "tiny", "--model-memory", "tape"], "[board] memory: must be 'bram' or 'sdram', not 'tape'"),
-    (["--project", "digits", "--write", "--model-memory", "sdram"], "digits is built in and not changed"),
+    (["--project", "tiny", "--model-memory", "tape"],
+     "--model-memory must be one of bram, sdram, external, not 'tape'"),
+    (["--project", "tiny", "--model-memory", "external", "--pnr", 1], "must then be bram or sdram, not 'external'"),
     (["--project", "huge"], "--project must be one of "),
 ])
 def test_mistakes(tmp_path, arguments, message):

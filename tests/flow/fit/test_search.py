@@ -8,6 +8,7 @@ from vitric.compiler.cycles import predict
 from vitric.flow.fit.area import Area
 from vitric.flow.fit.search import (
     LUT_SHARE,
+    MEMORIES,
     Choice,
     Demand,
     Run,
@@ -86,10 +87,10 @@ def test_over_keeps_a_share_of_the_look_up_tables_free():
         "LUT4": (there + 1, there), "flip-flops": (part.ff + 1, part.ff)}
 
 
-@pytest.mark.parametrize("sdram", [False, True])
-def test_the_array_takes_the_multipliers_that_are_left(sdram):
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_the_array_takes_the_multipliers_that_are_left(memory):
     run = min(evaluate(DEMAND, SHAPE), key=lambda run: run.spec.drain_cols)
-    on = {key: placed_on(PARTS[key], run, sdram=sdram) for key in ("ecp5-25k", "ecp5-85k")}
+    on = {key: placed_on(PARTS[key], run, memory) for key in ("ecp5-25k", "ecp5-85k")}
     for key, chosen in on.items():
         assert chosen.area.dsp <= PARTS[key].dsp
     assert on["ecp5-85k"].area.dsp > on["ecp5-25k"].area.dsp
