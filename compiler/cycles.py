@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, replace
 
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import Opcode, Target
+from vitric.golden.spec.word_rate import EVERY_CYCLE, WordRate
 
 from .decode import Command
 from .timeline import Timeline
@@ -123,8 +124,8 @@ def _step(timeline: Timeline, command: Command) -> CommandCycles:
     else:
         if command.opcode is Opcode.LOAD:
             per_column = max(1, spec.residual_word_bits // spec.model_bits)
-            group = timeline.take(f["columns"] * per_column) + 1
-            time = max(time, timeline.done[f["a_wait"]]) + f["groups"] * group + 1
+            time = max(time, timeline.done[f["a_wait"]])
+            time = timeline.take(time, f["groups"] * f["columns"] * per_column) + f["groups"] + 1
         elif command.opcode is Opcode.NORM:
             time = timeline.load_constants(command, time)
         ready = time
@@ -133,13 +134,13 @@ def _step(timeline: Timeline, command: Command) -> CommandCycles:
     return CommandCycles(f["index"], name, ready, fed, 0, beats, command.words)
 
 
-def predict(commands: list[Command], spec: AcceleratorSpec, word_cycles: float = 1) -> Prediction:
+def predict(commands: list[Command], spec: AcceleratorSpec, rate: WordRate = EVERY_CYCLE) -> Prediction:
     """Predict the cycles of one inference of a stream's commands: those of ``ModelStream.commands``.
 
-    ``word_cycles`` is how many cycles the source of the model needs for a word, at least 1: see
-    :meth:`vitric.golden.spec.sdram.SdramSpec.line_cycles`.
+    ``rate`` is that of the source of the model, by default a word in each cycle: see
+    :meth:`vitric.golden.spec.sdram.SdramSpec.word_rate`.
     """
-    timeline = Timeline(spec, word_cycles)
+    timeline = Timeline(spec, rate)
     steps = [_step(timeline, command) for command in commands]
     steps = [replace(step, done=timeline.done[step.index]) for step in steps]  # a later load may delay a command
     logits = sum(c.fields["dst_stride"] for c in commands

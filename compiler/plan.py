@@ -11,6 +11,7 @@ import numpy as np
 from vitric.golden.integer import IntegerViT
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import COMMAND_FIELDS, HEADER_FIELDS, Opcode
+from vitric.golden.spec.word_rate import EVERY_CYCLE, WordRate
 
 from .compare import TensorWrite
 from .cycles import Prediction, predict
@@ -60,9 +61,9 @@ class Planned:
         """Cycles of one image, a model word in each cycle."""
         return self.predict()
 
-    def predict(self, word_cycles: float = 1) -> Prediction:
-        """Return the cycles of one image, a model word every ``word_cycles``."""
-        return predict(self.commands, self.spec, word_cycles)
+    def predict(self, rate: WordRate = EVERY_CYCLE) -> Prediction:
+        """Return the cycles of one image, its model words coming at a rate."""
+        return predict(self.commands, self.spec, rate)
 
     def on(self, spec: AcceleratorSpec) -> "Planned":
         """Return the plan for a spec that differs in ``model_bits`` and ``drain_cols`` alone: no step depends on them.

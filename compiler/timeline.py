@@ -5,16 +5,36 @@ from math import ceil
 
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import COMMAND_FIELDS, HEADER_FIELDS, Flag, Opcode, Target
+from vitric.golden.spec.word_rate import EVERY_CYCLE, WordRate
 
 from .decode import Command
 from .layout import ceil_div
 from .operands import block_words
 
-__all__ = ["Ring", "Timeline"]
+__all__ = ["Ring", "Source", "Timeline"]
 
 _READ = 4  # from the loop counters to the array: sums, addresses, memory, registers
 _DRAIN = 2  # from the array to requantize
 _SEEN = 2  # from a write until an engine that waits for it begins
+
+
+class Source:
+    """Model words as they come: some are ready, and more come at a rate."""
+
+    def __init__(self, rate: WordRate):
+        self.rate = rate
+        self.ready: float = rate.ahead
+        self.since: float = 0
+
+    def take(self, time: float, words: int) -> float:
+        """Return when so many words are taken from ``time`` on, one per cycle while there are any."""
+        cycles, ahead = self.rate.word_cycles, self.rate.ahead
+        if cycles == 1:
+            return time + words
+        ready = min(ahead, self.ready + (time - self.since) / cycles)
+        end = time + max(words, (words - ready) * cycles)
+        self.ready, self.since = max(0.0, ready + (end - time) / cycles - words), end
+        return end
 
 
 class Ring:
@@ -28,8 +48,8 @@ class Ring:
         """Note that the oldest ``words`` are freed at ``time``."""
         self.releases.append((time, words))
 
-    def fill(self, time: float, words: int, per_word: float) -> int:
-        """Return when ``words`` more are in, starting at ``time``, ``per_word`` cycles each."""
+    def fill(self, time: int, words: int, per_word: int, source: Source | None = None) -> int:
+        """Return when ``words`` more are in, starting at ``time``, ``per_word`` cycles or words of the source each."""
         while words:
             while self.releases and (self.releases[0][0] <= time or not self.free):
                 moment, freed = self.releases.popleft()
@@ -40,18 +60,18 @@ class Ring:
             now = min(self.free, words)
             self.free -= now
             words -= now
-            time += now * per_word
+            time = source.take(time, now * per_word) if source else time + now * per_word
         return ceil(time)
 
 
 class Timeline:
-    """Time at which each engine has finished what was simulated so far; a model word comes every ``word_cycles``."""
+    """Time at which each engine has finished what was simulated so far."""
 
-    def __init__(self, spec: AcceleratorSpec, word_cycles: float = 1):
-        self.spec, self.word_cycles = spec, word_cycles
+    def __init__(self, spec: AcceleratorSpec, rate: WordRate = EVERY_CYCLE):
+        self.spec, self.source = spec, Source(rate)
         self.group = spec.channel_group
         self.weights, self.channels = Ring(spec.weight_words), Ring(spec.channel_words // self.group)
-        self.front = self.take(block_words(HEADER_FIELDS, spec))  # the front end may begin the next command
+        self.front = self.take(0, block_words(HEADER_FIELDS, spec))  # the front end may begin the next command
         self.feeder = self.engine = 0  # free for the next product; for the next command that makes rows
         self.last_beat = 0  # of the tile before
         self.gap = 0  # cycles that the next tile must be away from it
@@ -68,13 +88,13 @@ class Timeline:
 
     # Front end ------------------------------------------------------------------------------------------------
 
-    def take(self, words: int) -> int:
-        """Return the cycles in which so many model words come."""
-        return ceil(words * self.word_cycles)
+    def take(self, time: int, words: int) -> int:
+        """Return when so many model words are taken from ``time`` on."""
+        return ceil(self.source.take(time, words))
 
     def read_block(self) -> int:
         """Return when the block at the front is checked and its operands can follow."""
-        return self.front + self.take(self.block_words) + 2
+        return self.take(self.front, self.block_words) + 2
 
     def dispatch(self, queue: deque[int], time: int) -> int:
         """Return when a queue has taken a command that is there at ``time``."""
@@ -87,7 +107,7 @@ class Timeline:
         softmax = command.target is Target.SOFTMAX
         if Flag.NEW_TABLE in command.flags or softmax != self.table_softmax:
             time = max(time, self.done[self.table]) + 1
-            time += self.take(self.spec.gelu.entries) if Flag.NEW_TABLE in command.flags else 0
+            time = self.take(time, self.spec.gelu.entries) if Flag.NEW_TABLE in command.flags else time
         self.table, self.table_softmax = command.fields["index"], softmax
         return time
 
@@ -95,7 +115,7 @@ class Timeline:
         """Load the affine constants of a NORM from ``time`` on; return when they are there."""
         time = max(time, self.done[self.norm_index]) + 1
         self.norm_index = command.fields["index"]
-        return time + self.take(ceil_div(command.fields["columns"] * 64, self.spec.model_bits))
+        return self.take(time, ceil_div(command.fields["columns"] * 64, self.spec.model_bits))
 
     def load_set(self, command: Command, number: int, time: int) -> tuple[int, int]:
         """Load set ``number`` of a MATMUL from ``time`` on; return when its channels and its weights are complete."""
@@ -103,10 +123,10 @@ class Timeline:
         channels = f["set_tiles"] * spec.cols // self.group
         time += 1
         if Flag.KEY_BIAS not in flags:
-            time = self.channels.fill(time, channels, self.group * 64 // spec.model_bits * self.word_cycles)
+            time = self.channels.fill(time, channels, self.group * 64 // spec.model_bits, self.source)
         if Flag.WEIGHTS_ACT not in flags:
-            per_word = max(1, spec.weight_word_bits // spec.model_bits) * self.word_cycles
-            return time, self.weights.fill(time, f["set_words"], per_word)
+            per_word = max(1, spec.weight_word_bits // spec.model_bits)
+            return time, self.weights.fill(time, f["set_words"], per_word, self.source)
         begin = max(time, self.done[f["w_wait"]]) + 1
         per_word, per_tile = 5, 2
         if Flag.KEY_BIAS in flags:

@@ -82,15 +82,15 @@ def find(project: "Project", *, memory: str | None = None, workers: Workers = HE
         The board's family has no area model, it has no SDRAM and the project wants one, or no array can hold the model.
     """
     board, said = project.board, project.settings.board
-    part, word_cycles = board.part, {}
+    part, rates = board.part, {}
     memory = said.memory if memory is None else memory
     if part.family.name != "ecp5":
         raise UserError(f"areas are known for ECP5 alone, not for {part.name} of {project.board.title}")
     if memory == "sdram":
         clock_hz = round(1e6 * (board.clock_mhz if said.clock_mhz is None else said.clock_mhz))
-        word_cycles = checked(lambda: {bits: board.sdram_spec(bits).line_cycles(clock_hz) for bits in MODEL_BITS})
+        rates = checked(lambda: {bits: board.sdram_spec(bits).word_rate(clock_hz) for bits in MODEL_BITS})
     demand = Demand(config=project.vit, options=quantization_options(options_of(project, {})), name=project.name,
-                    memory=memory, word_cycles=word_cycles)
+                    memory=memory, rates=rates)
     started = time.perf_counter()
     runs = _searched(demand, part, workers)
     if not runs:

@@ -13,6 +13,7 @@ from vitric.compiler.sizing import sized_plan
 from vitric.golden.quantization.settings import Settings
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.vit import VitConfig
+from vitric.golden.spec.word_rate import EVERY_CYCLE, WordRate
 from vitric.toolchain.parts import Part
 
 from ..tasks import HERE, Workers, run_tasks
@@ -49,15 +50,15 @@ class Demand:
     memory : str
         Of :data:`MEMORIES`: where the models lie, two of them, as :class:`vitric.boards.system.System` has it; or
         ``"external"``: model and image come from a design of one's own, and take nothing.
-    word_cycles : mapping of int to float
-        Cycles that a model word takes, by its width, where it is more than 1.
+    rates : mapping of int to WordRate
+        How fast model words come, by their width; one per cycle where nothing is said.
     """
 
     config: VitConfig
     options: Mapping[str, Any]
     name: str
     memory: str = "bram"
-    word_cycles: Mapping[int, float] = field(default_factory=dict)
+    rates: Mapping[int, WordRate] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +173,7 @@ def evaluate(demand: Demand, shape: AcceleratorSpec) -> list[Run]:
                     continue
                 residual = ceil(plan.spec.residual_words / drain_cols) * drain_cols
                 own = plan.on(replace(plan.spec, model_bits=model_bits, drain_cols=drain_cols, residual_words=residual))
-                cycles = own.predict(demand.word_cycles.get(model_bits, 1))
+                cycles = own.predict(demand.rates.get(model_bits, EVERY_CYCLE))
                 runs.append(Run(spec=own.spec, sets=sets, cycles=cycles.cycles, beats=cycles.beats, words=own.words,
                                 image_bytes=image_bytes(demand.config, own.spec)))
     return runs

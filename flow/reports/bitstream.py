@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from vitric.boards.link import crc32c
 from vitric.compiler.compile import Compiled
 from vitric.compiler.cycles import predict
+from vitric.golden.spec.word_rate import EVERY_CYCLE, WordRate
 from vitric.toolchain import tools
 from vitric.toolchain.families import Family
 from vitric.toolchain.parts import PARTS
@@ -27,15 +28,15 @@ _AGREEMENT = 0.05  # share by which simulated cycles may differ from predicted o
 _AREA = ("lut4", "ccu2c", "ff", "dsp", "bram")
 
 
-def cycles_per_image(compiled: Compiled, simulated: Path, word_cycles: float = 1) -> tuple[float, str]:
+def cycles_per_image(compiled: Compiled, simulated: Path, rate: WordRate = EVERY_CYCLE) -> tuple[float, str]:
     """Return the clock cycles of an inference and where the number comes from.
 
     The figures of `vitric sim` are taken if the file is there, is for the same accelerator and for a stream of the
     same length, and agrees with the cycle model (a simulation with pauses does not); otherwise the cycle model's, as if
-    the memory of the model needs ``word_cycles`` for a word, more than 1.
+    the model's memory gives words at ``rate``, less than one per cycle.
     """
-    predicted = predict(compiled.stream.commands(), compiled.spec, word_cycles).cycles
-    if word_cycles > 1:
+    predicted = predict(compiled.stream.commands(), compiled.spec, rate).cycles
+    if rate.word_cycles > 1:
         return float(predicted), "cycle model, with the SDRAM's rate"
     try:
         figures = json.loads(simulated.read_text())
@@ -101,8 +102,8 @@ def report_of(project: Project, board, compiled: Compiled, top: "Top", cells: di
     used = {name: cells[name] for name in _AREA}
     there = {name: getattr(part, name) for name in used if name != "ccu2c"} | {"ccu2c": part.lut4 // 2}
     logic = placed["utilization"][family.logic]
-    word_cycles = 1 if sdram is None else top.system.sdram.line_cycles(top.system.clock_hz)
-    cycles, source = cycles_per_image(compiled, project.build / "sim.json", word_cycles)
+    rate = EVERY_CYCLE if sdram is None else top.system.sdram.word_rate(top.system.clock_hz)
+    cycles, source = cycles_per_image(compiled, project.build / "sim.json", rate)
     return {
         "config": project.name, "spec": compiled.spec.name, "board": board.name, "device": part.name,
         "seed": best.seed, "seeds": best.seeds,

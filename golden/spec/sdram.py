@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from .check import check_choice, check_int
+from .word_rate import WordRate
 
 __all__ = ["BANK_BITS", "BUS_BITS", "SdramSpec"]
 
@@ -187,14 +188,14 @@ class SdramSpec:
         """Cycles from one refresh that is due to the next, so that ``t_refi`` lies between no two commands more."""
         return round(self.t_refi * 1000) * self.clock_hz // 10**12 - self.refresh_slack
 
-    def line_cycles(self, clock_hz: int) -> float:
-        """Return the cycles of a core's clock that a line of a long read takes, on the average, at least 1.
+    def word_rate(self, clock_hz: int) -> WordRate:
+        """Return how fast the lines of a long read come for a core with this clock.
 
         The bus is busy but for refreshes: a page is closed, REFRESH, opened again. Opening a page that follows is
         hidden behind the one before.
         """
         lost = (self.rp + self.rfc + self.rcd) / self.refresh_period
-        return max(1.0, self.burst / (1 - lost) * clock_hz / self.clock_hz)
+        return WordRate(max(1.0, self.burst / (1 - lost) * clock_hz / self.clock_hz), self.queue_lines)
 
     @property
     def lines_in_flight(self) -> int:

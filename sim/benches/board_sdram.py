@@ -73,7 +73,7 @@ async def models_and_images(dut):
     await call(device.load, model(1).data)
     await check(dut, device, model(1), image)
     cycles = (await call(device.infer, model(1).columns(image))).cycles
-    predicted = predict(model(1).compiled.stream.commands(), SPEC, SDRAM.line_cycles(CORE_HZ)).cycles
+    predicted = predict(model(1).compiled.stream.commands(), SPEC, SDRAM.word_rate(CORE_HZ)).cycles
     dut._log.info(f"{cycles} cycles an image, {predicted} predicted")
     assert abs(cycles / predicted - 1) < 0.05
     assert await load_wrongly(transport) == LinkError.BAD_MODEL

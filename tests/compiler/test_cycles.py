@@ -4,10 +4,11 @@ from dataclasses import replace
 import pytest
 from vitric.compiler.compile import compile_model
 from vitric.compiler.cycles import predict
-from vitric.compiler.timeline import Ring
+from vitric.compiler.timeline import Ring, Source
 from vitric.golden.integer.random import random_integer_vit
 from vitric.golden.spec.accelerator import SPECS
 from vitric.golden.spec.vit import VIT_CONFIGS
+from vitric.golden.spec.word_rate import WordRate
 
 
 def predicted(name, depth=None, **changes):
@@ -30,12 +31,23 @@ def test_ring_by_hand():
 def test_words_that_come_slowly():
     """The source of the model binds when it is slow enough, and then each word takes as long as it says."""
     _, stream = predicted("fashion")
-    cycles = [predict(stream.commands(), SPECS["fashion"], rate).cycles for rate in (1, 1.5, 4, 20, 40)]
+    cycles = [predict(stream.commands(), SPECS["fashion"], WordRate(rate)).cycles for rate in (1, 1.5, 4, 20, 40)]
     assert cycles[0] == predict(stream.commands(), SPECS["fashion"]).cycles
     assert cycles == sorted(cycles) and cycles[2] > 4 * len(stream)
     assert (cycles[4] - cycles[3]) / (20 * len(stream)) == pytest.approx(1, rel=0.05)
-    ring = Ring(8)
-    assert ring.fill(10, 4, 1.3) == 16 and ring.fill(16, 2, 0.5) == 17  # rounded up, once
+    more = [predict(stream.commands(), SPECS["fashion"], WordRate(4, ahead)).cycles
+            for ahead in (0, 16, 64, len(stream))]
+    assert more == sorted(more, reverse=True) and more[-1] == cycles[0] < more[2] < more[0]
+
+
+def test_a_source_by_hand():
+    source = Source(WordRate(2.5, 4))
+    assert source.take(0, 3) == 3  # ready, one per cycle; one more came, so that 2.2 are left
+    assert source.take(3, 5) == pytest.approx(3 + (5 - 2.2) * 2.5)
+    assert source.take(100, 6) == 106  # no more than four wait, and two come meanwhile
+    assert source.take(106, 8) == pytest.approx(106 + (8 - (4 + 6 / 2.5 - 6)) * 2.5)
+    ring, source = Ring(8), Source(WordRate(1.3))
+    assert ring.fill(10, 4, 1, source) == 16  # rounded up
 
 
 @pytest.mark.parametrize("name", ["tiny", "digits", "fashion"])

@@ -80,7 +80,7 @@ def test_models_in_sdram_take_no_block_ram_and_longer(own):
     told, text = figures("--project", "fashion", "--board", "ulx3s_45f", "--model-memory", "sdram")
     board, chosen = find_board("ulx3s_45f"), told["chosen"]
     fastest = told["front"][0]
-    bound = fastest["model_words"] * board.sdram_spec(fastest["spec"]["model_bits"]).line_cycles(50_000_000)
+    bound = fastest["model_words"] * board.sdram_spec(fastest["spec"]["model_bits"]).word_rate(50_000_000).word_cycles
     assert fastest["cycles"] > bound and chosen["bram"] < board.part.bram
     refused = run("fit", "--project", "fashion", "--board", "ulx3s_45f").stderr
     assert "(in block RAM: the model " in refused and " bytes, twice, an image " in refused

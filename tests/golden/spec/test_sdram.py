@@ -1,5 +1,6 @@
 import pytest
 from vitric.golden.spec.sdram import SdramSpec
+from vitric.golden.spec.word_rate import WordRate
 
 
 def test_cycles_at_three_clocks():
@@ -47,5 +48,7 @@ def test_cycles_of_a_line_by_hand():
     lost = 3 + 7 + 3  # tRP, tRFC, tRCD in cycles of 10 ns
     assert (spec.rp, spec.rfc, spec.rcd) == (3, 7, 3)
     every = spec.refresh_period
-    assert spec.line_cycles(50_000_000) == pytest.approx(4 * every / (every - lost) / 2)
-    assert spec.line_cycles(20_000_000) == 1  # a slow core takes every line at once
+    assert spec.word_rate(50_000_000).word_cycles == pytest.approx(4 * every / (every - lost) / 2)
+    assert spec.word_rate(20_000_000).word_cycles == 1  # a slow core takes every line at once
+    with pytest.raises(ValueError, match="word_cycles must be at least 1, not 0.9"):
+        WordRate(0.9)
