@@ -257,10 +257,15 @@ def test_a_reset_at_any_time_leaves_the_model_in_use(after):
             ctx.set(dut.o.ready, 0)
             assert await do.stream(13) == first  # all of it, and nothing of what was on its way
 
-    sim = Simulator(dut)
+    async def bounded(ctx):
+        await testbench(ctx)
+        ended.append(True)
+
+    sim, ended = Simulator(dut), []
     sim.add_clock(1e-6)
-    sim.add_testbench(testbench)
-    sim.run()
+    sim.add_testbench(bounded)
+    sim.run_until(2000e-6)
+    assert ended
 
 
 def test_no_model():
