@@ -4,6 +4,10 @@ import sys
 import pytest
 from amaranth.back import rtlil
 from amaranth.hdl import Elaboratable, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.fifo import AsyncFIFO
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
 from vitric.flow.reports.console import console
 from vitric.golden.errors import ToolFailure, UserError
 from vitric.toolchain import tools
@@ -147,3 +151,30 @@ def test_a_step_that_fails_is_not_counted():
     with pytest.raises(RuntimeError), steps.step("model"):
         raise RuntimeError
     assert steps.seconds == {}
+
+
+class TwoClocks(wiring.Component):
+    """A queue between two clocks, and a memory with one."""
+
+    def __init__(self):
+        super().__init__({"i": In(8), "address": In(9), "write": In(9), "o": Out(8), "word": Out(36)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.queue = queue = AsyncFIFO(width=8, depth=16, r_domain="sdram", w_domain="sync")
+        m.submodules.memory = memory = Memory(shape=36, depth=512, init=[])
+        read, write = memory.read_port(), memory.write_port()
+        m.d.comb += [
+            queue.w_data.eq(self.i), queue.w_en.eq(1), queue.r_en.eq(1), self.o.eq(queue.r_data),
+            read.addr.eq(self.address), write.addr.eq(self.write), write.data.eq(self.i), write.en.eq(1),
+            self.word.eq(read.data),
+        ]
+        return m
+
+
+def test_memories_with_one_clock_and_between_two(tmp_path):
+    """The collisions that nobody looks at are told of the one, and cannot be told of the other."""
+    (tmp_path / "top.il").write_text(rtlil.convert(TwoClocks(), name="top", emit_src=False))
+    cells = synthesize(ECP5, tmp_path, "top", lambda doing, share=None: None, bare=True)
+    assert cells["bram"] == 1 and cells["dpr16x4"] > 0
+    assert cells["ff"] < 83  # that many would hold the old word beside the memory
