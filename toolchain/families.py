@@ -13,7 +13,7 @@ __all__ = ["ECP5", "FAMILIES", "GOWIN", "ICE40", "Family", "Packer"]
 COLLISIONS = "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i w:clk %m w:*_clk %m %i %d"
 """Yosys command: reading and writing one address of a memory in one cycle gives anything.
 
-Memories between two clocks (their modules have ``clk`` and another one) are left out: there is no such cycle.
+Memories in modules with two clocks (``clk`` and another one) are left out: those between the two know no such cycle.
 
 Yosys would otherwise add logic that returns the old word (56 LUT4 and 83 flip-flops for 512 x 36 bits on ECP5). Every
 memory of this project that has a clocked read port says in its docstring why that never happens or never matters.

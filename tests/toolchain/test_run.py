@@ -153,21 +153,34 @@ def test_a_step_that_fails_is_not_counted():
     assert steps.seconds == {}
 
 
+class OneClock(wiring.Component):
+    """A memory."""
+
+    def __init__(self):
+        super().__init__({"read": In(9), "write": In(9), "i": In(36), "o": Out(36)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.memory = memory = Memory(shape=36, depth=512, init=[])
+        read, write = memory.read_port(), memory.write_port()
+        m.d.comb += [read.addr.eq(self.read), write.addr.eq(self.write), write.data.eq(self.i), write.en.eq(1),
+                     self.o.eq(read.data)]
+        return m
+
+
 class TwoClocks(wiring.Component):
     """A queue between two clocks, and a memory with one."""
 
     def __init__(self):
-        super().__init__({"i": In(8), "address": In(9), "write": In(9), "o": Out(8), "word": Out(36)})
+        super().__init__({"i": In(8), "o": Out(8), "read": In(9), "write": In(9), "new": In(36), "word": Out(36)})
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.queue = queue = AsyncFIFO(width=8, depth=16, r_domain="sdram", w_domain="sync")
-        m.submodules.memory = memory = Memory(shape=36, depth=512, init=[])
-        read, write = memory.read_port(), memory.write_port()
+        m.submodules.one = one = OneClock()
         m.d.comb += [
             queue.w_data.eq(self.i), queue.w_en.eq(1), queue.r_en.eq(1), self.o.eq(queue.r_data),
-            read.addr.eq(self.address), write.addr.eq(self.write), write.data.eq(self.i), write.en.eq(1),
-            self.word.eq(read.data),
+            one.read.eq(self.read), one.write.eq(self.write), one.i.eq(self.new), self.word.eq(one.o),
         ]
         return m
 

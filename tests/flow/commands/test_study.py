@@ -1,8 +1,10 @@
 import json
+import shutil
 
 import pytest
 from typer.testing import CliRunner
 from vitric.flow.cli import app
+from vitric.flow.project.file import CONFIGS
 from vitric.flow.studies import granularity, study_named
 from vitric.flow.studies.store import Store, network
 
@@ -65,6 +67,9 @@ def test_a_project_of_ones_own(own, tmp_path, monkeypatch):
     assert run("roofline").exit_code == 0 and "**shapes**" in (folder / "roofline.md").read_text()
     twice = run("roofline", "--project", ".", "--project", str(tmp_path / "other" / "shapes"))
     assert twice.exit_code == 2 and "or a project of one's own, not " in twice.stderr
+    shutil.copy(CONFIGS / "deit_tiny.toml", tmp_path / "random.toml")
+    unmeasured = run("methods", "--project", tmp_path / "random.toml")
+    assert unmeasured.exit_code == 2 and "needs a project with weights and data; random has not" in unmeasured.stderr
 
 
 def test_other_weights_or_another_file_are_other_cases(own, tmp_path):
