@@ -48,7 +48,7 @@ def test_from_a_checkpoint_and_pictures_to_a_bitstream(tmp_path, monkeypatch):
     run("sim", "--project", "pets", "--images", 3)
     simulated = json.loads((tmp_path / "pets" / "build" / "sim.json").read_text())
     assert simulated["values_differ"] == 0 and simulated["values_compared"] > 1000 and simulated["images"] == 3
-    shown = run("run", "--project", "pets", "--rtl", "pictures/val/cat/1.png")
+    shown = run("run", "--project", "pets", "pictures/val/cat/1.png")
     assert all(name in shown for name in LABELS)
     run("bitstream", "--project", "pets")
     folder = tmp_path / "pets" / "build" / "ulx3s_12f"

@@ -42,7 +42,7 @@ def test_pictures_of_ones_own_in_the_hardware(folder):
     assert run("init", "mine", "--weights", "vit.safetensors", "--data", "pictures", "--heads", 2, "--array",
                "tiny").exit_code == 0
     text = (folder / "mine" / "vitric.toml").read_text()
-    said = 'labels = ["bird", "cat", "dog"]\n\n[quantization]\ncalibration = {images = 9}'
+    said = 'labels = ["bird", "cat", "dog"]\n\n[quantization]'
     (folder / "mine" / "vitric.toml").write_text(text.replace("[quantization]", said))
     Image.new("RGBA", (30, 20), (9, 90, 200, 100)).save(folder / "clear.png")
     done = run("run", "--project", "mine", "clear.png", "pictures/val/dog/1.png", "--rtl", "--out", "x.png",

@@ -9,7 +9,7 @@ from vitric.sim.cells import cell_model
 from vitric.toolchain import tools
 
 MODELS = {"ecp5": cell_model("mult18x18d"), "gowin": cell_model("gowin_multipliers")}
-YOSYS_MODELS = {"ice40": "+/ice40/cells_sim.v"}  # "+/" is Yosys's own folder
+YOSYS_MODELS = {"ice40": "-DBLACKBOX +/ice40/cells_sim.v"}  # "+/" is Yosys's own folder; no bodies of flip-flops
 STEPS = 4  # two registers in a row and an enable: what a register holds has left it after this many
 
 
@@ -30,11 +30,9 @@ def prove_equal(fabric, shapes, folder, spoil=lambda text: text):
         [tools.require("yosys").path, "-q", "-p", script], cwd=folder, capture_output=True, text=True)
 
 
-# one pair of shapes for iCE40, because Yosys takes half a minute to read that file
-@pytest.mark.parametrize(("fabric", "shapes"), [("ice40", (unsigned(3), signed(3)))] + [
-    (fabric, shapes) for fabric in ("ecp5", "gowin")
-    for shapes in ((unsigned(3), signed(3)), (signed(2), signed(2)), (unsigned(2), unsigned(3)))
-])
+@pytest.mark.parametrize("shapes", [
+    (unsigned(3), signed(3)), (signed(2), signed(2)), (unsigned(2), unsigned(3))])
+@pytest.mark.parametrize("fabric", ["ecp5", "gowin", "ice40"])
 def test_cell_equals_its_twin(fabric, shapes, tmp_path):
     done = prove_equal(fabric, shapes, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
