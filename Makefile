@@ -30,7 +30,7 @@ docs-test: setup  ## run every example of the pages, the slow ones too: hours
 	@.venv/bin/python -m docs.snippets --slow
 
 formal: setup  ## prove properties of the hardware for every input
-	@$(VITRIC) formal
+	@$(VITRIC) formal --jobs 2
 
 mutate: setup  ## for developers of units: plant faults in UNIT, count those that its bench catches
 	@$(VITRIC) mutate $(UNIT)

@@ -9,8 +9,9 @@ from vitric.golden.errors import UserError
 from vitric.golden.files import write_json, write_text
 from vitric.toolchain.folders import locked
 
-from ..inputs.options import SECONDS, JsonFile
+from ..inputs.options import SECONDS, Jobs, JsonFile, Scheduler
 from ..reports.console import console
+from ..tasks import Workers, run_tasks
 
 __all__ = ["FOLDER", "choose", "formal_command"]
 
@@ -49,39 +50,54 @@ def _trace_text(trace) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _prove(seconds: int, name: str):
+    from vitric.formal.catalogue import PROOFS
+    from vitric.formal.prover import prove
+
+    proof, folder = PROOFS[name], FOLDER / name
+    with locked(folder):
+        return prove(proof.build(), proof.method, folder, sources=proof.sources, seconds=seconds)
+
+
 def formal_command(
     names: Annotated[list[str] | None, typer.Argument(help="Proofs or units, for example mac or mac.order.")] = None,
     json_file: JsonFile = None,
     seconds: Annotated[int, typer.Option(**SECONDS, help="Time limit of a proof.")] = 120,
+    jobs: Jobs = 1,
+    scheduler: Scheduler = None,
 ) -> None:
     """Prove the properties of NAMES, or all of them, for every input; exit with status 1 if one is not proved.
 
     The inputs of a counterexample, cycle by cycle, are written to build/formal/NAME/counterexample.txt.
     """
-    from rich.progress import track
+    from rich.progress import Progress
     from rich.table import Table
     from vitric.formal.catalogue import PROOFS
-    from vitric.formal.prover import prove
 
     chosen = choose(names or [], list(PROOFS))
     say = console(stderr=str(json_file) == "-")
     table = Table("proof", "result", "method", "gates", "registers", "seconds", box=None)
+    with Progress(console=say, transient=True, disable=not say.is_terminal) as progress:
+        task = progress.add_task("proving", total=len(chosen))
+
+        def told(name, outcome):
+            progress.advance(task)
+            if not say.is_terminal:
+                say.print(f"{name}: {outcome.status}, {outcome.method}, {outcome.seconds:.1f} s", markup=False)
+            if outcome.counterexample:
+                path = FOLDER / name / "counterexample.txt"
+                write_text(path, _trace_text(outcome.counterexample))
+                say.print(f"{name}: {PROOFS[name].says}: broken after {len(outcome.counterexample)} cycles, see {path}",
+                          style="red", markup=False)
+
+        found = run_tasks(_prove, seconds, {name: name for name in chosen}, Workers(jobs, scheduler), on_result=told)
     results = []
-    for name in track(chosen, "proving", console=say, transient=True, disable=not say.is_terminal):
-        proof, folder = PROOFS[name], FOLDER / name
-        with locked(folder):
-            outcome = prove(proof.build(), proof.method, folder, sources=proof.sources, seconds=seconds)
+    for name, outcome in found.items():
         colour = {"proved": "green", "failed": "red"}.get(outcome.status, "yellow")
         table.add_row(name, f"[{colour}]{outcome.status}[/]", outcome.method, str(outcome.gates),
                       str(outcome.registers), f"{outcome.seconds:.1f}")
-        if not say.is_terminal:
-            say.print(f"{name}: {outcome.status}, {outcome.method}, {outcome.seconds:.1f} s", markup=False)
-        if outcome.counterexample:
-            write_text(folder / "counterexample.txt", _trace_text(outcome.counterexample))
-            say.print(f"{name}: {proof.says}: broken after {len(outcome.counterexample)} cycles, see "
-                      f"{folder / 'counterexample.txt'}", style="red", markup=False)
         results.append({
-            "name": name, "says": proof.says, "status": outcome.status, "method": outcome.method,
+            "name": name, "says": PROOFS[name].says, "status": outcome.status, "method": outcome.method,
             "seconds": outcome.seconds, "gates": outcome.gates, "registers": outcome.registers,
             "counterexample": list(outcome.counterexample)})
     if say.is_terminal:
