@@ -85,6 +85,12 @@ class ModelStore(wiring.Component):
     put : stream of write_layout(memory), out
     line : stream of line_layout(memory), in
         To and from the memory.
+
+    Raises
+    ------
+    TypeError, ValueError
+        ``capacity`` is out of range or below the words of ``init``; the memory's lines have another width, or there are
+        too few of them.
     """
 
     latency = 2

@@ -52,7 +52,7 @@ class BlockMemory(wiring.Component):
 
     *Handshake*: ``write`` is always ready. ``read`` and ``o`` obey rules 1 to 4 of :mod:`vitric.hdl.streams`; the next
     read is accepted when every line of the one before has been asked for. Do not write lines that a read has yet to
-    give.
+    give: so no address is read and written in one cycle, and the memory needs no logic for that.
 
     *Latency*: 4 cycles from ``read`` to the first line. *Interval*: 1 cycle a line.
 

@@ -43,3 +43,14 @@ def test_report(tmp_path, monkeypatch):
     assert lines[0].split() == ["cycle", "step", "rst"] and len(lines) == 3
     done = CliRunner().invoke(app, ["formal", "good"])
     assert done.exit_code == 0 and "1 of 1 proved" in done.output
+
+
+def test_two_processes_say_the_same(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    reports = []
+    for jobs in (1, 2):
+        done = CliRunner().invoke(app, ["formal", "register", "--jobs", str(jobs), "--json", "report.json"])
+        assert done.exit_code == 0, done.output
+        proofs = json.loads((tmp_path / "report.json").read_text())["proofs"]
+        reports.append([{**proof, "seconds": 0} for proof in proofs])
+    assert reports[0] == reports[1] and len(reports[0]) > 1
