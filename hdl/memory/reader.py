@@ -1,0 +1,68 @@
+"""Reads of a memory by one who may be reset while lines are on their way."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+from vitric.golden.spec.sdram import SdramSpec
+
+from ..streams import connect
+from .block import BlockSpec
+from .layouts import line_layout
+from .splitter import read_layout
+
+__all__ = ["LineReader"]
+
+
+class LineReader(wiring.Component):
+    """Pass a read to a memory and its lines back; after a reset, drop what the memory has yet to give.
+
+    One read at a time: ``i.ready`` is 1 when the lines of the one before have all been given.
+
+    *Handshake*: rules 1 to 4 of :mod:`vitric.hdl.streams`, but for the reset: a memory that is not reset with this
+    component must be one that looks at a request in the cycle of its transfer only.
+
+    *Latency*: none of its own; after a reset, until the last line of the read before has come. *Interval*: 1 cycle a
+    line.
+
+    Parameters
+    ----------
+    memory : BlockSpec or SdramSpec
+
+    Members
+    -------
+    i : stream of read_layout(memory), in
+    o : stream of line_layout(memory), out
+    read : stream of read_layout(memory), out
+    line : stream of line_layout(memory), in
+        To and from the memory.
+    idle : 1, out
+        No line is missing.
+    """
+
+    def __init__(self, memory: BlockSpec | SdramSpec):
+        self.memory = memory
+        super().__init__({
+            "i": In(stream.Signature(read_layout(memory))), "o": Out(stream.Signature(line_layout(memory))),
+            "read": Out(stream.Signature(read_layout(memory))), "line": In(stream.Signature(line_layout(memory))),
+            "idle": Out(1),
+        })
+
+    def elaborate(self, platform):
+        """Return the module."""
+        m = Module()
+        reading = Signal(reset_less=True)  # what is asked for does not end with a reset
+        stale = Signal(init=1)
+        connect(m, wiring.flipped(self.line), wiring.flipped(self.o))
+        with m.If(stale):
+            m.d.comb += [self.line.ready.eq(1), self.o.valid.eq(0)]
+        m.d.comb += [
+            self.idle.eq(~reading), self.read.payload.eq(self.i.payload),
+            self.read.valid.eq(self.i.valid & ~reading), self.i.ready.eq(self.read.ready & ~reading),
+        ]
+        with m.If(~reading):
+            m.d.sync += stale.eq(0)
+        with m.If(self.line.valid & self.line.ready & self.line.p.last):
+            m.d.sync += reading.eq(0)
+        with m.If(self.read.valid & self.read.ready):
+            m.d.sync += reading.eq(1)
+        return m
