@@ -12,8 +12,11 @@ from .link import (
     ERROR_LAYOUT,
     INFO_LAYOUT,
     LENGTH_MAX,
+    LOADED_LAYOUT,
     PROTOCOL,
+    RECORD_LAYOUT,
     RESULT_LAYOUT,
+    STATUS_LAYOUT,
     Kind,
     LinkError,
     layout_bytes,
@@ -21,7 +24,10 @@ from .link import (
 )
 from .transport import LinkFailure
 
-__all__ = ["DeviceError", "DeviceInfo", "Result", "read_empty", "read_error", "read_info", "read_result"]
+__all__ = [
+    "DeviceError", "DeviceInfo", "Result", "RunStatus", "read_empty", "read_error", "read_info", "read_loaded",
+    "read_record", "read_result", "read_status",
+]
 
 
 class DeviceError(RuntimeError):
@@ -70,6 +76,8 @@ class DeviceInfo:
     model_words: int
     model_crc: int
     clock_hz: int
+    image_words: int
+    memory_failed: int
 
     def __post_init__(self):
         check_int("rows", self.rows, 1, 0xFF)
@@ -80,6 +88,7 @@ class DeviceInfo:
         check_int("capacity", self.capacity, 1, 0xFFFF_FFFF)
         check_int("model_words", self.model_words, 0, self.capacity)
         check_int("clock_hz", self.clock_hz, 1, 0xFFFF_FFFF)
+        check_int("memory_failed", self.memory_failed, 0, 1)
 
     def check_spec(self, spec: AcceleratorSpec) -> None:
         """Check a board with the hash of ``spec`` for the fields that follow from it.
@@ -114,6 +123,28 @@ class Result:
     cycles: int
 
 
+@dataclass(frozen=True)
+class RunStatus:
+    """Of a run over images in the board's memory.
+
+    Attributes
+    ----------
+    running : bool
+        It has not ended.
+    reason : LinkError or None
+        Why it ended early.
+    done : int
+        Images of which there is a result.
+    cycles : int
+        Clock cycles from its start to its end, or to now.
+    """
+
+    running: bool
+    reason: LinkError | None
+    done: int
+    cycles: int
+
+
 def _check_length(kind: Kind, payload: bytes, length: int) -> None:
     if len(payload) != length:
         raise LinkFailure(f"the answer to {kind.name} must have {length} bytes, not {len(payload)}")
@@ -141,6 +172,21 @@ def read_info(payload: bytes) -> DeviceInfo:
         raise LinkFailure(f"the answer to INFO cannot be: {error}") from error
 
 
+def read_loaded(payload: bytes, words: int) -> int:
+    """Return what the payload of the answer to BEGIN says: how many of so many words the board has already.
+
+    Raises
+    ------
+    LinkFailure
+        The length is wrong, or there are more words than the model has.
+    """
+    _check_length(Kind.BEGIN, payload, layout_bytes(LOADED_LAYOUT))
+    loaded = unpack_layout(LOADED_LAYOUT, payload)["loaded"]
+    if loaded > words:
+        raise LinkFailure(f"the answer to BEGIN cannot be: {loaded} words of a model of {words}")
+    return loaded
+
+
 def read_result(payload: bytes, *, max_classes: int, max_cycles: int) -> Result:
     """Return what the payload of the answer to INFER says.
 
@@ -155,17 +201,67 @@ def read_result(payload: bytes, *, max_classes: int, max_cycles: int) -> Result:
     if odd or not 1 <= count <= max_classes:
         raise LinkFailure(f"the answer to INFER must have 1 to {max_classes} logits behind {head} bytes, "
                           f"not {len(payload)} bytes in all")
-    values = unpack_layout(RESULT_LAYOUT, payload)
-    logits = struct.unpack_from(f"<{count}h", payload, head)
-    label = logits.index(max(logits))
-    if values["label"] != label:
-        raise LinkFailure(f"label in the answer to INFER must be {label}, the first of the largest logits, "
-                          f"not {values['label']}")
+    return _result("the answer to INFER", unpack_layout(RESULT_LAYOUT, payload), payload[head:], max_cycles)
+
+
+def read_record(payload: bytes, *, max_classes: int, max_cycles: int) -> Result:
+    """Return what a record in the image memory says.
+
+    Raises
+    ------
+    DeviceError
+        The accelerator ended the inference with an error.
+    LinkFailure
+        What :func:`read_result` raises it for, an error that is none of the accelerator's, or too few bytes.
+    """
+    head = layout_bytes(RECORD_LAYOUT)
+    if len(payload) < head:
+        raise LinkFailure(f"a record must have at least {head} bytes, not {len(payload)}")
+    values = unpack_layout(RECORD_LAYOUT, payload)
     try:
-        check_int("cycles in the answer to INFER", values["cycles"], 1, max_cycles)
+        code = ErrorCode(values["error"])
+    except ValueError as error:
+        raise LinkFailure(f"a record cannot be: {error}") from error
+    if code != ErrorCode.OK:
+        raise DeviceError(LinkError.ACCELERATOR, Kind.RUN, code, values["command"])
+    logits = payload[head:head + 2 * values["count"]]
+    if not 1 <= values["count"] <= max_classes or len(logits) != 2 * values["count"]:
+        raise LinkFailure(f"a record must have 1 to {max_classes} logits, all of them there, not {values['count']}")
+    return _result("a record", values, logits, max_cycles)
+
+
+def _result(where: str, values: dict[str, int], logits: bytes, max_cycles: int) -> Result:
+    """Return a result whose logits, label and cycles agree with each other and with ``max_cycles``."""
+    numbers = struct.unpack(f"<{len(logits) // 2}h", logits)
+    label = numbers.index(max(numbers))
+    if values["label"] != label:
+        raise LinkFailure(f"label in {where} must be {label}, the first of the largest logits, not {values['label']}")
+    try:
+        check_int(f"cycles in {where}", values["cycles"], 1, max_cycles)
     except ValueError as error:
         raise LinkFailure(str(error)) from error
-    return Result(logits, label, values["cycles"])
+    return Result(numbers, label, values["cycles"])
+
+
+def read_status(payload: bytes) -> RunStatus:
+    """Return what the payload of the answer to STATUS says.
+
+    Raises
+    ------
+    LinkFailure
+        The length, or a field, is none that a board can answer.
+    """
+    _check_length(Kind.STATUS, payload, layout_bytes(STATUS_LAYOUT))
+    values = unpack_layout(STATUS_LAYOUT, payload)
+    try:
+        check_int("running", values["running"], 0, 1)
+        reason = LinkError(values["reason"]) if values["reason"] else None
+    except ValueError as error:
+        raise LinkFailure(f"the answer to STATUS cannot be: {error}") from error
+    if reason and (values["running"] or reason not in (LinkError.BAD_SLOT, LinkError.ACCELERATOR)):
+        raise LinkFailure(f"the answer to STATUS cannot be: a run with reason {_words(reason)}, "
+                          f"running {values['running']}")
+    return RunStatus(bool(values["running"]), reason, values["done"], values["cycles"])
 
 
 def read_error(kind: Kind, payload: bytes) -> DeviceError:

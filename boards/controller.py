@@ -1,38 +1,28 @@
 """Carries out the requests of the host link and answers them."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, ResetInserter, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import exact_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.check import check_int
 from vitric.golden.spec.command import ErrorCode
+from vitric.hdl.accelerator.layouts import input_column
 from vitric.hdl.stream_width import Widen
+from vitric.hdl.streams import connect
 
+from .byte_columns import ByteColumns
 from .frame import RECEIVED, SENT
-from .inference import LAST_BYTE, OUTCOME
-from .link import (
-    BEGIN_LAYOUT,
-    DATA_LAYOUT,
-    ERROR_LAYOUT,
-    INFO_LAYOUT,
-    PROTOCOL,
-    RESULT_LAYOUT,
-    Kind,
-    LinkError,
-    layout_bytes,
-)
+from .inference import OUTCOME
+from .link import Kind, LinkError, layout_bytes
 from .model_store import COMMIT, WORDS_MAX
+from .payload import ABOUT, AnswerPayload
+from .requests import ARGUMENTS, IMAGE_REQUESTS, NEEDS_BEGIN, NEEDS_MODEL, NEEDS_NO_RUN, is_legal_length
+from .runner import READ, RUN, RUN_STATUS
+from .uart import DIVISOR_MIN
 
 __all__ = ["Controller"]
 
 _ANSWER = 0x80  # added to the kind of a request
-
-
-def _bytes(layout, values):
-    """Return the fields of a layout as one Array of bytes."""
-    parts = [Cat(values[name], Const(0, 8 * size))[:8 * size] for name, size in layout]
-    return Array(part[8 * k:8 * k + 8] for part, (_, size) in zip(parts, layout, strict=True) for k in range(size))
 
 
 class Controller(wiring.Component):
@@ -57,6 +47,10 @@ class Controller(wiring.Component):
         Longest payload that ``frame`` can have.
     clock_hz : int
         Cycles per second, for the host.
+    divisor : int
+        Clock cycles per bit on the serial line, after configuration and after a reset.
+    image_words : int
+        Model words of the image memory, 0 for none: then there is no IMAGE, RUN, STATUS or READ.
 
     Members
     -------
@@ -65,38 +59,53 @@ class Controller(wiring.Component):
     sent : stream of SENT, out
     o : stream of unsigned(8), out
     write, commit, result : streams to and from the model store
-    model_words, model_crc : 32, in
-        Of the model in use.
-    memory_failed : 1, in
-        The memory for models is not in order: none is loaded.
+    about : ABOUT, in
+        Of the model in use; without a memory in order none is loaded.
     start : 1, out
         Start the model store and the inference.
-    image : stream of LAST_BYTE, out
+    image : stream of input_column(spec), out
+        Of an image that was sent with INFER.
+    put : stream of {address: 32, data: model_bits}, out
+        Words for the image memory.
+    run : stream of RUN, out
+    run_status : RUN_STATUS, in
+    read : stream of READ, out
+    word : stream of unsigned(model_bits), in
+        Words of the image memory that were asked for.
     outcome : stream of OUTCOME, in
     logits : stream of signed(residual_bits), in
+    line_divisor : out
+        Clock cycles per bit.
+    line_idle : 1, in
+        Every answer has left.
     busy : 1, out
         A request is being carried out or answered.
     failed : 1, out
         The last answer was an ERROR.
     """
 
-    def __init__(self, spec: AcceleratorSpec, *, capacity: int, max_payload: int, clock_hz: int):
+    def __init__(self, spec: AcceleratorSpec, *, capacity: int, max_payload: int, clock_hz: int,
+                 divisor: int = DIVISOR_MIN, image_words: int = 0):
         check_int("capacity", capacity, 1, WORDS_MAX)
-        check_int("max_payload", max_payload, layout_bytes(DATA_LAYOUT) + spec.model_bits // 8, 0xFFFF)
+        check_int("max_payload", max_payload, layout_bytes(ARGUMENTS[Kind.DATA]) + spec.model_bits // 8, 0xFFFF)
         check_int("clock_hz", clock_hz, 1, (1 << 32) - 1)
         self.spec = spec
         self.capacity = capacity
         self.max_payload = max_payload
         self.clock_hz = clock_hz
+        self.divisor, self.image_words = divisor, image_words
         word = data.StructLayout({"address": 32, "data": spec.model_bits})
         super().__init__({
             "frame": In(stream.Signature(RECEIVED)), "i": In(stream.Signature(8)),
             "sent": Out(stream.Signature(SENT)), "o": Out(stream.Signature(8)),
             "write": Out(stream.Signature(word)),
             "commit": Out(stream.Signature(COMMIT)), "result": In(stream.Signature(1)),
-            "model_words": In(32), "model_crc": In(32), "memory_failed": In(1),
-            "start": Out(1), "image": Out(stream.Signature(LAST_BYTE)), "outcome": In(stream.Signature(OUTCOME)),
-            "logits": In(stream.Signature(signed(spec.residual_bits))),
+            "about": In(ABOUT),
+            "put": Out(stream.Signature(word)), "run": Out(stream.Signature(RUN)), "run_status": In(RUN_STATUS),
+            "read": Out(stream.Signature(READ)), "word": In(stream.Signature(spec.model_bits)),
+            "start": Out(1), "image": Out(stream.Signature(input_column(spec))),
+            "outcome": In(stream.Signature(OUTCOME)), "logits": In(stream.Signature(signed(spec.residual_bits))),
+            "line_divisor": Out(range(divisor + 1), init=divisor), "line_idle": In(1),
             "busy": Out(1), "failed": Out(1),
         })
 
@@ -107,27 +116,38 @@ class Controller(wiring.Component):
         reason, reply = Signal(LinkError), Signal(8)
         left = Signal(16)  # bytes of the request's payload that were not taken
         taken = self.i.valid & self.i.ready
-        argument = Signal(8 * layout_bytes(BEGIN_LAYOUT))
-        loading = Signal()
+        argument, missing = Signal(8 * max(map(layout_bytes, ARGUMENTS.values()))), Signal(4)
+        loading, loaded = Signal(), Signal(32, reset_less=True)  # words of the model, from the first on, that are there
+        stated = Signal(COMMIT, reset_less=True)  # the model that was begun last
+        m.d.comb += self.commit.payload.eq(stated)
         with m.If(taken):
             m.d.sync += left.eq(left - 1)
 
-        widen = Widen(8, ratio=spec.model_bits // 8)
         clear = Signal()
-        m.submodules.widen = ResetInserter(clear)(widen)
+        m.submodules.widen = widen = ResetInserter(clear)(Widen(8, ratio=spec.model_bits // 8))
+        m.submodules.columns = columns = ResetInserter(clear)(ByteColumns(spec))
+        connect(m, columns.o, wiring.flipped(self.image))
         address, past, beyond = Signal(32), Signal(), Signal()
+        is_image = frame.kind == Kind.IMAGE
         m.d.comb += [
-            widen.i.payload.eq(self.i.payload), self.image.p.data.eq(self.i.payload), self.image.p.last.eq(left == 1),
-            self.write.p.address.eq(address), self.write.p.data.eq(widen.o.payload.as_value()),
-            past.eq((address >= self.commit.p.words) | beyond), widen.o.ready.eq(past | self.write.ready),
+            widen.i.payload.eq(self.i.payload), columns.i.p.data.eq(self.i.payload), columns.i.p.last.eq(left == 1),
+            past.eq((address >= Mux(is_image, self.image_words, self.commit.p.words)) | beyond),
+            widen.o.ready.eq(past | Mux(is_image, self.put.ready, self.write.ready)),
         ]
+        for port in (self.write, self.put):
+            m.d.comb += [port.p.address.eq(address), port.p.data.eq(widen.o.payload.as_value())]
 
         def refuse(why):
             m.d.sync += reason.eq(why)
             m.next = "REFUSE"
 
-        sending = Signal()  # the payload of the answer may leave
-        ended = self._answer_bytes(m, sending, reply, reason)
+        def fields(kind):
+            """Return the argument of a request of this kind."""
+            layout = data.StructLayout({name: 8 * size for name, size in ARGUMENTS[kind]})
+            return data.View(layout, argument[-layout.size:])
+
+        m.submodules.payload = payload = self._payload(m, reply, reason, loaded, fields(Kind.READ).words)
+        divisor = fields(Kind.SPEED).divisor
 
         with m.FSM() as fsm:
             m.d.comb += self.busy.eq(~fsm.ongoing("IDLE"))
@@ -135,7 +155,7 @@ class Controller(wiring.Component):
                 m.d.comb += clear.eq(1)
                 m.d.sync += [left.eq(frame.length), reply.eq(frame.kind | _ANSWER)]
                 with m.If(self.frame.valid):
-                    self._dispatch(m, loading, refuse)
+                    self._dispatch(m, loading, missing, refuse)
                     with m.If(frame.error != 0):
                         m.d.sync += left.eq(0)
                         refuse(frame.error)
@@ -144,56 +164,65 @@ class Controller(wiring.Component):
                 m.d.sync += [reply.eq(Kind.ERROR), self.failed.eq(1)]
                 with m.If(left == 0):
                     m.next = "ANSWER"
-
             with m.State("ARGUMENT"):
                 m.d.comb += self.i.ready.eq(1)
-                m.d.sync += beyond.eq(0)
                 with m.If(taken):
-                    m.d.sync += argument.eq(Cat(argument, self.i.payload)[8:])
-                    with m.If(frame.kind == Kind.BEGIN):
-                        with m.If(left == 1):
-                            m.next = "BEGIN"
-                    with m.Elif(left == frame.length - (layout_bytes(DATA_LAYOUT) - 1)):
-                        m.next = "DATA START"
-            with m.State("BEGIN"):
-                words = argument[:32]
-                m.d.sync += [self.commit.payload.eq(argument), loading.eq(1)]
-                m.next = "ANSWER"
-                with m.If(self.memory_failed):
-                    m.d.sync += loading.eq(0)
-                    refuse(LinkError.BAD_MEMORY)
-                with m.Elif(words > self.capacity):
-                    m.d.sync += loading.eq(0)
-                    refuse(LinkError.TOO_LARGE)
-                with m.Elif(words == 0):
-                    m.d.sync += loading.eq(0)
-                    refuse(LinkError.BAD_MODEL)
-            with m.State("DATA START"):
-                m.d.sync += address.eq(argument[32:])
-                m.next = "DATA"
-            with m.State("DATA"):
-                m.d.comb += [widen.i.valid.eq(self.i.valid & (left != 0)), self.i.ready.eq(widen.i.ready & (left != 0))]
-                m.d.comb += self.write.valid.eq(widen.o.valid & ~past)
+                    m.d.sync += [argument.eq(Cat(argument, self.i.payload)[8:]), missing.eq(missing - 1)]
+                    with m.If(missing == 1):
+                        m.next = "ARGUED"
+            with m.State("ARGUED"):
+                m.d.sync += [address.eq(fields(Kind.DATA).offset), beyond.eq(0)]
+                m.next = "WORDS"
+                with m.If(frame.kind == Kind.BEGIN):
+                    begin = fields(Kind.BEGIN)
+                    m.d.sync += [stated.eq(begin.as_value()), loading.eq(1)]
+                    with m.If(begin.as_value() != stated.as_value()):
+                        m.d.sync += loaded.eq(0)
+                    m.next = "ANSWER"
+                    for wrong, why in ((begin.words == 0, LinkError.BAD_MODEL),
+                                       (begin.words > self.capacity, LinkError.TOO_LARGE),
+                                       (self.about.memory_failed, LinkError.BAD_MEMORY)):
+                        with m.If(wrong):
+                            m.d.sync += loading.eq(0)
+                            refuse(why)
+                with m.If(frame.kind == Kind.SPEED):
+                    m.next = "ANSWER"
+                    with m.If((divisor < DIVISOR_MIN) | (divisor > self.divisor)):
+                        refuse(LinkError.BAD_SPEED)
+                if self.image_words:
+                    self._argued(m, fields, refuse)
+            with m.State("WORDS"):
+                m.d.comb += [
+                    widen.i.valid.eq(self.i.valid & (left != 0)), self.i.ready.eq(widen.i.ready & (left != 0)),
+                    self.write.valid.eq(widen.o.valid & ~past & ~is_image),
+                    self.put.valid.eq(widen.o.valid & ~past & is_image),
+                ]
                 with m.If(widen.o.valid & widen.o.ready):
                     m.d.sync += [address.eq(address + 1), beyond.eq(past)]
+                    with m.If((address == loaded) & ~past & ~is_image):
+                        m.d.sync += loaded.eq(loaded + 1)
                 with m.If((left == 0) & ~widen.o.valid):
                     m.next = "ANSWER"
                     with m.If(beyond):
                         refuse(LinkError.TOO_LARGE)
             with m.State("COMMIT"):
                 m.d.comb += [self.commit.valid.eq(1), self.result.ready.eq(1)]
-                m.d.sync += loading.eq(0)
+                m.d.sync += [loading.eq(0), loaded.eq(0)]  # the banks change roles, or the words are wrong
                 with m.If(self.result.valid):
                     m.next = "ANSWER"
                     with m.If(~self.result.payload):
                         refuse(LinkError.BAD_MODEL)
             with m.State("INFER"):
-                m.d.comb += [self.image.valid.eq(self.i.valid & (left != 0)), self.i.ready.eq(self.image.ready)]
+                m.d.comb += [columns.i.valid.eq(self.i.valid & (left != 0)), self.i.ready.eq(columns.i.ready)]
                 with m.If(self.outcome.valid):
                     m.next = "ANSWER"
                     with m.If(self.outcome.p.error != ErrorCode.OK):
                         refuse(LinkError.ACCELERATOR)
-
+            for kind, port in ((Kind.RUN, self.run), (Kind.READ, self.read)):
+                with m.State(kind.name):
+                    m.d.comb += port.valid.eq(1)
+                    with m.If(port.ready):
+                        m.next = "ANSWER"
             with m.State("ANSWER"):
                 m.d.comb += self.sent.valid.eq(1)
                 with m.If(reply != Kind.ERROR):
@@ -201,78 +230,71 @@ class Controller(wiring.Component):
                 with m.If(self.sent.ready):
                     m.next = "PAYLOAD"
             with m.State("PAYLOAD"):
-                m.d.comb += sending.eq(1)
-                with m.If(ended):
+                m.d.comb += payload.sending.eq(1)
+                with m.If(payload.ended):
+                    m.next = "DONE"
+                    with m.If(reply == Kind.SPEED_ANSWER):
+                        m.next = "SPEED"
+            with m.State("SPEED"):
+                with m.If(self.line_idle):
+                    m.d.sync += self.line_divisor.eq(divisor)
                     m.next = "DONE"
             with m.State("DONE"):
                 m.d.comb += [self.frame.ready.eq(1), self.outcome.ready.eq(1)]
                 m.next = "IDLE"
         return m
 
-    def _dispatch(self, m, loading, refuse):
+    def _dispatch(self, m, loading, missing, refuse):
         """Decide by kind and length what to do with a good frame."""
-        length = self.frame.p.length
-        aligned = (length - layout_bytes(DATA_LAYOUT))[:exact_log2(self.spec.model_bits // 8)] == 0
-        whole_columns = length[:exact_log2(self.spec.rows)] == 0
-        cases = {
-            Kind.INFO: (length == 0, "ANSWER"),
-            Kind.BEGIN: (length == layout_bytes(BEGIN_LAYOUT), "ARGUMENT"),
-            Kind.DATA: ((length > layout_bytes(DATA_LAYOUT)) & aligned, "ARGUMENT"),
-            Kind.COMMIT: (length == 0, "COMMIT"),
-            Kind.INFER: ((length != 0) & whole_columns, "INFER"),
-        }
+        states = {Kind.INFO: "ANSWER", Kind.STATUS: "ANSWER", Kind.COMMIT: "COMMIT", Kind.INFER: "INFER"}
+        states |= dict.fromkeys(ARGUMENTS, "ARGUMENT")
         with m.Switch(self.frame.p.kind):
-            for kind, (is_legal, state) in cases.items():
+            for kind, state in states.items():
+                if kind in IMAGE_REQUESTS and not self.image_words:
+                    continue
                 with m.Case(kind):
                     m.next = state
-                    with m.If(~is_legal):
+                    m.d.sync += missing.eq(layout_bytes(ARGUMENTS.get(kind, ())))
+                    with m.If(~is_legal_length(kind, self.frame.p.length, self.spec)):
                         refuse(LinkError.BAD_LENGTH)
-                    if kind in (Kind.DATA, Kind.COMMIT):
-                        with m.Elif(~loading):
-                            refuse(LinkError.NOT_BEGUN)
+                    for kinds, wrong, why in ((NEEDS_BEGIN, ~loading, LinkError.NOT_BEGUN),
+                                              (NEEDS_NO_RUN, self.run_status.running, LinkError.BUSY),
+                                              (NEEDS_MODEL, self.about.model_words == 0, LinkError.NO_MODEL)):
+                        if kind in kinds:
+                            with m.Elif(wrong):
+                                refuse(why)
                     if kind == Kind.INFER:
-                        with m.Elif(self.model_words == 0):
-                            refuse(LinkError.NO_MODEL)
                         with m.Elif(self.frame.p.error == 0):
                             m.d.comb += self.start.eq(1)
             with m.Default():
                 refuse(LinkError.BAD_KIND)
 
-    def _answer_bytes(self, m, sending, reply, reason):
-        """Build the payload of the answer; return the signal that is 1 when all of it has left."""
-        spec, outcome = self.spec, self.outcome.p
-        info = _bytes(INFO_LAYOUT, {
-            "protocol": Const(PROTOCOL), "rows": Const(spec.rows), "model_bits": Const(spec.model_bits),
-            "max_classes": Const(spec.max_classes), "max_payload": Const(self.max_payload),
-            "spec_hash": Const(spec.hash), "capacity": Const(self.capacity), "model_words": self.model_words,
-            "model_crc": self.model_crc, "clock_hz": Const(self.clock_hz),
-        })
-        from_accelerator = reason == LinkError.ACCELERATOR
-        error = _bytes(ERROR_LAYOUT, {
-            "reason": reason, "request": self.frame.p.kind, "code": Mux(from_accelerator, outcome.error, 0),
-            "command": Mux(from_accelerator, outcome.command, 0),
-        })
-        result = _bytes(RESULT_LAYOUT, {"cycles": outcome.cycles, "label": outcome.label})
+    def _argued(self, m, fields, refuse):
+        """Decide what to do with an argument that concerns the image memory."""
+        read = fields(Kind.READ)
+        m.d.sync += [self.run.payload.eq(fields(Kind.RUN).as_value()), self.read.payload.eq(read.as_value())]
+        with m.If(self.frame.p.kind == Kind.RUN):
+            m.next = Kind.RUN.name
+        with m.If(self.frame.p.kind == Kind.READ):
+            m.next = Kind.READ.name
+            with m.If((read.words == 0) | (read.words > self.max_payload // (self.spec.model_bits // 8))):
+                refuse(LinkError.BAD_LENGTH)
+            with m.If(read.offset + read.words > self.image_words):
+                refuse(LinkError.TOO_LARGE)
 
-        position, length = Signal(16), self.sent.p.length
-        moves = self.o.valid & self.o.ready
-        ended = position == length
+    def _payload(self, m, reply, reason, loaded, words) -> AnswerPayload:
+        """Return the maker of payloads, connected to all that it tells of."""
+        payload = AnswerPayload(self.spec, {
+            "capacity": self.capacity, "max_payload": self.max_payload, "clock_hz": self.clock_hz,
+            "image_words": self.image_words})
+        connect(m, payload.o, wiring.flipped(self.o))
+        connect(m, wiring.flipped(self.word), payload.word)
+        connect(m, wiring.flipped(self.logits), payload.logits)
         m.d.comb += [
+            payload.kind.eq(reply), payload.reason.eq(reason), payload.request.eq(self.frame.p.kind),
+            payload.about.eq(self.about), payload.outcome.eq(self.outcome.payload), payload.status.eq(self.run_status),
+            payload.loaded.eq(loaded), payload.words.eq(words),
             self.sent.p.kind.eq(reply), self.sent.p.sequence.eq(self.frame.p.sequence),
-            self.o.valid.eq(sending & ~ended), self.o.payload.eq(info[position]),
+            self.sent.p.length.eq(payload.length),
         ]
-        with m.Switch(reply):
-            with m.Case(Kind.INFO_ANSWER):
-                m.d.comb += length.eq(layout_bytes(INFO_LAYOUT))
-            with m.Case(Kind.ERROR):
-                m.d.comb += [length.eq(layout_bytes(ERROR_LAYOUT)), self.o.payload.eq(error[position])]
-            with m.Case(Kind.INFER_ANSWER):
-                head = layout_bytes(RESULT_LAYOUT)
-                m.d.comb += [length.eq(head + 2 * outcome.count), self.o.payload.eq(result[position])]
-                with m.If(position >= head):
-                    odd = position[0] ^ (head & 1)
-                    m.d.comb += [
-                        self.o.payload.eq(self.logits.payload.word_select(odd, 8)), self.logits.ready.eq(moves & odd),
-                    ]
-        m.d.sync += position.eq(Mux(sending, position + moves, 0))
-        return ended
+        return payload

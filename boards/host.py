@@ -8,15 +8,31 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 
-from .answers import DeviceError, DeviceInfo, Result, read_empty, read_error, read_info, read_result
+from .answers import (
+    DeviceError,
+    DeviceInfo,
+    Result,
+    RunStatus,
+    read_empty,
+    read_error,
+    read_info,
+    read_loaded,
+    read_result,
+    read_status,
+)
 from .link import (
     BEGIN_LAYOUT,
     DATA_LAYOUT,
     ERROR_LAYOUT,
     INFO_LAYOUT,
+    LOADED_LAYOUT,
     PROTOCOL,
+    READ_LAYOUT,
     RESULT_LAYOUT,
+    RUN_LAYOUT,
     SEQUENCES,
+    SPEED_LAYOUT,
+    STATUS_LAYOUT,
     Frame,
     FrameReader,
     Kind,
@@ -27,7 +43,7 @@ from .link import (
     layout_bytes,
     pack_layout,
 )
-from .transport import LinkFailure, SerialTransport, Transport
+from .transport import BAUD, LinkFailure, SerialTransport, Transport, divisor_of
 
 __all__ = ["Device", "DeviceError", "DeviceInfo", "LinkFailure", "Result", "SerialTransport", "Transport"]
 
@@ -40,11 +56,13 @@ class Device:
 
     Each request gets the next sequence number, and only an answer with this number is taken for its answer: one that
     comes too late is passed over. A request whose frame or answer is damaged or lost is sent again under the same
-    number: none of them does harm when it is carried out twice, except COMMIT, whose outcome is read from INFO.
+    number: none of them does harm when it is carried out twice, except COMMIT, whose outcome is read from INFO, and
+    RUN, which the board refuses if the run has begun already.
 
     *Deadline*: a request ends within ``attempts * timeout`` seconds and the time of a break, whatever the board does.
     :meth:`info` is one request, :meth:`infer` one, or two if :meth:`info` was not called before; :meth:`load` is four,
-    and one for each piece. A request without an answer in time is ended by :meth:`abort`.
+    and one for each piece; the others are one, or one for each piece. A request without an answer in time is ended by
+    :meth:`abort`.
 
     *Checked*: every field of every answer, as :mod:`vitric.boards.answers` says.
 
@@ -59,6 +77,8 @@ class Device:
         :data:`~vitric.boards.link.GAP_BITS` over the baud rate.
     attempts : int
         How often a request is sent before :exc:`LinkFailure`.
+    baud : int
+        Speed of the line after configuration and after a break.
 
     Raises
     ------
@@ -68,13 +88,16 @@ class Device:
         Every method: the board refused.
     """
 
-    def __init__(self, transport: Transport, *, timeout: float = 2.0, gap: float = 0.1, attempts: int = 3):
+    def __init__(self, transport: Transport, *, timeout: float = 2.0, gap: float = 0.1, attempts: int = 3,
+                 baud: int = BAUD):
         self.transport = transport
         self.timeout = timeout
         self.gap = gap
         self.attempts = attempts
+        self.baud = baud
         self._sequence = random.randrange(SEQUENCES)  # another one than the process had that asked before
         self._known: DeviceInfo | None = None
+        self._repeated = False  # the last request was sent more than once
 
     def info(self) -> DeviceInfo:
         """Ask what the board is and what it holds."""
@@ -106,7 +129,8 @@ class Device:
     def load(self, model: bytes, progress: Callable[[int, int], object] = lambda done, total: None) -> None:
         """Give the board another model: the bytes of a model stream for its spec.
 
-        If this fails at any point before the end the board goes on with the model it had.
+        If this fails at any point before the end the board goes on with the model it had. What the board has of this
+        very model, because a load of it was interrupted, is not sent again.
 
         Parameters
         ----------
@@ -125,12 +149,9 @@ class Device:
         if not model or len(model) % word:
             raise ValueError(f"model must be a whole number of {word}-byte words, not {len(model)} bytes")
         stated = {"words": len(model) // word, "crc": crc32c(model)}
-        self._order(Kind.BEGIN, pack_layout(BEGIN_LAYOUT, stated))
-        piece = (info.max_payload - layout_bytes(DATA_LAYOUT)) // word * word
-        for start in range(0, len(model), piece):
-            offset = pack_layout(DATA_LAYOUT, {"offset": start // word})
-            self._order(Kind.DATA, offset + model[start:start + piece])
-            progress(min(start + piece, len(model)), len(model))
+        begun = self._ask(Kind.BEGIN, pack_layout(BEGIN_LAYOUT, stated), layout_bytes(LOADED_LAYOUT))
+        there = read_loaded(begun, stated["words"]) * word
+        self._send_words(Kind.DATA, there // word, model[there:], lambda done, _: progress(there + done, len(model)))
         refusal = None
         try:
             self._order(Kind.COMMIT, b"")
@@ -142,12 +163,80 @@ class Device:
         if (info.model_words, info.model_crc) != (stated["words"], stated["crc"]):
             raise refusal or LinkFailure("the board says that it took the model, and does not have it")
 
-    def abort(self) -> None:
-        """End whatever the board is doing: it answers nothing, and a load that was begun is forgotten.
+    def write_words(self, offset: int, words: bytes) -> None:
+        """Write whole model words into the board's image memory, from word ``offset`` on, in any number of pieces."""
+        self._send_words(Kind.IMAGE, offset, words)
 
-        The board keeps the model in use, and takes the next request.
+    def read_words(self, offset: int, count: int) -> bytes:
+        """Read ``count`` model words of the board's image memory, from word ``offset`` on."""
+        info = self._known or self.info()
+        word, words = info.model_bits // 8, b""
+        while left := count - len(words) // word:
+            piece = min(left, info.max_payload // word)
+            place = pack_layout(READ_LAYOUT, {"offset": offset + len(words) // word, "words": piece})
+            answer = self._ask(Kind.READ, place, piece * word)
+            if len(answer) != piece * word:
+                raise LinkFailure(f"the answer to READ must have {piece * word} bytes, not {len(answer)}")
+            words += answer
+        return words
+
+    def start_run(self, *, first: int, stride: int, columns: int, count: int) -> None:
+        """Start to infer ``count`` images of the image memory, as :data:`~vitric.boards.link.RUN_LAYOUT` has them."""
+        run = {"first": first, "stride": stride, "columns": columns, "count": count}
+        try:
+            self._order(Kind.RUN, pack_layout(RUN_LAYOUT, run))
+        except DeviceError as error:
+            if error.reason != LinkError.BUSY or not self._repeated:  # the answer of the first attempt was lost
+                raise
+
+    def run_status(self) -> RunStatus:
+        """Ask how the last run goes."""
+        return read_status(self._ask(Kind.STATUS, b"", layout_bytes(STATUS_LAYOUT)))
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass; what the board says without being asked is dropped."""
+        self._fall_silent(seconds, self.transport.clock() + 2 * seconds)
+
+    def _send_words(self, kind: Kind, offset: int, words: bytes,
+                    progress: Callable[[int, int], object] = lambda done, total: None) -> None:
+        """Send words to the memory of models or images, in pieces as large as the board takes."""
+        info = self._known or self.info()
+        word = info.model_bits // 8
+        piece = (info.max_payload - layout_bytes(DATA_LAYOUT)) // word * word
+        for start in range(0, len(words), piece):
+            place = pack_layout(DATA_LAYOUT, {"offset": offset + start // word})
+            self._order(kind, place + words[start:start + piece])
+            progress(min(start + piece, len(words)), len(words))
+
+    def abort(self) -> None:
+        """End whatever the board is doing: it answers nothing, and a load must be begun again.
+
+        The board keeps the model in use, and takes the next request, at the speed that it had after configuration.
         """
         self.transport.send_break()
+        self.transport.set_baud(self.baud)
+
+    def set_speed(self, baud: int) -> bool:
+        """Go on at another speed, until the next break; return whether that works.
+
+        If the board cannot have that speed, or no answer comes through at it, everything is as after a break.
+
+        Raises
+        ------
+        ValueError
+            No divisor of the board's clock comes near enough.
+        """
+        info = self._known or self.info()
+        divisor = divisor_of(info.clock_hz, baud)
+        try:
+            self._order(Kind.SPEED, pack_layout(SPEED_LAYOUT, {"divisor": divisor}))
+            self.pause(self.gap / 100)  # until the end of the answer's last bit
+            self.transport.set_baud(baud)
+            self.info()
+        except (DeviceError, LinkFailure):
+            self.abort()
+            return False
+        return True
 
     def _order(self, kind: Kind, payload: bytes) -> None:
         """Send a request whose answer says nothing more than that it was carried out."""
@@ -160,6 +249,7 @@ class Device:
         clock = self.transport.clock
         fault = "no answer"
         for attempt in range(self.attempts):
+            self._repeated = attempt > 0
             end = clock() + self.timeout
             if not self._fall_silent(1.5 * self.gap if attempt else 0.0, end):
                 fault = "the line does not fall silent"

@@ -1,18 +1,14 @@
-"""One inference: image bytes to the accelerator, its logits collected, counted, timed and compared."""
+"""One inference: an image to the accelerator, its logits collected, counted, timed and compared."""
 
-from amaranth.hdl import Module, ResetInserter, Signal, signed
+from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import ErrorCode
 from vitric.hdl.accelerator.layouts import STATUS, input_column
-from vitric.hdl.stream_width import Widen
 from vitric.hdl.streams import Queue, connect
 
-__all__ = ["LAST_BYTE", "OUTCOME", "Inference"]
-
-LAST_BYTE = data.StructLayout({"data": 8, "last": 1})
-"""A byte; ``last`` on the final one of an image."""
+__all__ = ["OUTCOME", "Inference"]
 
 OUTCOME = data.StructLayout({"error": 8, "command": 16, "cycles": 32, "label": 16, "count": 16})
 """Of one inference: error code and command of the accelerator's status; clock cycles from ``start`` to the status;
@@ -24,16 +20,16 @@ _DISTRIBUTED = 64  # a queue up to this depth needs no block RAM
 class Inference(wiring.Component):
     """Feed one image to the accelerator and collect what comes out.
 
-    After ``start`` the bytes of ``i`` become columns of ``rows`` bytes at ``columns``, until the one with ``last``,
-    which must complete a column. The logits are held; when the status arrives the outcome is offered at ``outcome``.
-    If the accelerator ended before it took the whole image, the rest is dropped first.
+    After ``start`` the columns of ``i`` are passed on to ``columns``, until the one with ``last``. The logits are held;
+    when the status arrives the outcome is offered at ``outcome``. If the accelerator ended before it took the whole
+    image, the rest is dropped first.
 
     *Handshake*: rules 1 to 4 of :mod:`vitric.hdl.streams`, except that a column is withdrawn when the status arrives
     (the accelerator then takes none). ``start`` is 1 for one cycle, between inferences only. Take every logit from
     ``o`` before the next ``start``.
 
-    *Latency*: a column is valid one cycle after its last byte; ``outcome`` is valid one cycle after the status, if
-    the image was taken. *Interval*: one byte per cycle.
+    *Latency*: a column is passed on in the same cycle; ``outcome`` is valid one cycle after the status, if the image
+    was taken. *Interval*: one column per cycle.
 
     Parameters
     ----------
@@ -42,7 +38,7 @@ class Inference(wiring.Component):
     Members
     -------
     start : 1, in
-    i : stream of LAST_BYTE, in
+    i : stream of input_column(spec), in
     columns : stream of input_column(spec), out
     logits : stream of signed(residual_bits), in
     status : stream of STATUS, in
@@ -58,7 +54,7 @@ class Inference(wiring.Component):
         logit = signed(spec.residual_bits)
         super().__init__({
             "start": In(1),
-            "i": In(stream.Signature(LAST_BYTE)),
+            "i": In(stream.Signature(input_column(spec))),
             "columns": Out(stream.Signature(input_column(spec))),
             "logits": In(stream.Signature(logit)),
             "status": In(stream.Signature(STATUS)),
@@ -74,20 +70,14 @@ class Inference(wiring.Component):
         logit = signed(spec.residual_bits)
         m.submodules.queue = queue = Queue(
             logit, depth=max(2, spec.max_classes), buffered=spec.max_classes > _DISTRIBUTED)
-        widen = Widen(8, ratio=spec.rows)
-        m.submodules.widen = ResetInserter(self.start)(widen)
         connect(m, wiring.flipped(self.logits), queue.i)
         connect(m, queue.o, wiring.flipped(self.o))
 
-        ended = Signal()  # the last byte was taken
+        ended = Signal()  # the last column was taken
         outcome = self.outcome.p
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += ended.eq(self.i.p.last)
-        m.d.comb += [
-            widen.i.payload.eq(self.i.p.data),
-            self.columns.p.last.eq(ended),
-            *(self.columns.p.pixel[row].eq(widen.o.payload[row]) for row in range(spec.rows)),
-        ]
+        m.d.comb += self.columns.payload.eq(self.i.payload)
 
         best = Signal(logit)
         leader = Signal(16)
@@ -105,8 +95,7 @@ class Inference(wiring.Component):
             with m.State("RUN"):
                 m.d.sync += outcome.cycles.eq(outcome.cycles + 1)
                 m.d.comb += [
-                    widen.i.valid.eq(self.i.valid & ~ended), self.i.ready.eq(widen.i.ready & ~ended),
-                    self.columns.valid.eq(widen.o.valid), widen.o.ready.eq(self.columns.ready),
+                    self.columns.valid.eq(self.i.valid & ~ended), self.i.ready.eq(self.columns.ready & ~ended),
                     self.status.ready.eq(1),
                 ]
                 with m.If(self.status.valid):

@@ -19,13 +19,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 __all__ = [
-    "BEGIN_LAYOUT", "DATA_LAYOUT", "ERROR_LAYOUT", "GAP_BITS", "INFO_LAYOUT", "Kind", "LENGTH_MAX", "PROTOCOL",
-    "RESULT_LAYOUT", "SEQUENCES", "Frame", "FrameReader", "LinkError", "SYNC", "crc32c", "encode", "is_protocol_1",
+    "BEGIN_LAYOUT", "DATA_LAYOUT", "ERROR_LAYOUT", "Frame", "FrameReader", "GAP_BITS", "INFO_LAYOUT", "Kind",
+    "LENGTH_MAX", "LOADED_LAYOUT", "LinkError", "PROTOCOL", "READ_LAYOUT", "RECORD_LAYOUT", "RESULT_LAYOUT",
+    "RUN_LAYOUT", "SEQUENCES", "SPEED_LAYOUT", "STATUS_LAYOUT", "SYNC", "crc32c", "encode", "is_protocol_1",
     "layout_bytes", "pack_layout", "unpack_layout",
 ]
 
-PROTOCOL = 2
-"""Version of this contract, in the answer to INFO. Frames of version 1 had no sequence number."""
+PROTOCOL = 3
+"""Version of this contract, in the answer to INFO. Frames of version 1 had no sequence number; version 2 had no images
+in memory, and one speed."""
 
 SEQUENCES = 256
 """Sequence numbers: 0 and up, then from 0 again."""
@@ -56,16 +58,36 @@ class Kind(enum.IntEnum):
     """Check the model that was loaded and use it from now on. No payload."""
     INFER = 0x05
     """Columns of one image in the order of the accelerator's input port, ``rows`` bytes each."""
+    IMAGE = 0x06
+    """Words for the image memory: :data:`DATA_LAYOUT`, then the words."""
+    RUN = 0x07
+    """Start to infer images that lie in the image memory: :data:`RUN_LAYOUT`."""
+    STATUS = 0x08
+    """How the run goes. No payload."""
+    READ = 0x09
+    """Words of the image memory, results of a run among them: :data:`READ_LAYOUT`."""
+    SPEED = 0x0A
+    """Another speed of the line, from the end of the answer to the next break: :data:`SPEED_LAYOUT`."""
     INFO_ANSWER = 0x81
     """:data:`INFO_LAYOUT`."""
     BEGIN_ANSWER = 0x82
-    """No payload."""
+    """:data:`LOADED_LAYOUT`."""
     DATA_ANSWER = 0x83
     """No payload."""
     COMMIT_ANSWER = 0x84
     """No payload: the model was whole and is in use."""
     INFER_ANSWER = 0x85
     """:data:`RESULT_LAYOUT`, then the logits, class 0 first, signed 16 bits each."""
+    IMAGE_ANSWER = 0x86
+    """No payload."""
+    RUN_ANSWER = 0x87
+    """No payload: the run has begun."""
+    STATUS_ANSWER = 0x88
+    """:data:`STATUS_LAYOUT`."""
+    READ_ANSWER = 0x89
+    """The words."""
+    SPEED_ANSWER = 0x8A
+    """No payload."""
     ERROR = 0xFF
     """:data:`ERROR_LAYOUT`: the request was not carried out, and nothing has changed."""
 
@@ -94,7 +116,13 @@ class LinkError(enum.IntEnum):
     ACCELERATOR = 10
     """The accelerator ended the inference with an error: its code and command follow."""
     BAD_MEMORY = 11
-    """The memory that models are loaded into did not pass its test at start."""
+    """The memory that models and images are loaded into did not pass its test at start."""
+    BUSY = 12
+    """A run is under way: no other one, no INFER and no COMMIT before its end."""
+    BAD_SLOT = 13
+    """An image of a run, or its result, does not fit into its slot, or the slot is beyond the image memory."""
+    BAD_SPEED = 14
+    """The line cannot have that many clock cycles per bit."""
 
 
 Layout = tuple[tuple[str, int], ...]
@@ -110,6 +138,8 @@ INFO_LAYOUT: Layout = (
     ("model_words", 4),    # length of the model in use, 0 if there is none
     ("model_crc", 4),      # CRC-32C of all its bytes
     ("clock_hz", 4),       # cycles per second
+    ("image_words", 4),    # image memory, in model words; 0 if there is none
+    ("memory_failed", 1),  # 1 if the memory for models and images did not pass its test at start
 )
 """Name and bytes of each field of the answer to INFO."""
 
@@ -117,7 +147,29 @@ BEGIN_LAYOUT: Layout = (("words", 4), ("crc", 4))
 """Length in model words and CRC-32C of all bytes of the model to come: see :func:`crc32c`."""
 
 DATA_LAYOUT: Layout = (("offset", 4),)
-"""Where in the model the words that follow belong, in model words."""
+"""Where in the model, or in the image memory, the words that follow belong, in model words."""
+
+LOADED_LAYOUT: Layout = (("loaded", 4),)
+"""Model words from the first on that are there already, because the same model was begun before."""
+
+SPEED_LAYOUT: Layout = (("divisor", 4),)
+"""Clock cycles per bit: from 4 to as many as after configuration. Wait a bit time after the answer."""
+
+RUN_LAYOUT: Layout = (("first", 4), ("stride", 4), ("columns", 4), ("count", 2))
+"""Where in the image memory the first slot begins and how far it is from one slot to the next, in model words; columns
+of one image; number of images. A slot holds an image, from the next word on its :data:`RECORD_LAYOUT`, and its logits,
+class 0 first, signed 16 bits each."""
+
+STATUS_LAYOUT: Layout = (("running", 1), ("reason", 1), ("done", 2), ("cycles", 6))
+"""Of the last run: 1 until its end; 0, or the LinkError that ended it early, of which ACCELERATOR is told more in the
+record of the last image; records that were written; clock cycles from its start to its end, or to now."""
+
+READ_LAYOUT: Layout = (("offset", 4), ("words", 2))
+"""Where in the image memory to read, and how much, in model words."""
+
+RECORD_LAYOUT: Layout = (("cycles", 4), ("label", 2), ("count", 2), ("error", 2), ("command", 2), ("reserved", 4))
+"""Result of one image of a run: clock cycles of the inference; index of the largest logit, the first of equal ones;
+number of logits; error and command of the accelerator's status."""
 
 RESULT_LAYOUT: Layout = (("cycles", 4), ("label", 2))
 """Clock cycles of the inference; index of the largest logit, the first of equal ones."""

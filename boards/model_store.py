@@ -11,7 +11,6 @@ from vitric.golden.spec.sdram import SdramSpec
 from vitric.hdl.accelerator.layouts import model_word
 from vitric.hdl.memory.block import BlockSpec
 from vitric.hdl.memory.layouts import line_layout, write_layout
-from vitric.hdl.memory.reader import LineReader
 from vitric.hdl.memory.splitter import read_layout
 from vitric.hdl.stream_width import Narrow
 from vitric.hdl.streams import PipelineRegister, StreamBuffer, connect
@@ -128,16 +127,13 @@ class ModelStore(wiring.Component):
     def elaborate(self, platform):
         """Return the module."""
         m = Module()
-        spec, capacity = self.spec, self.capacity
-        m.submodules.reader = reader = LineReader(self.memory)
-        line, ask = reader.o, reader.i
-        connect(m, reader.read, wiring.flipped(self.read))
-        connect(m, wiring.flipped(self.line), reader.line)
+        spec, capacity, line = self.spec, self.capacity, self.line
         m.submodules.output = output = StreamBuffer(model_word(spec))
         m.submodules.written = written = PipelineRegister(write_layout(self.memory))
         m.submodules.to_bytes = to_bytes = Narrow(8, ratio=spec.model_bits // 8)
         m.submodules.crc = check = crc.catalog.CRC32_ISCSI(data_width=8).create()
         bank = Signal(reset_less=True)  # the model in use outlives a reset
+        reading = Signal()
         words_in_use = Signal(32, init=len(self.init), reset_less=True)
         crc_in_use = Signal(32, init=crc32c(model_bytes(self.init, spec.model_bits)), reset_less=True)
         m.d.comb += [self.words.eq(words_in_use), self.crc.eq(crc_in_use)]
@@ -157,9 +153,11 @@ class ModelStore(wiring.Component):
             to_bytes.i.payload.as_value().eq(line.p.data),
             to_bytes.o.ready.eq(1), check.valid.eq(to_bytes.o.valid), check.data.eq(to_bytes.o.payload),
         ]
+        with m.If(line.valid & line.ready & line.p.last):
+            m.d.sync += reading.eq(0)
 
-        def read(start_in, words):
-            m.d.sync += [ask.p.address.eq(start_in), ask.p.lines.eq(words)]
+        def ask(start_in, words):
+            m.d.sync += [self.read.p.address.eq(start_in), self.read.p.lines.eq(words)]
             m.next = "READ"
 
         with m.FSM():
@@ -169,22 +167,23 @@ class ModelStore(wiring.Component):
                 with m.If(self.commit.valid):
                     m.next = "ANSWER"
                     with m.If((self.commit.p.words != 0) & (self.commit.p.words <= capacity)):
-                        read(Mux(bank, 0, capacity), self.commit.p.words)
+                        ask(Mux(bank, 0, capacity), self.commit.p.words)
                 with m.Elif(self.start & (self.words != 0)):
-                    read(Mux(bank, capacity, 0), self.words)
+                    ask(Mux(bank, capacity, 0), self.words)
             with m.State("READ"):
-                m.d.comb += ask.valid.eq(1)
-                with m.If(ask.ready):
+                m.d.comb += self.read.valid.eq(1)
+                m.d.sync += reading.eq(1)
+                with m.If(self.read.ready):
                     m.next = "STREAM"
                     with m.If(checking):
                         m.next = "CHECK"
             with m.State("STREAM"):
                 m.d.comb += [output.i.valid.eq(line.valid), line.ready.eq(output.i.ready)]
-                with m.If(reader.idle & ~self.o.valid):
+                with m.If(~reading & ~self.o.valid):
                     m.next = "IDLE"
             with m.State("CHECK"):
                 m.d.comb += [to_bytes.i.valid.eq(line.valid), line.ready.eq(to_bytes.i.ready)]
-                with m.If(reader.idle & ~to_bytes.o.valid):
+                with m.If(~reading & ~to_bytes.o.valid):
                     m.d.sync += self.result.payload.eq(check.crc == self.commit.p.crc)
                     m.next = "ANSWER"
             with m.State("ANSWER"):

@@ -12,19 +12,26 @@ from vitric.hdl.accelerator import Accelerator
 from vitric.hdl.memory import Sdram
 from vitric.hdl.memory.block import BlockMemory, BlockSpec
 from vitric.hdl.memory.layouts import pins_layout
+from vitric.hdl.memory.reader import LineReader
+from vitric.hdl.memory.share import Share
 from vitric.hdl.streams import connect
 
 from .controller import Controller
 from .frame import FrameReceiver, FrameTransmitter
+from .image_reader import ImageReader
 from .inference import Inference
 from .link import GAP_BITS
 from .model_store import WORDS_MAX, ModelStore
+from .runner import Runner
 from .uart import DIVISOR_MIN, UartReceiver, UartTransmitter
 
 __all__ = ["MAX_PAYLOAD", "System"]
 
 MAX_PAYLOAD = 2048
 """Longest payload of a request, in bytes, unless chosen otherwise: one block of RAM."""
+
+_IMAGE_LINES, _MODEL_LINES, _HOST_LINES = 16, 32, 8
+"""Lines that wait for their readers: the image, the model, the host."""
 
 
 class System(wiring.Component):
@@ -35,7 +42,7 @@ class System(wiring.Component):
     no model until one is loaded; if the memory did not pass its test, none can be.
 
     A break on the line resets all but the memory and the model in use: the request that is being carried out is not
-    answered, a load that was begun is forgotten.
+    answered, a load must be begun again, and the line has the speed that it had after configuration.
 
     LEDs 0 to 5 show the class of the last inference (its low six bits), LED 6 that a request is being carried out,
     LED 7 that the last answer was an error.
@@ -48,7 +55,7 @@ class System(wiring.Component):
     capacity : int
         Longest model, in words: two banks of it are held.
     divisor : int
-        Clock cycles per bit on the serial line.
+        Clock cycles per bit on the serial line, after configuration; the host can ask for fewer.
     clock_hz : int
         Cycles per second, for the host.
     max_payload : int
@@ -97,6 +104,9 @@ class System(wiring.Component):
             raise ValueError("init must be empty with an SDRAM, which holds nothing after configuration")
         self._space = sdram or BlockSpec(line_bits=spec.model_bits, lines=2 * capacity)
         self._store = ModelStore(spec, self._space, capacity=capacity, init=self.init)
+        if sdram is not None and capacity > sdram.lines // 4:
+            raise ValueError(f"capacity must be at most {sdram.lines // 4}, a quarter of the SDRAM's lines, not "
+                             f"{capacity}")
         memory = {} if sdram is None else {"pins": Out(pins_layout(sdram)), "dq": In(BUS_BITS)}
         super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "leds": Out(8), **memory})
 
@@ -109,7 +119,8 @@ class System(wiring.Component):
         answers = FrameTransmitter()
         store = self._store
         controller = Controller(
-            self.spec, capacity=self.capacity, max_payload=self.max_payload, clock_hz=self.clock_hz)
+            self.spec, capacity=self.capacity, max_payload=self.max_payload, clock_hz=self.clock_hz,
+            divisor=self.divisor, image_words=0 if self.sdram is None else self.sdram.lines // 2)
         inference = Inference(self.spec)
         accelerator = Accelerator(self.spec, fabric=self.fabric)
         broken = Signal()
@@ -125,34 +136,84 @@ class System(wiring.Component):
         connect(m, controller.sent, answers.frame)
         connect(m, controller.o, answers.i)
         connect(m, answers.o, transmitter.i)
+        m.d.comb += [
+            receiver.divisor.eq(controller.line_divisor), transmitter.divisor.eq(controller.line_divisor),
+            controller.line_idle.eq(answers.frame.ready & transmitter.idle),
+        ]
 
         connect(m, controller.write, store.write)
         connect(m, controller.commit, store.commit)
         connect(m, store.result, controller.result)
         connect(m, store.o, accelerator.model)
-        m.submodules.memory = memory = self._memory()
-        if self.sdram is not None:
-            m.d.comb += [
-                self.pins.eq(memory.pins), memory.dq.eq(self.dq), controller.memory_failed.eq(memory.failed)]
-        connect(m, store.read, memory.read)
-        connect(m, store.put, memory.write)
-        connect(m, memory.o, store.line)
-        m.d.comb += [
-            controller.model_words.eq(store.words), controller.model_crc.eq(store.crc),
-            store.start.eq(controller.start), inference.start.eq(controller.start),
-        ]
-
-        connect(m, controller.image, inference.i)
         connect(m, inference.columns, accelerator.i)
         connect(m, accelerator.o, inference.logits)
         connect(m, accelerator.status, inference.status)
-        connect(m, inference.outcome, controller.outcome)
-        connect(m, inference.o, controller.logits)
+        m.d.comb += [
+            controller.about.model_words.eq(store.words), controller.about.model_crc.eq(store.crc),
+            store.start.eq(controller.start), inference.start.eq(controller.start),
+        ]
+        if self.sdram is None:
+            m.submodules.memory = memory = BlockMemory(self._space, init=self.init)
+            m.submodules.reader = reader = LineReader(self._space)
+            m.d.comb += reader.drop.eq(broken)
+            connect(m, store.read, reader.i)
+            connect(m, reader.o, store.line)
+            connect(m, reader.read, memory.read)
+            connect(m, memory.o, reader.line)
+            connect(m, store.put, memory.write)
+            connect(m, controller.image, inference.i)
+            connect(m, inference.outcome, controller.outcome)
+            connect(m, inference.o, controller.logits)
+        else:
+            self._add_sdram(m, broken, store, controller, inference)
 
         leds = Signal(8)
         m.d.sync += leds.eq(inference.label[:6] | controller.busy << 6 | controller.failed << 7)
         m.d.comb += self.leds.eq(leds)
         return m
 
-    def _memory(self) -> Sdram | BlockMemory:
-        return Sdram(self.sdram) if self.sdram else BlockMemory(self._space, init=self.init)
+    def _add_sdram(self, m, broken, store, controller, inference):
+        """Add the memory for models and images, and runs over images, which have the inference while they last."""
+        spec, sdram = self.spec, self.sdram
+        m.submodules.memory = memory = Sdram(sdram)
+        m.submodules.share = share = Share(sdram, depths=(_IMAGE_LINES, _MODEL_LINES, _HOST_LINES), writers=3)
+        m.d.comb += [self.pins.eq(memory.pins), memory.dq.eq(self.dq), controller.about.memory_failed.eq(memory.failed)]
+        connect(m, share.read, memory.read)
+        connect(m, share.write, memory.write)
+        connect(m, memory.o, share.line)
+
+        m.submodules.image = image = ResetInserter(broken)(ImageReader(spec, sdram))
+        m.submodules.runner = runner = ResetInserter(broken)(Runner(spec, sdram))
+        readers = [LineReader(sdram) for _ in share.reads]
+        for name, reader, read, line in zip(("image", "model", "host"), readers, share.reads, share.lines, strict=True):
+            m.submodules[f"read_{name}"] = reader
+            m.d.comb += reader.drop.eq(broken)
+            connect(m, reader.read, read)
+            connect(m, line, reader.line)
+        for reader, user in zip(readers, (image, store), strict=False):
+            connect(m, user.read, reader.i)
+            connect(m, reader.o, user.line)
+        host = readers[2]
+        connect(m, store.put, share.writes[0])
+        connect(m, runner.put, share.writes[1])
+        connect(m, runner.image, image.i)
+        connect(m, controller.run, runner.run)
+        upper = sdram.lines // 2  # the image memory
+        words, read, put = controller.word, controller.read, share.writes[2]
+        m.d.comb += [
+            put.p.address.eq(controller.put.p.address | upper), put.p.data.eq(controller.put.p.data),
+            put.valid.eq(controller.put.valid), controller.put.ready.eq(put.ready),
+            host.i.p.address.eq(read.p.offset | upper), host.i.p.lines.eq(read.p.words),
+            host.i.valid.eq(read.valid), read.ready.eq(host.i.ready),
+            words.payload.eq(host.o.p.data), words.valid.eq(host.o.valid), host.o.ready.eq(words.ready),
+            controller.run_status.eq(runner.status), runner.store_idle.eq(store.idle),
+            store.start.eq(controller.start | runner.start), inference.start.eq(controller.start | runner.start),
+        ]
+        with m.If(runner.status.running):
+            connect(m, image.o, inference.i)
+            connect(m, inference.outcome, runner.outcome)
+            connect(m, inference.o, runner.logits)
+        with m.Else():
+            connect(m, controller.image, inference.i)
+            connect(m, inference.outcome, controller.outcome)
+            connect(m, inference.o, controller.logits)

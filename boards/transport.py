@@ -5,7 +5,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-__all__ = ["LinkFailure", "SerialTransport", "Transport"]
+__all__ = ["BAUD", "BAUD_ERROR", "LinkFailure", "SerialTransport", "Transport", "divisor_of"]
+
+BAUD = 1_000_000
+"""Speed of the line unless the board says otherwise."""
+
+BAUD_ERROR = 0.02
+"""By how much the two ends of a line may differ: half of what 10 bits can bear."""
+
+
+def divisor_of(clock_hz: int, baud: int) -> int:
+    """Return the clock cycles per bit for a speed.
+
+    Raises
+    ------
+    ValueError
+        The nearest speed that the clock gives is off by more than :data:`BAUD_ERROR`.
+    """
+    divisor = max(1, round(clock_hz / baud))
+    if abs(clock_hz / divisor / baud - 1) > BAUD_ERROR:
+        raise ValueError(f"no divisor of {clock_hz / 1e6:g} MHz comes within {BAUD_ERROR:.0%} of {baud} baud")
+    return divisor
 
 
 class LinkFailure(RuntimeError):
@@ -30,6 +50,9 @@ class Transport(Protocol):
     def send_break(self) -> None:
         """Hold the line at 0 for longer than two bytes take."""
 
+    def set_baud(self, baud: int) -> None:
+        """Send and receive at another speed from now on."""
+
     def clock(self) -> float:
         """Return the time in seconds, on the clock that timeouts are counted by."""
 
@@ -49,7 +72,7 @@ class SerialTransport:
         The constructor: the port cannot be opened. Every method: it has failed, for example because it was unplugged.
     """
 
-    def __init__(self, port: str, baud: int = 1_000_000):
+    def __init__(self, port: str, baud: int = BAUD):
         import serial
 
         try:
@@ -77,6 +100,11 @@ class SerialTransport:
             self._serial.break_condition = True
             time.sleep(0.01 + 40 / self._serial.baudrate)
             self._serial.break_condition = False
+
+    def set_baud(self, baud: int) -> None:
+        """Send and receive at another speed from now on."""
+        with _failures("cannot change the speed of the serial port"):
+            self._serial.baudrate = baud
 
     def clock(self) -> float:
         """Return the time in seconds, from some moment on."""

@@ -35,28 +35,33 @@ class UartReceiver(wiring.Component):
     Parameters
     ----------
     divisor : int
-        Clock cycles per bit, 4 to 2**20.
+        Most clock cycles per bit, 4 to 2**20.
 
     Members
     -------
+    divisor : in
+        Clock cycles per bit, 4 to the most; change it between bytes.
     rx : 1, in
         The line, asynchronous.
     o : stream of unsigned(8), out
     held : 1, out
-        The line has been 0 for :data:`BREAK_BITS` bit times or longer, and still is: a break.
+        The line has been 0 for :data:`BREAK_BITS` of the longest bit times or longer, and still is: a break.
     """
 
     def __init__(self, *, divisor: int):
         check_int("divisor", divisor, DIVISOR_MIN, _DIVISOR_MAX)
-        self.divisor = divisor
-        super().__init__({"rx": In(1, init=1), "o": Out(stream.Signature(8)), "held": Out(1)})
+        self.most = divisor
+        super().__init__({
+            "divisor": In(range(divisor + 1), init=divisor), "rx": In(1, init=1), "o": Out(stream.Signature(8)),
+            "held": Out(1),
+        })
 
     def elaborate(self, platform):
         """Return the module."""
         m = Module()
         line = Signal(init=1)
         m.submodules.synchronizer = cdc.FFSynchronizer(self.rx, line, init=1)
-        timer = Signal(range(self.divisor))
+        timer = Signal(range(self.most))
         bits = Signal(8)
         count = Signal(range(_FRAME_BITS))
         sample = Signal()
@@ -67,8 +72,8 @@ class UartReceiver(wiring.Component):
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
 
-        low = Signal(range(BREAK_BITS * self.divisor + 1))  # cycles for which the line has been 0
-        m.d.comb += self.held.eq(low == BREAK_BITS * self.divisor)
+        low = Signal(range(BREAK_BITS * self.most + 1))  # cycles for which the line has been 0
+        m.d.comb += self.held.eq(low == BREAK_BITS * self.most)
         with m.If(line):
             m.d.sync += low.eq(0)
         with m.Elif(~self.held):
@@ -76,7 +81,7 @@ class UartReceiver(wiring.Component):
 
         with m.FSM():
             with m.State("IDLE"):
-                m.d.sync += [timer.eq(self.divisor // 2 - 1), count.eq(0)]
+                m.d.sync += [timer.eq((self.divisor >> 1) - 1), count.eq(0)]
                 with m.If(~line):
                     m.next = "START"
             with m.State("START"):
@@ -110,10 +115,14 @@ class UartTransmitter(wiring.Component):
     Parameters
     ----------
     divisor : int
-        Clock cycles per bit, 4 to 2**20.
+        Most clock cycles per bit, 4 to 2**20.
 
     Members
     -------
+    divisor : in
+        Clock cycles per bit, 4 to the most; change it while ``idle``.
+    idle : 1, out
+        No byte is being sent.
     i : stream of unsigned(8), in
     tx : 1, out
         The line, 1 when idle.
@@ -121,18 +130,20 @@ class UartTransmitter(wiring.Component):
 
     def __init__(self, *, divisor: int):
         check_int("divisor", divisor, DIVISOR_MIN, _DIVISOR_MAX)
-        self.divisor = divisor
-        self.interval = _FRAME_BITS * divisor
-        super().__init__({"i": In(stream.Signature(8)), "tx": Out(1, init=1)})
+        self.most = divisor
+        super().__init__({
+            "divisor": In(range(divisor + 1), init=divisor), "idle": Out(1),
+            "i": In(stream.Signature(8)), "tx": Out(1, init=1),
+        })
 
     def elaborate(self, platform):
         """Return the module."""
         m = Module()
-        timer = Signal(range(self.divisor))
+        timer = Signal(range(self.most))
         bits = Signal(_FRAME_BITS - 1, init=-1)
         left = Signal(range(_FRAME_BITS + 1))
         # A byte is taken in the last cycle of the one before it too, so that there is no gap between them.
-        m.d.comb += self.i.ready.eq((left == 0) | ((left == 1) & (timer == 0)))
+        m.d.comb += [self.idle.eq(left == 0), self.i.ready.eq(self.idle | ((left == 1) & (timer == 0)))]
         with m.If(self.i.ready & self.i.valid):
             m.d.sync += [
                 self.tx.eq(0), bits.eq(Cat(self.i.payload, Const(1, 1))), left.eq(_FRAME_BITS),

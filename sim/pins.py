@@ -4,6 +4,7 @@ import cocotb
 from cocotb.simtime import get_sim_time
 from cocotb.task import bridge, resume
 from cocotb.triggers import Event, FallingEdge, SimTimeoutError, Timer, with_timeout
+from vitric.boards.transport import BAUD
 
 from .clock import PERIOD_NS
 
@@ -33,7 +34,7 @@ class PinTransport:
 
     def __init__(self, dut, divisor: int, *, cycles_per_second: int):
         self._dut = dut
-        self._bit_ns = divisor * PERIOD_NS
+        self._bit_ns = self._slowest_ns = divisor * PERIOD_NS
         self._second_ns = cycles_per_second * PERIOD_NS
         self._waiting = bytearray()
         self._arrived = Event()
@@ -56,6 +57,10 @@ class PinTransport:
     def send_break(self) -> None:
         """Hold the line at 0 for the time of three bytes."""
         resume(self._break)()
+
+    def set_baud(self, baud: int) -> None:
+        """Send and receive at another speed; :data:`~vitric.boards.transport.BAUD` is that of ``divisor``."""
+        self._bit_ns = round(self._slowest_ns * BAUD / baud)
 
     def clock(self) -> float:
         """Return the simulated time, in the seconds that timeouts are counted in."""

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["bitstream_command", "build_bitstream"]
 
-_BAUD_ERROR = 0.02  # largest share by which the serial line may be off
-
 
 def bitstream_command(
     project: ProjectName = None,
@@ -149,6 +147,7 @@ def _build(project: "Project", folder: Path, clock_mhz: float, seeds: int, worke
 
 def _design(board: "Board", compiled: "Compiled", clock_mhz: float, said: "BoardChoice", *, image_bytes: int) -> "Top":
     """Return the top level; raise :exc:`UserError` for what cannot be."""
+    from vitric.boards.link import LENGTH_MAX
     from vitric.boards.model_store import WORDS_MAX, usual_capacity
     from vitric.boards.system import MAX_PAYLOAD, System
 
@@ -160,28 +159,32 @@ def _design(board: "Board", compiled: "Compiled", clock_mhz: float, said: "Board
         raise UserError(f"--capacity must be at least the {len(words)} words of the model, not {capacity}")
     if sdram is None:
         _check_room(board, spec, capacity)
-    elif 2 * capacity > sdram.lines:
-        raise UserError(f"--capacity must be at most {sdram.lines // 2}, half of the SDRAM of {board.title}, not "
+        if image_bytes > LENGTH_MAX:
+            raise UserError(f"an image of this configuration has {image_bytes} bytes, but a frame of the host link "
+                            f"carries at most {LENGTH_MAX}; with --model-memory sdram images lie in memory")
+    elif capacity > sdram.lines // 4:
+        raise UserError(f"--capacity must be at most {sdram.lines // 4}, a quarter of the SDRAM of {board.title}, not "
                         f"{capacity}")
-    if image_bytes > 0xFFFF:
-        raise UserError(f"an image of this configuration has {image_bytes} bytes; the host link carries at most 65535")
+    max_payload = MAX_PAYLOAD if sdram else max(MAX_PAYLOAD, image_bytes)
 
     def system(clock_hz: int) -> System:
         return System(spec, init=words if sdram is None else (), capacity=capacity, divisor=_divisor(board, clock_hz),
-                      clock_hz=clock_hz, max_payload=max(MAX_PAYLOAD, image_bytes), fabric=board.part.family.name,
-                      sdram=sdram)
+                      clock_hz=clock_hz, max_payload=max_payload, fabric=board.part.family.name, sdram=sdram)
 
     return board.make_top(system, clock_mhz)
 
 
 def _divisor(board: "Board", clock_hz: int) -> int:
     """Return the divisor of the serial line for a clock; raise :exc:`UserError` if there is none."""
+    from vitric.boards.transport import divisor_of
     from vitric.boards.uart import DIVISOR_MIN
+    from vitric.golden.spec.check import check_int
 
-    divisor = max(DIVISOR_MIN, round(clock_hz / board.baud))
-    if abs(clock_hz / divisor / board.baud - 1) > _BAUD_ERROR:
-        raise UserError(f"no divisor of {clock_hz / 1e6:g} MHz comes within {_BAUD_ERROR:.0%} of {board.baud} baud; "
-                        "choose another --clock-mhz")
+    try:
+        divisor = divisor_of(clock_hz, board.baud)
+        check_int("cycles per bit", divisor, DIVISOR_MIN, 1 << 20)
+    except ValueError as error:
+        raise UserError(f"{error}; choose another --clock-mhz") from error
     return divisor
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from vitric.golden.errors import UserError
 
-from ..inputs.options import BAUD, ProjectName
+from ..inputs.options import BAUD, MAX_BAUD, ProjectName
 from ..project.streams import StreamFile, model_stream
 from ..reports.console import console
 
@@ -16,21 +16,26 @@ def load_command(
     port: Annotated[str, typer.Option(help="Serial port of the board, for example /dev/ttyUSB0.")],
     model: StreamFile = None,
     project: ProjectName = None,
-    baud: Annotated[int, typer.Option(**BAUD, help="Of the serial line.")] = 1_000_000,
+    baud: Annotated[int, typer.Option(**BAUD, help="Speed of the serial line at first, that of the bitstream.")]
+    = 1_000_000,
+    max_baud: Annotated[int, typer.Option(**BAUD, help="Speed to go on with, if board and line can have it.")]
+    = MAX_BAUD,
 ) -> None:
     """Load a model stream, or a project's model, into a board over its serial port; it stays until the power is off.
 
-    The stream is checked before anything is sent. If the load fails, the board goes on with the model it had.
+    The stream is checked before anything is sent. If the load fails, the board goes on with the model it had; if it is
+    interrupted, the same command goes on where it stopped.
     """
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from ..inputs.device import matching_info, open_device
+    from ..inputs.device import matching_info, open_device, speed_up
 
     name, stream = model_stream(model, project)
     with open_device(port, baud) as device:
         info = matching_info(device, stream.spec, name)
         if len(stream) > info.capacity:
             raise UserError(f"{name} has {len(stream)} words, the board has room for {info.capacity}")
+        speed_up(device, max_baud)
         columns = TextColumn("load"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
         terminal = console(stderr=True)
         with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as bar:

@@ -214,7 +214,7 @@ def placed_on(part: Part, run: Run, memory: str) -> Choice:
     model = area_model()
     spec = replace(run.spec, multipliers=max(0, part.dsp - model.multipliers(run.spec)))
     area = model.area(spec, usual_capacity(run.words) if memory == "bram" else 0,
-                      0 if memory == "external" else run.image_bytes)
+                      run.image_bytes if memory == "bram" else 0)
     if memory == "sdram":
         area = replace(area, lut_eq=area.lut_eq + SDRAM.lut_eq, ff=area.ff + SDRAM.ff)
     return Choice(run=run, spec=spec, area=area, over=over(area, part))

@@ -1,16 +1,19 @@
 """What the commands that talk to a board share: opening it, and errors that the user can put right."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from vitric.golden.errors import UserError
 
 if TYPE_CHECKING:
-    from vitric.boards.host import Device, DeviceInfo
+    from vitric.boards.host import Device, DeviceInfo, Result
     from vitric.golden.spec.accelerator import AcceleratorSpec
 
-__all__ = ["matching_info", "open_device"]
+__all__ = ["SPEEDS", "infer_all", "matching_info", "open_device", "speed_up"]
+
+SPEEDS = (3_000_000, 2_000_000, 1_500_000)
+"""Speeds of a serial line that are tried when a faster one is wanted, fastest first."""
 
 _PATIENCE = 2.0
 """Seconds that a board may compute for one request."""
@@ -18,7 +21,7 @@ _PATIENCE = 2.0
 
 @contextmanager
 def open_device(port: str, baud: int) -> Iterator["Device"]:
-    """Open the board at a serial port for the block.
+    """Open the board at a serial port for the block, and end whatever it was doing.
 
     A request ends within three times 2 s and 200 000 bit times: 6.6 s at 1 Mbaud.
 
@@ -40,7 +43,9 @@ def open_device(port: str, baud: int) -> Iterator["Device"]:
     try:
         transport = SerialTransport(port, baud)
         try:
-            yield Device(transport, timeout=_PATIENCE + 2 * gap, gap=gap)
+            device = Device(transport, timeout=_PATIENCE + 2 * gap, gap=gap, baud=baud)
+            device.abort()  # it may have another speed, from a process that was killed
+            yield device
         finally:
             transport.close()
     except (LinkFailure, DeviceError, ValueError) as error:
@@ -70,3 +75,45 @@ def matching_info(device: "Device", spec: "AcceleratorSpec", what: str) -> "Devi
                         f"({spec.hash:#010x})")
     info.check_spec(spec)
     return info
+
+
+def speed_up(device: "Device", limit: int) -> int:
+    """Ask a board for the fastest speed up to ``limit`` baud that both can have; return the speed that it has then."""
+    clock_hz = device.info().clock_hz
+    for baud in SPEEDS:
+        if device.baud < baud <= limit and _divides(clock_hz, baud) and device.set_speed(baud):
+            return baud
+    return device.baud
+
+
+def _divides(clock_hz: int, baud: int) -> bool:
+    from vitric.boards.transport import divisor_of
+
+    try:
+        divisor_of(clock_hz, baud)
+    except ValueError:
+        return False
+    return True
+
+
+def infer_all(device: "Device", images: "Sequence[bytes]",
+              progress: "Callable[[int], object]" = lambda done: None) -> "tuple[list[Result], int | None]":
+    """Run images of one size on a board.
+
+    Returns their results, and the clock cycles of the whole if the images lay in the board's memory, where they follow
+    each other without the serial line. ``progress`` is given the number of results.
+    """
+    from vitric.boards.image_queue import ImageQueue
+
+    results: list[Result] = []
+    if not device.info().image_words:
+        for image in images:
+            results.append(device.infer(image))
+            progress(len(results))
+        return results, None
+    queue, cycles = ImageQueue(device, len(images[0])), 0
+    for first in range(0, len(images), queue.slots.count):
+        run = queue.infer(images[first:first + queue.slots.count], lambda done: progress(first + done))  # noqa: B023
+        results += run.results
+        cycles += run.cycles
+    return results, cycles

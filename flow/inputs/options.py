@@ -7,11 +7,14 @@ import typer
 from vitric.golden.errors import UserError
 from vitric.golden.files import is_writable
 
-__all__ = ["BAUD", "COUNT", "EPOCHS", "SECONDS", "SEED", "SHARE", "WIDTH", "BoardName", "Jobs", "JsonFile",
+__all__ = ["BAUD", "COUNT", "EPOCHS", "MAX_BAUD", "SECONDS", "SEED", "SHARE", "WIDTH", "BoardName", "Jobs", "JsonFile",
            "ProjectName", "Scheduler", "check_output", "readable"]
 
 BAUD = {"min": 1, "max": 12_000_000}
 """Bounds of the speed of a serial line, in bits per second."""
+
+MAX_BAUD = 3_000_000
+"""Speed that a serial line is brought to if both ends can have it."""
 
 SEED = {"min": 0, "max": (1 << 31) - 1}
 """Bounds of every seed."""

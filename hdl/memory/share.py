@@ -1,4 +1,4 @@
-"""One memory for several readers, none of whom waits for another."""
+"""One memory for several readers, none of whom waits for another, and several writers."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from vitric.golden.spec.sdram import SdramSpec
 
 from ..streams import PipelineRegister, Queue, connect
 from .block import BlockSpec
-from .layouts import line_layout
+from .layouts import line_layout, write_layout
 from .splitter import read_layout
 
 __all__ = ["CHUNK", "Share"]
@@ -24,11 +24,12 @@ class Share(wiring.Component):
 
     A read is cut into chunks of :data:`CHUNK` lines. Each reader has a queue of its own, and a chunk is asked for only
     when that has room for all of it: so whatever the memory gives can be put away at once, and a reader that takes
-    nothing stops none of the others. The readers take turns, chunk by chunk.
+    nothing stops none of the others. The readers take turns, chunk by chunk. Of the writers the first has precedence;
+    their lines go to the memory in the order in which they are accepted.
 
-    *Handshake*: ``read`` and ``line`` of every reader obey rules 1 to 4 of :mod:`vitric.hdl.streams`; the next read of
-    a reader is accepted when all of its last one has been asked for. A read has at least one line. Towards the memory a
-    request is a register, and its lines are always taken.
+    *Handshake*: every stream obeys rules 1 to 4 of :mod:`vitric.hdl.streams`; a reader or writer may withdraw what has
+    not been accepted. The next read of a reader is accepted when all of its last one has been asked for. A read has at
+    least one line. Towards the memory reads and writes are registers, and its lines are always taken.
 
     *Latency*: 3 cycles from a read to its first request to the memory, 1 cycle for a line. *Interval*: 1 cycle a line,
     and a request every second cycle.
@@ -39,13 +40,17 @@ class Share(wiring.Component):
     depths : sequence of int
         Lines of the queue of each reader, :data:`CHUNK` to 1024, in look-up tables. A reader gets every line that the
         memory can give if it is as deep as what is on the way, and a chunk.
+    writers : int
+        1 to 8.
 
     Members
     -------
     reads : streams of read_layout(memory), in
     lines : streams of line_layout(memory), out
         ``last`` with the final line of a read.
+    writes : streams of write_layout(memory), in
     read : stream of read_layout(memory), out
+    write : stream of write_layout(memory), out
     line : stream of line_layout(memory), in
         To and from the memory.
 
@@ -57,21 +62,24 @@ class Share(wiring.Component):
 
     latency = 3
 
-    def __init__(self, memory: BlockSpec | SdramSpec, *, depths: Sequence[int]):
+    def __init__(self, memory: BlockSpec | SdramSpec, *, depths: Sequence[int], writers: int = 1):
         check_int("number of readers", len(depths), 1, 8)
         for depth in depths:
             check_int("depth", depth, CHUNK, 1024)
+        check_int("writers", writers, 1, 8)
         self.memory = memory
         self.depths = tuple(depths)
         read, line = stream.Signature(read_layout(memory)), stream.Signature(line_layout(memory))
+        write = stream.Signature(write_layout(memory))
         super().__init__({
             "reads": In(read).array(len(depths)), "lines": Out(line).array(len(depths)),
-            "read": Out(read), "line": In(line),
+            "writes": In(write).array(writers), "read": Out(read), "write": Out(write), "line": In(line),
         })
 
     def elaborate(self, platform):
         """Return the module."""
         m = Module()
+        self._write(m)
         readers = range(len(self.depths))
         m.submodules.order = order = Queue(
             data.StructLayout({"reader": readers, "last": 1}), depth=sum(self.depths) // CHUNK, buffered=False)
@@ -113,6 +121,16 @@ class Share(wiring.Component):
             with m.Elif(self.reads[k].valid & self.reads[k].ready):
                 m.d.sync += [address[k].eq(self.reads[k].p.address), left[k].eq(self.reads[k].p.lines)]
         return m
+
+    def _write(self, m):
+        """Pass on the first write that is offered."""
+        m.submodules.written = written = PipelineRegister(write_layout(self.memory))
+        connect(m, written.o, wiring.flipped(self.write))
+        offered = Signal(len(self.writes))
+        for k, port in reversed(list(enumerate(self.writes))):
+            m.d.comb += [offered[k].eq(port.valid), port.ready.eq(written.i.ready & (offered[:k] == 0))]
+            with m.If(port.valid):  # the last assignment, to the first port, holds
+                m.d.comb += [written.i.valid.eq(1), written.i.payload.eq(port.payload)]
 
     def _take_turns(self, m, wanted, turn, asks):
         """Move ``turn`` to the next reader that wants something, when the present one has asked or wants nothing."""

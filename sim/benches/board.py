@@ -22,8 +22,9 @@ from vitric.golden.spec.vit import VitConfig
 from ..clock import start_clock
 from ..pins import PinTransport, call
 
-__all__ = ["CAPACITY", "CLOCK_HZ", "DIVISOR", "GAP", "SPEC", "after_a_break", "after_a_damaged_frame", "another_model",
-           "broken_load", "check", "device_on", "images", "load_wrongly", "make_system", "model", "start"]
+__all__ = ["CAPACITY", "CLOCK_HZ", "DIVISOR", "GAP", "SECOND", "SPEC", "after_a_break", "after_a_damaged_frame",
+           "another_model", "broken_load", "check", "device_on", "images", "load_wrongly", "make_system", "model",
+           "start"]
 
 SPEC = SPECS["tiny"]
 DIVISOR = 4

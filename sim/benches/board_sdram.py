@@ -3,8 +3,9 @@
 import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
-from vitric.boards.host import DeviceError
-from vitric.boards.link import Kind, LinkError, encode
+from vitric.boards.host import Device, DeviceError
+from vitric.boards.image_queue import ImageQueue
+from vitric.boards.link import BEGIN_LAYOUT, Frame, FrameReader, Kind, LinkError, encode, pack_layout
 from vitric.boards.system import System
 from vitric.compiler.cycles import predict
 from vitric.golden.data.sets import digits
@@ -15,9 +16,10 @@ from ..board import SystemOnChip
 from ..chips import RULES
 from ..clock import PERIOD_NS
 from ..pins import PinTransport, call
-from .board import CAPACITY, CLOCK_HZ, DIVISOR, GAP, SPEC, check, device_on, load_wrongly, model, start
+from .board import CAPACITY, CLOCK_HZ, DIVISOR, GAP, SECOND, SPEC, check, device_on, load_wrongly, model, start
 
-__all__ = ["damaged_word", "make_system", "models_and_images", "no_memory", "reset_in_the_middle"]
+__all__ = ["damaged_word", "images_during_a_run", "impossible_runs", "make_system", "models_and_images", "no_memory",
+           "queue_of_images", "reset_in_the_middle"]
 
 SDRAM = SdramSpec(clock_hz=133_333_333, burst=SPEC.model_bits // 16, row_bits=4, column_bits=7, t_power_up=2000,
                   init_refreshes=2)
@@ -70,12 +72,10 @@ async def models_and_images(dut):
     device, image = device_on(transport), digits("test")[5]
     assert (await call(device.info)).model_words == 0
     assert (await _refusal(device.infer, model(1).columns(image))).reason == LinkError.NO_MODEL
+    refused = await _refusal((await _queue(device)).start, 0, 1)
+    assert refused.reason == LinkError.NO_MODEL
     await call(device.load, model(1).data)
     await check(dut, device, model(1), image)
-    cycles = (await call(device.infer, model(1).columns(image))).cycles
-    predicted = predict(model(1).compiled.stream.commands(), SPEC, SDRAM.word_rate(CORE_HZ)).cycles
-    dut._log.info(f"{cycles} cycles an image, {predicted} predicted")
-    assert abs(cycles / predicted - 1) < 0.05
     assert await load_wrongly(transport) == LinkError.BAD_MODEL
     await check(dut, device, model(1), digits("test")[6])
     assert model(1).logits(image) != model(2).logits(image)
@@ -96,6 +96,86 @@ async def reset_in_the_middle(dut):
         await check(dut, device, model(1), digits("test")[index])
 
 
+async def _raw(transport: PinTransport, kind: Kind, payload: bytes = b"") -> Frame:
+    """Send a request as it is; return the answer."""
+    await call(transport.write, encode(kind, payload), 1.0)
+    reader = FrameReader()
+    while True:
+        data = await call(transport.read, 2 * GAP / SECOND)
+        assert data, "no answer"
+        for frame in reader.feed(data):
+            return frame
+
+
+async def _queue(device: Device) -> ImageQueue:
+    """Return the queue of a board for images of the network."""
+    return await call(lambda: ImageQueue(device, len(model(1).columns(digits("test")[0])), poll=0.001))
+
+
+@cocotb.test(timeout_time=20, timeout_unit="ms")
+async def queue_of_images(dut):
+    """Images in the memory, one after the other without the serial line; then one over the line again."""
+    device = device_on(await _start(dut))
+    await call(device.load, model(1).data)
+    queue, some = await _queue(device), digits("test")[10:15]
+    run = await call(queue.infer, [model(1).columns(image) for image in some])
+    assert [result.logits for result in run.results] == [model(1).logits(image) for image in some]
+    cycles = [result.cycles for result in run.results]
+    dut._log.info(f"{cycles} cycles an image, {run.cycles} in all")
+    predicted = predict(model(1).compiled.stream.commands(), SPEC, SDRAM.word_rate(CORE_HZ)).cycles
+    assert abs(sum(cycles) / len(cycles) / predicted - 1) < 0.05
+    assert 0 < run.cycles - sum(cycles) < 60 * len(cycles)  # beside the images: records and starts
+    await check(dut, device, model(1), digits("test")[15])
+
+
+@cocotb.test(timeout_time=20, timeout_unit="ms")
+async def images_during_a_run(dut):
+    """While one image is computed the next one arrives, and what would disturb the run is refused."""
+    transport = await _start(dut)
+    device = device_on(transport)
+    await call(device.load, model(1).data)
+    queue, some = await _queue(device), digits("test")[20:26]
+    await call(queue.put, 0, model(1).columns(some[0]))
+    for index, image in enumerate(some[1:]):
+        await call(queue.start, index % 2, 1)
+        await call(queue.put, (index + 1) % 2, model(1).columns(image))
+        assert (await call(queue.wait)).done == 1
+        assert (await call(queue.result, index % 2)).logits == model(1).logits(some[index])
+    stated = {"words": 1, "crc": 0}
+    await _raw(transport, Kind.BEGIN, pack_layout(BEGIN_LAYOUT, stated))
+    await call(queue.start, 0, 20)  # long enough for what follows
+    for attempt in (lambda: device.infer(model(1).columns(some[0])), lambda: queue.start(0, 1)):
+        assert (await _refusal(attempt)).reason == LinkError.BUSY
+    answer = await _raw(transport, Kind.COMMIT)
+    assert (answer.kind, answer.payload[0]) == (Kind.ERROR, LinkError.BUSY)
+    assert (await call(device.run_status)).running
+    await call(device.abort)
+    assert not (await call(device.run_status)).running
+    await check(dut, device, model(1), digits("test")[27])
+
+
+@cocotb.test(timeout_time=20, timeout_unit="ms")
+async def impossible_runs(dut):
+    """Slots beyond the memory, slots too small, words beyond the memory: each is refused, and nothing is written."""
+    device = device_on(await _start(dut))
+    queue, words = await _queue(device), SDRAM.lines // 2
+    await call(device.load, model(1).data)
+    image, slots = model(1).columns(digits("test")[30]), queue.slots
+    run = {"first": 0, "stride": slots.stride, "columns": slots.columns, "count": 1}
+    assert slots.count >= 2
+    await call(queue.put, slots.count - 1, image)
+    for changes, done in (({"first": words - slots.stride + 1}, 0), ({"stride": slots.stride - 1}, 0),
+                          ({"columns": 0}, 0), ({"first": slots.image(slots.count - 1), "count": 2}, 1),
+                          ({"first": 0xFFFF_FFFF}, 0), ({"stride": 0xFFFF_FFFF}, 0)):
+        await call(lambda: device.start_run(**run | changes))  # noqa: B023
+        status = await call(queue.wait)
+        assert (status.reason, status.done) == (LinkError.BAD_SLOT, done), changes
+    assert (await call(queue.result, slots.count - 1)).logits == model(1).logits(digits("test")[30])
+    for refused in (lambda: device.write_words(words - 1, bytes(8)), lambda: device.read_words(words, 1)):
+        assert (await _refusal(refused)).reason == LinkError.TOO_LARGE
+    await check(dut, device, model(1), digits("test")[31])
+
+
 @cocotb.test(timeout_time=20, timeout_unit="ms")
 async def damaged_word(dut):
     """A bit of the model that changes in the chip: an error and no logits; then a model that is loaded again."""
@@ -109,6 +189,10 @@ async def damaged_word(dut):
         dut.flip.value = 0
     refused = await _refusal(device.infer, model(1).columns(image))
     assert (refused.reason, refused.code) == (LinkError.ACCELERATOR, ErrorCode.BAD_CRC)
+    queue = await _queue(device)
+    refused = await _refusal(queue.infer, [model(1).columns(image)] * 3)
+    assert (refused.reason, refused.code) == (LinkError.ACCELERATOR, ErrorCode.BAD_CRC)
+    assert (await call(device.run_status)).done == 1
     await call(device.load, model(1).data)
     await check(dut, device, model(1), image)
 
@@ -119,4 +203,5 @@ async def no_memory(dut):
     device = device_on(await _start(dut, stuck=0x0010))
     assert (await _refusal(device.load, model(1).data)).reason == LinkError.BAD_MEMORY
     assert (await _refusal(device.infer, model(1).columns(digits("test")[0]))).reason == LinkError.NO_MODEL
-    assert (await call(device.info)).model_words == 0
+    info = await call(device.info)
+    assert (info.model_words, info.memory_failed) == (0, 1)

@@ -12,13 +12,14 @@ def simulate(monkeypatch):
     """Return a function that runs a testbench ``async def f(host)`` on a System with this model."""
     monkeypatch.setattr(system, "Accelerator", Machine)
 
-    def run(testbench, *, init):
-        dut = system.System(SPEC, init=init, capacity=CAPACITY, divisor=DIVISOR, clock_hz=12_345_678,
+    def run(testbench, *, init, divisor=DIVISOR):
+        dut = system.System(SPEC, init=init, capacity=CAPACITY, divisor=divisor, clock_hz=12_345_678,
                             max_payload=MAX_PAYLOAD, gap=GAP)
-        received = []
+        received, hosts = [], []
 
         async def main(ctx):
-            await testbench(Host(ctx, dut, received))
+            hosts.append(Host(ctx, dut, received))
+            await testbench(hosts[0])
             await ctx.tick().repeat(3 * GAP)
             assert received == [] and ctx.get(dut.tx) == 1  # nothing was sent unasked
 
@@ -28,12 +29,13 @@ def simulate(monkeypatch):
                 _, _, level = await ctx.tick().sample(dut.tx)
                 if level:
                     continue
-                await ctx.tick().repeat(DIVISOR // 2)
+                bit = hosts[0].divisor
+                await ctx.tick().repeat(bit // 2)
                 byte = 0
                 for k in range(8):
-                    await ctx.tick().repeat(DIVISOR)
+                    await ctx.tick().repeat(bit)
                     byte |= ctx.get(dut.tx) << k
-                await ctx.tick().repeat(DIVISOR)
+                await ctx.tick().repeat(bit)
                 assert ctx.get(dut.tx) == 1
                 received.extend(reader.feed(bytes([byte])))
 

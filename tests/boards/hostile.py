@@ -52,6 +52,9 @@ class Hostile:
         self._alive()
         self.board.send_break()
 
+    def set_baud(self, baud):
+        self._alive()
+
     def write(self, data, timeout):
         self._alive()
         self.now += len(data) * BYTE_SECONDS

@@ -97,7 +97,7 @@ class Host:
     """The other end of the two pins, in a testbench."""
 
     def __init__(self, ctx, dut, received):
-        self.ctx, self.dut, self.received = ctx, dut, received
+        self.ctx, self.dut, self.received, self.divisor = ctx, dut, received, dut.divisor
         self.sequence = 0xFD
 
     async def send(self, data, *, pause=0):
@@ -105,7 +105,7 @@ class Host:
         for byte in data:
             for level in (0, *(byte >> k & 1 for k in range(8)), 1):
                 self.ctx.set(self.dut.rx, level)
-                await self.ctx.tick().repeat(DIVISOR)
+                await self.ctx.tick().repeat(self.divisor)
             if pause:
                 await self.ctx.tick().repeat(pause)
 
@@ -113,7 +113,8 @@ class Host:
         """Hold the line at 0 for so many bit times."""
         for level in (0, 1):
             self.ctx.set(self.dut.rx, level)
-            await self.ctx.tick().repeat(bits * DIVISOR)
+            await self.ctx.tick().repeat(bits * self.dut.divisor)
+        self.divisor = self.dut.divisor
 
     async def answer(self):
         for _ in range(20_000):
@@ -150,7 +151,7 @@ class Host:
         """Load a model in pieces of so many words; return the answer to COMMIT."""
         data = model_bytes(model, SPEC.model_bits)
         begin = struct.pack("<II", len(model), crc32c(data))
-        assert await self.ask(Kind.BEGIN, begin) == Frame(Kind.BEGIN_ANSWER)
+        assert await self.ask(Kind.BEGIN, begin) == Frame(Kind.BEGIN_ANSWER, bytes(4))
         for offset in range(0, len(model), piece):
             words = data[4 * offset:4 * (offset + piece)]
             assert await self.ask(Kind.DATA, struct.pack("<I", offset) + words) == Frame(Kind.DATA_ANSWER)

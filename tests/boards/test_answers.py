@@ -1,15 +1,36 @@
 import struct
 
 import pytest
-from vitric.boards.answers import DeviceInfo, Result, read_empty, read_error, read_info, read_result
-from vitric.boards.link import ERROR_LAYOUT, INFO_LAYOUT, Kind, LinkError, pack_layout
+from vitric.boards.answers import (
+    DeviceError,
+    DeviceInfo,
+    Result,
+    RunStatus,
+    read_empty,
+    read_error,
+    read_info,
+    read_loaded,
+    read_record,
+    read_result,
+    read_status,
+)
+from vitric.boards.link import (
+    ERROR_LAYOUT,
+    INFO_LAYOUT,
+    RECORD_LAYOUT,
+    STATUS_LAYOUT,
+    Kind,
+    LinkError,
+    pack_layout,
+)
 from vitric.boards.transport import LinkFailure
 from vitric.golden.spec.accelerator import SPECS
 from vitric.golden.spec.command import ErrorCode
 
 SPEC = SPECS["tiny"]
-INFO = {"protocol": 2, "rows": 2, "model_bits": 32, "max_classes": SPEC.max_classes, "max_payload": 64,
-        "spec_hash": SPEC.hash, "capacity": 100, "model_words": 90, "model_crc": 0xFFFF_FFFF, "clock_hz": 50_000_000}
+INFO = {"protocol": 3, "rows": 2, "model_bits": 32, "max_classes": SPEC.max_classes, "max_payload": 64,
+        "spec_hash": SPEC.hash, "capacity": 100, "model_words": 90, "model_crc": 0xFFFF_FFFF, "clock_hz": 50_000_000,
+        "image_words": 1000, "memory_failed": 0}
 
 
 def info(**other):
@@ -23,8 +44,8 @@ def test_info():
 
 
 @pytest.mark.parametrize(("field", "value", "message"), [
-    ("protocol", 1, "must speak protocol 2 of the link, not 1"),
-    ("protocol", 255, "must speak protocol 2 of the link, not 255"),
+    ("protocol", 1, "must speak protocol 3 of the link, not 1"),
+    ("protocol", 255, "must speak protocol 3 of the link, not 255"),
     ("rows", 0, "rows must be between 1 and 255, not 0"),
     ("model_bits", 0, "model_bits must be a multiple of 8, not 0"),
     ("model_bits", 33, "model_bits must be a multiple of 8, not 33"),
@@ -33,15 +54,16 @@ def test_info():
     ("capacity", 0, "capacity must be between 1 and 4294967295, not 0"),
     ("model_words", 101, "model_words must be between 0 and 100, not 101"),
     ("clock_hz", 0, "clock_hz must be between 1 and 4294967295, not 0"),
+    ("memory_failed", 2, "memory_failed must be between 0 and 1, not 2"),
 ])
 def test_info_that_cannot_be(field, value, message):
     with pytest.raises(LinkFailure, match=message):
         info(**{field: value})
 
 
-@pytest.mark.parametrize("size", [0, 1, 27, 29])
+@pytest.mark.parametrize("size", [0, 1, 32, 34])
 def test_info_of_another_length(size):
-    with pytest.raises(LinkFailure, match=f"answer to INFO must have 28 bytes, not {size}"):
+    with pytest.raises(LinkFailure, match=f"answer to INFO must have 33 bytes, not {size}"):
         read_info((pack_layout(INFO_LAYOUT, INFO) + b"more")[:size])
 
 
@@ -83,6 +105,65 @@ def test_result_of_odd_length_and_without_sense_of_time():
     for cycles in (0, 5001, 0xFFFF_FFFF):
         with pytest.raises(LinkFailure, match=f"cycles in the answer to INFER must be .* 1 and 5000, not {cycles}"):
             result(0, 1, cycles=cycles)
+
+
+def record(*, logits=(1, 5, 2), **other):
+    values = {"cycles": 1000, "label": 1, "count": len(logits), "error": 0, "command": 0, "reserved": 0} | other
+    payload = pack_layout(RECORD_LAYOUT, values) + struct.pack(f"<{len(logits)}h", *logits)
+    return read_record(payload + b"rest", max_classes=4, max_cycles=5000)
+
+
+def test_record():
+    assert record() == Result((1, 5, 2), 1, 1000)
+    with pytest.raises(DeviceError, match=r"refused the request 0x07: accelerator error 9 \(stalled\) at command 17"):
+        record(error=ErrorCode.STALLED, command=17)
+
+
+@pytest.mark.parametrize(("fields", "message"), [
+    ({"label": 2}, "label in a record must be 1, the first of the largest logits, not 2"),
+    ({"cycles": 0}, "cycles in a record must be between 1 and 5000, not 0"),
+    ({"count": 0}, "a record must have 1 to 4 logits, all of them there, not 0"),
+    ({"logits": [1, 5, 2, 3, 4]}, "1 to 4 logits, all of them there, not 5"),
+    ({"count": 65535}, "1 to 4 logits, all of them there, not 65535"),
+    ({"error": 99}, "a record cannot be: 99 is not a valid ErrorCode"),
+])
+def test_record_that_cannot_be(fields, message):
+    with pytest.raises(LinkFailure, match=message):
+        record(**fields)
+
+
+def test_record_that_is_too_short():
+    with pytest.raises(LinkFailure, match="a record must have at least 16 bytes, not 15"):
+        read_record(bytes(15), max_classes=4, max_cycles=5000)
+
+
+def status(**other):
+    return read_status(pack_layout(STATUS_LAYOUT, {"running": 0, "reason": 0, "done": 3, "cycles": 1 << 40} | other))
+
+
+def test_status():
+    assert status() == RunStatus(False, None, 3, 1 << 40)
+    assert status(running=1).running
+    assert status(reason=LinkError.BAD_SLOT).reason == LinkError.BAD_SLOT
+
+
+@pytest.mark.parametrize(("fields", "message"), [
+    ({"running": 2}, "answer to STATUS cannot be: running must be between 0 and 1, not 2"),
+    ({"reason": 99}, "answer to STATUS cannot be: 99 is not a valid LinkError"),
+    ({"reason": LinkError.NO_MODEL}, "cannot be: a run with reason no model, running 0"),
+    ({"reason": LinkError.BAD_SLOT, "running": 1}, "cannot be: a run with reason bad slot, running 1"),
+])
+def test_status_that_cannot_be(fields, message):
+    with pytest.raises(LinkFailure, match=message):
+        status(**fields)
+
+
+def test_loaded():
+    assert read_loaded(struct.pack("<I", 7), 7) == 7
+    with pytest.raises(LinkFailure, match="answer to BEGIN cannot be: 8 words of a model of 7"):
+        read_loaded(struct.pack("<I", 8), 7)
+    with pytest.raises(LinkFailure, match="answer to BEGIN must have 4 bytes, not 0"):
+        read_loaded(b"", 7)
 
 
 def test_empty():

@@ -41,6 +41,48 @@ def test_a_load_survives_one_fault(damage, position):
     assert board.model == MODEL
 
 
+def test_a_load_goes_on_where_it_was_interrupted():
+    board, seen = SoftwareBoard(SPEC, max_payload=64, damage=[None] * 5 + ["drop"] * 3), []
+    with pytest.raises(LinkFailure, match="DATA failed 3 times"):
+        Device(board).load(MODEL)
+    before = board.requests.count(Kind.DATA)
+    Device(board).load(MODEL, lambda done, total: seen.append((done, total)))
+    assert board.model == MODEL
+    assert board.requests.count(Kind.DATA) == before + 4  # three of seven were there
+    assert seen == [(min(180 + 60 * k, 400), 400) for k in range(1, 5)]
+
+
+def test_a_load_of_what_is_there_already():
+    """Everything but the answer to COMMIT's first attempt was there: no DATA again."""
+    board = SoftwareBoard(SPEC, damage=[None] * 9 + ["drop"] * 3)
+    with pytest.raises(LinkFailure, match="COMMIT failed 3 times"):
+        Device(board).load(MODEL)
+    count = board.requests.count(Kind.DATA)
+    Device(board).load(MODEL)
+    assert board.model == MODEL and board.requests.count(Kind.DATA) == count
+
+
+def test_another_speed():
+    board = SoftwareBoard(SPEC, model=MODEL, speeds=(2_000_000, 3_000_000))
+    device = Device(board)
+    assert device.set_speed(2_000_000) and board.baud == board.line_baud == 2_000_000
+    assert device.info().model_words == 100
+    device.abort()
+    assert board.baud == board.line_baud == 1_000_000
+    assert device.info().model_words == 100
+
+
+def test_a_speed_that_the_board_refuses_or_the_line_cannot_carry():
+    board = SoftwareBoard(SPEC, model=MODEL, speeds=(2_000_000,))
+    device = Device(board)
+    assert not device.set_speed(1_500_000) and board.breaks == 1
+    board.damage = [None, "drop", "drop", "drop"]
+    assert not device.set_speed(2_000_000)
+    assert device.info().model_words == 100 and board.baud == board.line_baud == 1_000_000
+    with pytest.raises(ValueError, match="no divisor of 50 MHz comes within 2% of 3500000 baud"):
+        device.set_speed(3_500_000)
+
+
 def test_a_load_that_fails_says_why():
     board = SoftwareBoard(SPEC, model=b"old!")
     device = Device(board)
@@ -92,7 +134,7 @@ def test_a_board_that_says_it_took_a_model_and_did_not():
 def test_a_later_protocol():
     board = SoftwareBoard(SPEC)
     board.fields = {"protocol": 9}
-    with pytest.raises(LinkFailure, match="must speak protocol 2 of the link, not 9"):
+    with pytest.raises(LinkFailure, match="must speak protocol 3 of the link, not 9"):
         Device(board).info()
 
 
@@ -104,6 +146,9 @@ class Line:
 
     def clock(self):
         return self.now
+
+    def set_baud(self, baud):
+        pass
 
     def send_break(self):
         raise LinkFailure("this line cannot carry a break")
@@ -127,7 +172,7 @@ def test_a_board_of_protocol_1(reason):
     """It cannot read the request, and says so in a frame of its own kind."""
     body = bytes([Kind.ERROR, 5, 0, reason, Kind.INFO, 0, 0, 0])
     line = Line(lambda request: [(0.1, b"\x56\xa9" + body + zlib.crc32(body).to_bytes(4, "little"))])
-    with pytest.raises(LinkFailure, match="must speak protocol 2 of the link, not 1: load a new bitstream"):
+    with pytest.raises(LinkFailure, match="must speak protocol 3 of the link, not 1: load a new bitstream"):
         Device(line).info()
     assert line.now < 0.2
 

@@ -50,9 +50,9 @@ def test_payload_too_long():
 
 
 def test_layouts():
-    values = {name: 17 * k + 1 for k, (name, _) in enumerate(INFO_LAYOUT)}
+    values = {name: 7 * k + 1 for k, (name, _) in enumerate(INFO_LAYOUT)}
     packed = pack_layout(INFO_LAYOUT, values)
-    assert len(packed) == layout_bytes(INFO_LAYOUT) == 28
+    assert len(packed) == layout_bytes(INFO_LAYOUT) == 33
     assert unpack_layout(INFO_LAYOUT, packed + b"more") == values
     assert packed[2:4] == bytes([values["model_bits"], 0])
     with pytest.raises(ValueError, match="must have 5 bytes, not 4"):

@@ -11,6 +11,7 @@ from vitric.boards.link import crc32c
 from vitric.boards.model_store import WORDS_MAX, ModelStore, model_bytes
 from vitric.golden.spec.accelerator import SPECS
 from vitric.hdl.memory.block import BlockMemory, BlockSpec
+from vitric.hdl.memory.reader import LineReader
 from vitric.hdl.streams import connect
 
 from tests.hdl.stream_kit import interval, receive, run, send
@@ -34,13 +35,14 @@ class Stored(wiring.Component):
         store = self.store
         m.submodules.memory = memory = BlockMemory(self.blocks, init=store.init)
         m.submodules.store = ResetInserter(self.reset)(store)
-        connect(m, store.read, memory.read)
-        connect(m, store.put, memory.write)
-        connect(m, memory.o, store.line)
-        for name in ("o", "result"):
-            connect(m, getattr(store, name), wiring.flipped(getattr(self, name)))
-        for name in ("write", "commit"):
-            connect(m, wiring.flipped(getattr(self, name)), getattr(store, name))
+        m.submodules.reader = reader = LineReader(self.blocks)
+        m.d.comb += reader.drop.eq(self.reset)
+        for source, target in (
+                (store.read, reader.i), (reader.o, store.line), (reader.read, memory.read), (memory.o, reader.line),
+                (store.put, memory.write), (store.o, wiring.flipped(self.o)),
+                (store.result, wiring.flipped(self.result)),
+                (wiring.flipped(self.write), store.write), (wiring.flipped(self.commit), store.commit)):
+            connect(m, source, target)
         m.d.comb += [store.start.eq(self.start), *(
             getattr(self, name).eq(getattr(store, name)) for name in ("words", "crc", "idle"))]
         return m

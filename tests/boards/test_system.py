@@ -19,7 +19,7 @@ def test_info(simulate):
         assert await host.info() == {
             "protocol": PROTOCOL, "rows": SPEC.rows, "model_bits": SPEC.model_bits, "max_classes": SPEC.max_classes,
             "max_payload": MAX_PAYLOAD, "spec_hash": SPEC.hash, "capacity": CAPACITY, "model_words": len(MODEL),
-            "model_crc": crc32c(model_bytes(MODEL, 32)), "clock_hz": 12_345_678,
+            "model_crc": crc32c(model_bytes(MODEL, 32)), "clock_hz": 12_345_678, "image_words": 0, "memory_failed": 0,
         }
 
     simulate(testbench, init=MODEL)

@@ -32,7 +32,7 @@ def board(monkeypatch, tmp_path):
     def open_port(port, baud):
         if port != "port":
             raise host.LinkFailure(f"cannot open the serial port {port}: there is none")
-        one.baud = baud
+        one.baud = one.line_baud = one.slowest = baud
         return one
 
     monkeypatch.setattr(host, "SerialTransport", open_port)

@@ -213,7 +213,7 @@ def test_cycles_come_from_a_simulation_of_the_same_thing(tmp_path):
     (["--config", "digits", "--board", "ulx3s_25f"], "but LFE5U-25F has 56"),
     (["--config", "deit_tiny_block"], "block RAMs, but LFE5U-85F has 208"),
     (["--model-memory", "flash"], "[board] memory: must be 'bram' or 'sdram', not 'flash'"),
-    (["--model-memory", "sdram", "--capacity", "5000000"], "at most 4194304, half of the SDRAM of ULX3S"),
+    (["--model-memory", "sdram", "--capacity", "5000000"], "at most 2097152, a quarter of the SDRAM of ULX3S"),
 ])
 def test_user_errors(tools, tmp_path, arguments, message):
     base = [] if "--config" in arguments else ["--config", "tiny"]
