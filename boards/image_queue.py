@@ -57,6 +57,7 @@ class ImageQueue:
     def __init__(self, device: Device, image_bytes: int, *, poll: float = 0.02):
         self.device = device
         self.poll = poll
+        self._count = 0  # images of the last run
         info = self._info = device.info()
         if not info.image_words:
             raise ValueError("the board has no image memory")
@@ -76,6 +77,7 @@ class ImageQueue:
         """Start a run over ``count`` slots from ``first`` on."""
         if count:
             self.slots.image(first + count - 1)
+        self._count = count
         self.device.start_run(first=self.slots.image(first), stride=self.slots.stride, columns=self.slots.columns,
                               count=count)
 
@@ -85,18 +87,26 @@ class ImageQueue:
         Raises
         ------
         LinkFailure
-            No image is finished within the time that a request may take: the run is given up.
+            No image is finished within the time that a request may take: the run is given up. Or the board says what
+            cannot be: fewer results than before or more than images, or the end of a run that lacks some.
         """
         clock, patience = self.device.transport.clock, self.device.timeout * self.device.attempts
-        end, before = clock() + patience, -1
-        while (status := self.device.run_status()).running:
-            if status.done != before:
-                end, before = clock() + patience, status.done
-                progress(status.done)
+        end, done = clock() + patience, 0
+        while True:
+            status = self.device.run_status()
+            if not done <= status.done <= self._count:
+                raise LinkFailure(f"a run of {self._count} images had {done} results, and now has {status.done}")
+            if status.done > done:
+                end, done = clock() + patience, status.done
+                progress(done)
+            if not status.running:
+                break
             if clock() > end:
                 self.device.abort()
-                raise LinkFailure(f"no result of image {status.done} of the run in {patience:g} seconds")
+                raise LinkFailure(f"no result of image {done} of the run in {patience:g} seconds")
             self.device.pause(self.poll)
+        if status.reason is None and done < self._count:
+            raise LinkFailure(f"the run ended after {done} of {self._count} images, and the board says no reason")
         return status
 
     def result(self, slot: int) -> Result:

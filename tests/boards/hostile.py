@@ -3,7 +3,10 @@
 from vitric.boards.link import (
     ERROR_LAYOUT,
     INFO_LAYOUT,
+    LOADED_LAYOUT,
+    RECORD_LAYOUT,
     RESULT_LAYOUT,
+    STATUS_LAYOUT,
     FrameReader,
     Kind,
     encode,
@@ -15,7 +18,8 @@ from vitric.boards.transport import LinkFailure
 
 from tests.boards.software_board import BYTE_SECONDS
 
-LAYOUTS = {Kind.INFO_ANSWER: INFO_LAYOUT, Kind.INFER_ANSWER: RESULT_LAYOUT, Kind.ERROR: ERROR_LAYOUT}
+LAYOUTS = {Kind.INFO_ANSWER: INFO_LAYOUT, Kind.BEGIN_ANSWER: LOADED_LAYOUT, Kind.INFER_ANSWER: RESULT_LAYOUT,
+           Kind.STATUS_ANSWER: STATUS_LAYOUT, Kind.READ_ANSWER: RECORD_LAYOUT, Kind.ERROR: ERROR_LAYOUT}
 
 
 class Hostile:
@@ -146,7 +150,7 @@ class Hostile:
         return [(0.001, encode(kind, self.rng.randbytes(self.rng.randrange(60)), request.sequence))]
 
     def refuse(self, request, answer):
-        values = {"reason": self.rng.randrange(14), "request": self.rng.choice((request.kind, self.rng.randrange(256))),
+        values = {"reason": self.rng.randrange(17), "request": self.rng.choice((request.kind, self.rng.randrange(256))),
                   "code": self.rng.choice((0, self.rng.randrange(256))), "command": self.rng.choice((0, 7))}
         return [(0.001, encode(Kind.ERROR, pack_layout(ERROR_LAYOUT, values), request.sequence))]
 

@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 from vitric.boards.host import Device, DeviceError, LinkFailure
+from vitric.boards.image_queue import ImageQueue
 from vitric.golden.spec.accelerator import SPECS
 
 from tests.boards.hostile import Hostile
@@ -22,13 +23,14 @@ def session(seed, faults):
     """Yield (action, what it gave or raised, what is right) for some requests to a board that is spoiled so."""
     rng = random.Random(seed)
     random.seed(seed)  # the driver's first sequence number
-    board = SoftwareBoard(SPEC, model=rng.randbytes(40), max_payload=48, infer=logits_of)
+    board = SoftwareBoard(SPEC, model=rng.randbytes(40), max_payload=48, infer=logits_of, image_words=60)
     line = Hostile(board, rng, (*faults, *["fine"] * rng.choice((0, 4, 40, 400))))
     device = Device(line)
     for _ in range(6):
-        action = rng.choice(("info", "infer", "infer", "load"))
+        action = rng.choice(("info", "infer", "infer", "load", "run"))
         image, model, before = rng.randbytes(24), rng.randbytes(100), board.model
-        requests = {"info": 1, "infer": 2, "load": 1 + 1 + 3 + 1 + 1}[action]
+        requests = {"info": 1, "infer": 2, "load": 1 + 1 + 3 + 1 + 1,
+                    "run": 1 + 2 + 1 + 2 * 3 + 2}[action]  # INFO, images, RUN, STATUS until a result of each, READ
         start, right = line.now, None
         try:
             if action == "load":
@@ -36,6 +38,9 @@ def session(seed, faults):
                 assert board.model == model
             elif action == "info":
                 found, right = device.info(), len(board.model) // 4
+            elif action == "run":
+                images = image, rng.randbytes(24)
+                found, right = ImageQueue(device, 24, poll=0.1).infer(images), tuple(map(logits_of, images))
             else:
                 found, right = device.infer(image), logits_of(image)
         except (LinkFailure, DeviceError, ValueError) as error:
@@ -64,9 +69,11 @@ def test_a_line_on_which_everything_happens():
                 assert (found.logits, found.label, found.cycles) == (right, right.index(max(right)), 2345)
             elif action == "info":
                 assert found.model_words == right
+            elif action == "run":
+                assert tuple(result.logits for result in found.results) == right and found.cycles == 2020
             else:
                 assert found is None
-    assert len(seen) == 6 and min(seen.values()) > 10, seen
+    assert len(seen) == 8 and min(seen.values()) > 10, seen
 
 
 @pytest.mark.parametrize("faults", [Hostile.BOARD, Hostile.LINE + Hostile.BOARD + Hostile.END], ids=["board", "all"])
@@ -81,5 +88,9 @@ def test_a_board_that_says_anything(faults):
             seen[action, type(found).__name__] += 1
             if action == "infer" and not isinstance(found, Exception):
                 check_sound(found)
+            if action == "run" and not isinstance(found, Exception):
+                assert len(found.results) == 2
+                for result in found.results:
+                    check_sound(result)
     assert {kind for _, kind in seen} == {
-        "DeviceInfo", "Result", "NoneType", "LinkFailure", "DeviceError", "ValueError"}, seen
+        "DeviceInfo", "Result", "Run", "NoneType", "LinkFailure", "DeviceError", "ValueError"}, seen

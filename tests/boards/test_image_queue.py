@@ -96,3 +96,20 @@ def test_a_slot_that_the_board_refuses():
     with pytest.raises(DeviceError, match="refused the request 0x07: bad slot"):
         queue.infer(IMAGES)
     assert Kind.READ not in board.requests
+
+
+@pytest.mark.parametrize(("status", "message"), [
+    ({"running": 0}, "the run ended after 0 of 6 images, and the board says no reason"),
+    ({"done": 7}, "a run of 6 images had 0 results, and now has 7")])
+def test_a_status_that_cannot_be(status, message):
+    board = board_with()
+    board.step = lambda word: board.status.update(status)
+    with pytest.raises(LinkFailure, match=message):
+        queue_on(board).infer(IMAGES)
+
+
+def test_results_that_vanish():
+    board, told = board_with(), iter((3, 4, 2))
+    board.step = lambda word: board.status.update(done=next(told))
+    with pytest.raises(LinkFailure, match="had 4 results, and now has 2"):
+        queue_on(board).infer(IMAGES)
