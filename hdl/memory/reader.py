@@ -51,11 +51,11 @@ class LineReader(wiring.Component):
     def elaborate(self, platform):
         """Return the module."""
         m = Module()
-        reading, stale, may_ask = Signal(), Signal(), Signal()
+        reading, stale = Signal(), Signal()
         connect(m, wiring.flipped(self.line), wiring.flipped(self.o))
         m.d.comb += [
-            may_ask.eq(~reading & ~self.drop), self.read.payload.eq(self.i.payload),
-            self.read.valid.eq(self.i.valid & may_ask), self.i.ready.eq(self.read.ready & may_ask),
+            self.read.payload.eq(self.i.payload), self.read.valid.eq(self.i.valid & ~reading),
+            self.i.ready.eq(self.read.ready & ~reading),
         ]
         with m.If(stale):
             m.d.comb += [self.line.ready.eq(1), self.o.valid.eq(0)]

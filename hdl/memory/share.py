@@ -92,11 +92,11 @@ class Share(wiring.Component):
 
         asks = Signal()  # a chunk of the reader whose turn it is
         m.d.comb += [
-            asks.eq(wanted.bit_select(turn, 1) & request.i.ready & order.i.ready),
+            asks.eq(wanted.bit_select(turn, 1) & request.i.ready & order.i.ready),  # short reads can fill the order
             request.i.valid.eq(asks), request.i.p.address.eq(address[turn]), request.i.p.lines.eq(size[turn]),
             order.i.valid.eq(asks), order.i.p.reader.eq(turn), order.i.p.last.eq(left[turn] == size[turn]),
         ]
-        self._take_turns(m, wanted, turn, asks)
+        self._take_turns(m, wanted, turn)
         m.d.comb += [
             self.line.ready.eq(1), order.o.ready.eq(self.line.valid & self.line.p.last),
         ]
@@ -114,7 +114,7 @@ class Share(wiring.Component):
             ]
             m.d.sync += [
                 room.eq(room - Mux(chosen, size[k], 0) + (queue.o.valid & queue.o.ready)),
-                wanted[k].eq((left[k] != 0) & (room >= CHUNK) & ~chosen),
+                wanted[k].eq((left[k] != 0) & (room >= CHUNK) & ~chosen),  # so it ends with each chunk: turns are taken
             ]
             with m.If(chosen):
                 m.d.sync += [address[k].eq(address[k] + size[k]), left[k].eq(left[k] - size[k])]
@@ -132,10 +132,10 @@ class Share(wiring.Component):
             with m.If(port.valid):  # the last assignment, to the first port, holds
                 m.d.comb += [written.i.valid.eq(1), written.i.payload.eq(port.payload)]
 
-    def _take_turns(self, m, wanted, turn, asks):
-        """Move ``turn`` to the next reader that wants something, when the present one has asked or wants nothing."""
+    def _take_turns(self, m, wanted, turn):
+        """Move ``turn`` to the next reader that wants something, when the present one wants nothing."""
         count = len(self.depths)
-        with m.If(asks | ~wanted.bit_select(turn, 1)), m.Switch(turn):
+        with m.If(~wanted.bit_select(turn, 1)), m.Switch(turn):
             for k in range(count):
                 with m.Case(k):
                     for step in reversed(range(1, count)):

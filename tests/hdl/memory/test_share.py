@@ -84,6 +84,58 @@ def test_short_reads_do_not_run_over():
     run(dut, asks, late, *reader(dut, 0, reads), *reader(dut, 2, reads, stall="random"))
 
 
+def test_a_memory_that_takes_many_requests_before_it_answers():
+    """More reads of one line than the order of the answers can hold."""
+    dut, asked = Share(SPEC, depths=(16, 32)), []
+    reads = [[(7 * k % LINES, 1) for k in range(40)], [(11 * k % (LINES - 1), 2) for k in range(40)]]
+
+    def reader_of(k):
+        async def asks(ctx):
+            await send(ctx, dut.reads[k], [{"address": address, "lines": count} for address, count in reads[k]])
+
+        async def takes(ctx):
+            beats = await receive(ctx, dut.lines[k], len(wanted(reads[k])))
+            assert [(beat["data"], beat["last"]) for beat in beats] == wanted(reads[k])
+
+        return asks, takes
+
+    async def hears(ctx):
+        while True:
+            asked.append((await receive(ctx, dut.read, 1))[0])
+
+    async def answers(ctx):
+        await ctx.tick().repeat(300)
+        while True:
+            while not asked:
+                await ctx.tick()
+            chunk = asked.pop(0)
+            await send(ctx, dut.line, [{"data": CONTENT[chunk["address"] + k], "last": k == chunk["lines"] - 1}
+                                       for k in range(chunk["lines"])])
+
+    run(dut, *reader_of(0), *reader_of(1), background=[hears, answers])
+
+
+@pytest.mark.parametrize("stall", ["always", "random", "bursts"])
+def test_every_line_is_written_once(stall):
+    dut, count = Share(SPEC, depths=(CHUNK,), writers=3), 30
+    beats = [[{"address": 30 * k + n, "data": 1000 * k + n} for n in range(count)] for k in range(3)]
+
+    def writer(k):
+        async def writes(ctx):
+            await send(ctx, dut.writes[k], beats[k], stall=stall, seed=k)
+        return writes
+
+    async def takes(ctx):
+        taken = await receive(ctx, dut.write, 3 * count, stall=stall, seed=4)
+        assert [[beat for beat in taken if beat["address"] // 30 == k] for k in range(3)] == beats
+        if stall == "always":
+            assert taken == sum(beats, [])  # the first writer has precedence
+        await ctx.tick().repeat(10)
+        assert not ctx.get(dut.write.valid)
+
+    run(dut, takes, *map(writer, range(3)))
+
+
 def test_a_reader_that_takes_nothing_stops_nobody():
     dut = Shared()
 
