@@ -148,9 +148,7 @@ def _what_is_missing(found: Found) -> str:
     needs = ", ".join(f"{need} {name} where it has {there}" for name, (need, there) in nearest.over.items())
     other = _board_that(found, 0)
     hint = f"; {other} would do" if other else "; no board of the list would do"
-    if "block RAMs" in nearest.over and found.demand.memory != "external":
-        parts = [f"an image {nearest.run.image_bytes} bytes"]
-        if found.demand.memory == "bram":
-            parts.insert(0, f"the model {nearest.run.words * nearest.spec.model_bits // 8} bytes, twice")
-        hint += f" (in block RAM: {', '.join(parts)})"
+    if "block RAMs" in nearest.over and found.demand.memory == "bram":
+        model = nearest.run.words * nearest.spec.model_bits // 8
+        hint += f" (in block RAM: the model {model} bytes, twice, an image {nearest.run.image_bytes} bytes)"
     return f"no accelerator for {found.project.name} fits {found.board.title}: the nearest needs {needs}{hint}"

@@ -72,7 +72,8 @@ class CommandReader(wiring.Component):
         m.submodules.crc = check = crc.catalog.CRC32_ISO_HDLC(data_width=spec.model_bits).create()
         m.d.comb += [check.valid.eq(take), check.data.eq(word)]
 
-        # A block is shifted in from the top, so that its last word ends up highest.
+        # A block is shifted in from the top, so that its last word ends up highest. While it is, `i.ready` is 1, and
+        # `i.valid` says that a word is taken: no path leads from `operands.ready` to the block.
         header_words = -(-HEADER.size // spec.model_bits)
         command_words = -(-COMMAND.size // spec.model_bits)
         block = Signal(command_words * spec.model_bits)
@@ -101,7 +102,7 @@ class CommandReader(wiring.Component):
         with m.FSM() as fsm:
             with m.State("HEADER"):
                 m.d.comb += [self.i.ready.eq(1), check.start.eq(count == 0)]
-                with m.If(take):
+                with m.If(self.i.valid):
                     shift_block()
                     with m.If(self.i.p.last):
                         fail(ErrorCode.BAD_LENGTH)
@@ -110,7 +111,7 @@ class CommandReader(wiring.Component):
             with m.State("HEADER CHECK"):
                 m.d.comb += self.i.ready.eq(1)
                 m.d.sync += count.eq(0)
-                with m.If(take):
+                with m.If(self.i.valid):
                     m.d.sync += remaining.eq(Cat(header.words_low, header.words_high) - (header_words + 1))
                     m.d.sync += [commands.eq(header.commands), self.limit.eq(limit)]
                     with m.If(Cat(header.magic_low, header.magic_high) != MAGIC):
@@ -127,14 +128,14 @@ class CommandReader(wiring.Component):
                         m.next = "COMMAND"
             with m.State("COMMAND"):
                 m.d.comb += self.i.ready.eq(1)
-                with m.If(take):
+                with m.If(self.i.valid):
                     shift_block()
                     with m.If(count == command_words - 1):
                         m.d.sync += [count.eq(0), self.index.eq(self.index + 1)]
                         m.next = "COMMAND CHECK"
             with m.State("COMMAND CHECK"):
                 m.d.comb += self.i.ready.eq(1)
-                with m.If(take):
+                with m.If(self.i.valid):
                     with m.If(word[:32] != check.crc):
                         fail(ErrorCode.BAD_CRC)
                     with m.Elif((opcode(command) == Opcode.END) & ~self.i.p.last):
