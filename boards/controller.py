@@ -8,7 +8,7 @@ from vitric.golden.spec.check import check_int
 from vitric.golden.spec.command import ErrorCode
 from vitric.hdl.accelerator.layouts import input_column
 from vitric.hdl.stream_width import Widen
-from vitric.hdl.streams import connect
+from vitric.hdl.streams import StreamBuffer, connect
 
 from .byte_columns import ByteColumns
 from .frame import RECEIVED, SENT
@@ -35,7 +35,7 @@ class Controller(wiring.Component):
     *Handshake*: rules 1 to 4 of :mod:`vitric.hdl.streams`; one request at a time. ``frame`` is taken when the answer
     has left.
 
-    *Latency*: to the first byte of an answer, about 4 cycles and one for each byte of payload; INFER and COMMIT add
+    *Latency*: to the first byte of an answer, about 6 cycles and one for each byte of payload; INFER and COMMIT add
     what the inference and the check of the model take.
 
     Parameters
@@ -114,23 +114,23 @@ class Controller(wiring.Component):
         m = Module()
         spec, frame = self.spec, self.frame.p
         reason, reply = Signal(LinkError), Signal(8)
-        left = Signal(16)  # bytes of the request's payload that were not taken
-        taken = self.i.valid & self.i.ready
+        clear, address, past, beyond = Signal(), Signal(32), Signal(), Signal()
+        m.submodules.bytes = buffer = StreamBuffer(8)  # no path from what takes a byte to where bytes come from
+        connect(m, wiring.flipped(self.i), buffer.i)
+        i, left = buffer.o, Signal(16)  # bytes of the request's payload that were not taken
+        taken = i.valid & i.ready
         argument, missing = Signal(8 * max(map(layout_bytes, ARGUMENTS.values()))), Signal(4)
         loading, loaded = Signal(), Signal(32, reset_less=True)  # words of the model, from the first on, that are there
         stated = Signal(COMMIT, reset_less=True)  # the model that was begun last
         m.d.comb += self.commit.payload.eq(stated)
         with m.If(taken):
             m.d.sync += left.eq(left - 1)
-
-        clear = Signal()
         m.submodules.widen = widen = ResetInserter(clear)(Widen(8, ratio=spec.model_bits // 8))
         m.submodules.columns = columns = ResetInserter(clear)(ByteColumns(spec))
         connect(m, columns.o, wiring.flipped(self.image))
-        address, past, beyond = Signal(32), Signal(), Signal()
         is_image = frame.kind == Kind.IMAGE
         m.d.comb += [
-            widen.i.payload.eq(self.i.payload), columns.i.p.data.eq(self.i.payload), columns.i.p.last.eq(left == 1),
+            widen.i.payload.eq(i.payload), columns.i.p.data.eq(i.payload), columns.i.p.last.eq(left == 1),
             past.eq((address >= Mux(is_image, self.image_words, self.commit.p.words)) | beyond),
             widen.o.ready.eq(past | Mux(is_image, self.put.ready, self.write.ready)),
         ]
@@ -160,14 +160,14 @@ class Controller(wiring.Component):
                         m.d.sync += left.eq(0)
                         refuse(frame.error)
             with m.State("REFUSE"):
-                m.d.comb += self.i.ready.eq(left != 0)
+                m.d.comb += i.ready.eq(left != 0)
                 m.d.sync += [reply.eq(Kind.ERROR), self.failed.eq(1)]
                 with m.If(left == 0):
                     m.next = "ANSWER"
             with m.State("ARGUMENT"):
-                m.d.comb += self.i.ready.eq(1)
+                m.d.comb += i.ready.eq(1)
                 with m.If(taken):
-                    m.d.sync += [argument.eq(Cat(argument, self.i.payload)[8:]), missing.eq(missing - 1)]
+                    m.d.sync += [argument.eq(Cat(argument, i.payload)[8:]), missing.eq(missing - 1)]
                     with m.If(missing == 1):
                         m.next = "ARGUED"
             with m.State("ARGUED"):
@@ -193,7 +193,7 @@ class Controller(wiring.Component):
                     self._argued(m, fields, refuse)
             with m.State("WORDS"):
                 m.d.comb += [
-                    widen.i.valid.eq(self.i.valid & (left != 0)), self.i.ready.eq(widen.i.ready & (left != 0)),
+                    widen.i.valid.eq(i.valid & (left != 0)), i.ready.eq(widen.i.ready & (left != 0)),
                     self.write.valid.eq(widen.o.valid & ~past & ~is_image),
                     self.put.valid.eq(widen.o.valid & ~past & is_image),
                 ]
@@ -213,7 +213,7 @@ class Controller(wiring.Component):
                     with m.If(~self.result.payload):
                         refuse(LinkError.BAD_MODEL)
             with m.State("INFER"):
-                m.d.comb += [columns.i.valid.eq(self.i.valid & (left != 0)), self.i.ready.eq(columns.i.ready)]
+                m.d.comb += [columns.i.valid.eq(i.valid & (left != 0)), i.ready.eq(columns.i.ready)]
                 with m.If(self.outcome.valid):
                     m.next = "ANSWER"
                     with m.If(self.outcome.p.error != ErrorCode.OK):

@@ -3,6 +3,7 @@
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import ErrorCode
 from vitric.golden.spec.sdram import SdramSpec
@@ -85,8 +86,10 @@ class Runner(wiring.Component):
         m = Module()
         spec, memory, status, outcome = self.spec, self.memory, self.status, self.outcome.p
         inside = memory.address_bits - 1  # bits of an address in the image memory
-        stride, columns, left = Signal(32), Signal(32), Signal(16)
-        slot, end, used, behind = Signal(33), Signal(33), Signal(34), Signal(inside)
+        wide = inside + 1  # of a size: it may be as large as all of it
+        columns_bits = wide + max(0, exact_log2(spec.model_bits) - exact_log2(8 * spec.rows))
+        stride, columns, left, beyond = Signal(wide), Signal(columns_bits), Signal(16), Signal()
+        slot, end, used, behind = Signal(wide), Signal(wide + 1), Signal(columns_bits + 4), Signal(inside)
         m.submodules.halves = halves = Widen(_HALF, ratio=spec.model_bits // _HALF)
         record, ended = self._record(m, halves)
         m.d.comb += [
@@ -111,17 +114,20 @@ class Runner(wiring.Component):
                     m.d.sync += [
                         stride.eq(self.run.p.stride), columns.eq(self.run.p.columns), left.eq(self.run.p.count),
                         slot.eq(self.run.p.first), status.as_value().eq(0), status.running.eq(1),
-                        used.eq(image_words(self.run.p.columns, rows=spec.rows, model_bits=spec.model_bits)),
+                        beyond.eq(Cat(self.run.p.first[wide:], self.run.p.stride[wide:],
+                                      self.run.p.columns[columns_bits:]).any()),
                     ]
                     m.next = "BOUND"
             with m.State("BOUND"):
-                m.d.sync += [end.eq(slot[:32] + stride), behind.eq(slot + used)]
+                m.d.sync += [
+                    end.eq(slot + stride), used.eq(image_words(columns, rows=spec.rows, model_bits=spec.model_bits))]
                 m.next = "SLOT"
             with m.State("SLOT"):
+                m.d.sync += behind.eq(slot + used)
                 m.next = "IMAGE"
                 with m.If(left == 0):
                     end_run()
-                with m.Elif((columns == 0) | (end > memory.lines // 2)
+                with m.Elif(beyond | (columns == 0) | (end > memory.lines // 2)
                             | (used + record_words(spec.max_classes, model_bits=spec.model_bits) > stride)):
                     end_run(LinkError.BAD_SLOT)
             with m.State("IMAGE"):

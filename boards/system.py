@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Module, ResetInserter, Signal
+from amaranth.hdl import Module, Mux, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.accelerator import AcceleratorSpec
@@ -209,11 +209,15 @@ class System(wiring.Component):
             controller.run_status.eq(runner.status), runner.store_idle.eq(store.idle),
             store.start.eq(controller.start | runner.start), inference.start.eq(controller.start | runner.start),
         ]
-        with m.If(runner.status.running):
+        running = runner.status.running
+        with m.If(running):
             connect(m, image.o, inference.i)
-            connect(m, inference.outcome, runner.outcome)
-            connect(m, inference.o, runner.logits)
         with m.Else():
             connect(m, controller.image, inference.i)
-            connect(m, inference.outcome, controller.outcome)
-            connect(m, inference.o, controller.logits)
+        for source, of_run, of_host in ((inference.outcome, runner.outcome, controller.outcome),
+                                        (inference.o, runner.logits, controller.logits)):
+            m.d.comb += [
+                of_run.payload.eq(source.payload), of_host.payload.eq(source.payload),
+                of_run.valid.eq(source.valid & running), of_host.valid.eq(source.valid & ~running),
+                source.ready.eq(Mux(running, of_run.ready, of_host.ready)),
+            ]

@@ -107,13 +107,14 @@ class Share(wiring.Component):
             mine = self.line.valid & (order.o.p.reader == k)
             chosen = asks & (turn == k)
             room = Signal(range(depth + 1), init=depth, name=f"room_{k}")  # lines neither there nor on their way
+            left_queue = Signal(name=f"left_queue_{k}")  # in the cycle before: the path from the reader ends here
             m.d.comb += [
                 queue.i.valid.eq(mine), queue.i.p.data.eq(self.line.p.data),
                 queue.i.p.last.eq(self.line.p.last & order.o.p.last),
                 size[k].eq(Mux(left[k] > CHUNK, CHUNK, left[k])), self.reads[k].ready.eq(left[k] == 0),
             ]
             m.d.sync += [
-                room.eq(room - Mux(chosen, size[k], 0) + (queue.o.valid & queue.o.ready)),
+                left_queue.eq(queue.o.valid & queue.o.ready), room.eq(room - Mux(chosen, size[k], 0) + left_queue),
                 wanted[k].eq((left[k] != 0) & (room >= CHUNK) & ~chosen),  # so it ends with each chunk: turns are taken
             ]
             with m.If(chosen):
