@@ -168,7 +168,8 @@ async def impossible_runs(dut):
                           ({"columns": 0}, 0), ({"first": slots.image(slots.count - 1), "count": 2}, 1),
                           ({"first": 0xFFFF_FFFF}, 0), ({"stride": 0xFFFF_FFFF}, 0)):
         await call(lambda: device.start_run(**run | changes))  # noqa: B023
-        status = await call(queue.wait)
+        while (status := await call(device.run_status)).running:
+            pass
         assert (status.reason, status.done) == (LinkError.BAD_SLOT, done), changes
     assert (await call(queue.result, slots.count - 1)).logits == model(1).logits(digits("test")[30])
     for refused in (lambda: device.write_words(words - 1, bytes(8)), lambda: device.read_words(words, 1)):
