@@ -4,15 +4,17 @@ Synthesizes the named accelerators and others drawn at random, each with its lin
 ECP5. Every third of the drawn ones is held out: the model is fitted to the others and checked on these. Writes
 ``flow/fit/area.json``; `python -m docs.pages` then makes the table of docs/fit.md. A design that is measured is kept in
 ``build/bench-area`` while neither its RTL nor Yosys changes, so that a run that was interrupted goes on where it was.
+``--sdram`` measures what models and images in SDRAM take more, and nothing else.
 """
 
 import argparse
 import hashlib
 import json
 import random
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from amaranth.back import rtlil
+from amaranth.hdl import DomainRenamer
 from vitric.boards.system import MAX_PAYLOAD, System
 from vitric.flow.fit.area import MEASURED, STORE_WORDS
 from vitric.flow.reports.console import console
@@ -20,6 +22,8 @@ from vitric.flow.start import run
 from vitric.flow.tasks import Workers, run_tasks
 from vitric.golden.files import write_json, write_text
 from vitric.golden.spec.accelerator import SPECS, AcceleratorSpec
+from vitric.golden.spec.sdram import BUS_BITS, SdramSpec
+from vitric.hdl.memory.sdram import MEMORY_DOMAIN
 from vitric.toolchain import tools
 from vitric.toolchain.families import ECP5
 from vitric.toolchain.folders import locked
@@ -27,7 +31,7 @@ from vitric.toolchain.run import breakdown, synthesize
 
 from docs.pages import ROOT
 
-__all__ = ["CACHE", "DESIGNS", "main", "measure"]
+__all__ = ["CACHE", "DESIGNS", "main", "measure", "sdram_area"]
 
 CACHE = ROOT / "build" / "bench-area"
 _DRAWN = 20
@@ -66,14 +70,17 @@ DESIGNS = _designs()
 """What is measured, and whether it is held out, by name."""
 
 
-def measure(version: str, spec: AcceleratorSpec, capacity: int = STORE_WORDS, image_bytes: int = 0) -> dict:
+def measure(version: str, spec: AcceleratorSpec, capacity: int = STORE_WORDS, image_bytes: int = 0, *,
+            sdram: bool = False) -> dict:
     """Return ``area`` and ``array`` of an accelerator with its link and store, from the cache if they are there.
 
-    ``version`` is Yosys's; ``image_bytes`` counts if it is more than the link holds anyway.
+    ``version`` is Yosys's; ``image_bytes`` counts if it is more than the link holds anyway. With ``sdram`` models and
+    images lie in one, as if all had one clock.
     """
+    memory = SdramSpec(clock_hz=100_000_000, burst=spec.model_bits // BUS_BITS) if sdram else None
     system = System(spec, init=(), capacity=capacity, divisor=50, clock_hz=50_000_000, fabric=ECP5.name,
-                    max_payload=max(MAX_PAYLOAD, image_bytes))
-    text = rtlil.convert(system, name="top", emit_src=False)
+                    max_payload=max(MAX_PAYLOAD, image_bytes), sdram=memory)
+    text = rtlil.convert(DomainRenamer({MEMORY_DOMAIN: "sync"})(system), name="top", emit_src=False)
     key = hashlib.sha256(repr((text, version, ECP5.script("top", bare=True))).encode()).hexdigest()[:16]
     kept = CACHE / f"{key}.json"
     if not kept.exists():
@@ -88,11 +95,22 @@ def measure(version: str, spec: AcceleratorSpec, capacity: int = STORE_WORDS, im
     return json.loads(kept.read_text(encoding="utf-8"))
 
 
+def sdram_area(version: str) -> dict[str, int]:
+    """Return what models and images in SDRAM take more than one model in block RAM, lines of 64 bits; but for that."""
+    spec = replace(SPECS["tiny"], name="tiny_64", model_bits=64)
+    without, with_it = measure(version, spec)["area"], measure(version, spec, sdram=True)["area"]
+    return {name: with_it[name] - without[name] for name in ("lut_eq", "ff")}
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--jobs", type=int, default=1, help="processes that share the work")
+    parser.add_argument("--sdram", action="store_true", help="measure what an SDRAM takes, and nothing else")
     options = parser.parse_args(arguments)
+    if options.sdram:
+        console().print(sdram_area(tools.require("yosys").version))
+        return
     say, specs = console(), {name: spec for name, (spec, _) in DESIGNS.items()}
     found = run_tasks(
         measure, tools.require("yosys").version, specs, Workers(options.jobs),

@@ -156,6 +156,8 @@ class Device:
         try:
             self._order(Kind.COMMIT, b"")
         except DeviceError as error:
+            if error.reason == LinkError.BAD_MODEL and there:  # what was there is not whole: now it has nothing of it
+                return self.load(model, progress)
             if error.reason != LinkError.NOT_BEGUN:  # that may be a repeated COMMIT whose first answer was lost
                 raise
             refusal = error

@@ -136,6 +136,8 @@ class BoardChoice(Section):
     name: Literal[*BOARDS] = "ulx3s"
     clock_mhz: Annotated[float | None, Field(gt=0, le=1000, strict=False)] = None
     """Of the system; by default the board's."""
+    baud: Annotated[int | None, Field(ge=1200, le=12_000_000)] = None
+    """Of the serial line after power-on; by default the board's."""
     seed: Seed = 1
     """Of place and route."""
     capacity: Count | None = None

@@ -52,6 +52,17 @@ def test_a_load_goes_on_where_it_was_interrupted():
     assert seen == [(min(180 + 60 * k, 400), 400) for k in range(1, 5)]
 
 
+def test_a_load_begins_anew_if_what_is_there_is_not_whole():
+    board = SoftwareBoard(SPEC, max_payload=64, damage=[None] * 5 + ["drop"] * 3)
+    with pytest.raises(LinkFailure, match="DATA failed 3 times"):
+        Device(board).load(MODEL)
+    board.begun[1][7] ^= 1  # a word that was on its way when the break came
+    before = board.requests.count(Kind.DATA)
+    Device(board).load(MODEL)
+    assert board.model == MODEL
+    assert board.requests.count(Kind.DATA) == before + 4 + 7
+
+
 def test_a_load_of_what_is_there_already():
     """Everything but the answer to COMMIT's first attempt was there: no DATA again."""
     board = SoftwareBoard(SPEC, damage=[None] * 9 + ["drop"] * 3)

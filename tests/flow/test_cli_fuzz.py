@@ -115,7 +115,7 @@ def test_any_arguments_end_with_a_status_and_one_line(name, files, no_work):
     ("sim --model /dev/full", "--model: cannot read /dev/full: it is no regular file"),
     ("formal --seconds -1", "--seconds must be between 1 and 86400, not -1"),
     ("bitstream --clock-mhz 0", "--clock-mhz must be between 10 and 400, not 0"),
-    ("bitstream --clock-mhz 10.37", "MHz comes within 2% of 1000000 baud; choose another --clock-mhz"),
+    ("bitstream --clock-mhz 10.37", "MHz comes within 2% of 1000000 baud; choose another --clock-mhz or --baud"),
     ("bitstream --config tiny --capacity 60000", "take at least 235 block RAMs, but LFE5U-85F has 208"),
     ("allocate --config tiny --budget 0", "--budget must be at least"),
     ("allocate --budget inf", "--budget must be between 0 and 1000000000000, not inf"),

@@ -125,6 +125,13 @@ def test_report_and_products(tools, tmp_path):
     assert not list(folder.glob(".*"))
 
 
+def test_another_speed_of_the_line(tools, tmp_path):
+    result = CliRunner().invoke(app, ["bitstream", "--config", "tiny", "--baud", "3000000", "--json", "r.json"])
+    assert result.exit_code == 0
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert report["baud"] == 3_000_000 and tools.top.system.divisor == 17
+
+
 def test_a_missed_clock_fails_and_leaves_no_bitstream(tools, tmp_path):
     folder = tmp_path / "build" / "tiny" / "ulx3s"
     folder.mkdir(parents=True)
@@ -208,6 +215,8 @@ def test_cycles_come_from_a_simulation_of_the_same_thing(tmp_path):
     (["--clock-mhz", "0"], "--clock-mhz must be between 10 and 400, not 0"),
     (["--clock-mhz", "nan"], "--clock-mhz must be between 10 and 400, not nan"),
     (["--clock-mhz", "10.37"], "of 1000000 baud"),
+    (["--baud", "3500000"], "within 2% of 3500000 baud; choose another --clock-mhz or --baud"),
+    (["--baud", "1"], "--baud must be between 1200 and 12000000, not 1"),
     (["--capacity", "100"], "--capacity must be at least the"),
     (["--capacity", "60000"], "take at least 235 block RAMs, but LFE5U-85F has 208"),
     (["--config", "digits", "--board", "ulx3s_25f"], "but LFE5U-25F has 56"),
