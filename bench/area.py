@@ -97,7 +97,7 @@ def measure(version: str, spec: AcceleratorSpec, capacity: int = STORE_WORDS, im
 
 def sdram_area(version: str) -> dict[str, int]:
     """Return what models and images in SDRAM take more than one model in block RAM, lines of 64 bits; but for that."""
-    spec = replace(SPECS["tiny"], name="tiny_64", model_bits=64)
+    spec = replace(SPECS["tiny"], name="tiny_64", depth=8, model_bits=64)
     without, with_it = measure(version, spec)["area"], measure(version, spec, sdram=True)["area"]
     return {name: with_it[name] - without[name] for name in ("lut_eq", "ff")}
 
