@@ -154,12 +154,9 @@ class System(wiring.Component):
         ]
         if self.sdram is None:
             m.submodules.memory = memory = BlockMemory(self._space, init=self.init)
-            m.submodules.reader = reader = LineReader(self._space)
-            m.d.comb += reader.drop.eq(broken)
+            reader = self._add_reader(m, "model", memory.read, memory.o, broken)
             connect(m, store.read, reader.i)
             connect(m, reader.o, store.line)
-            connect(m, reader.read, memory.read)
-            connect(m, memory.o, reader.line)
             connect(m, store.put, memory.write)
             connect(m, controller.image, inference.i)
             connect(m, inference.outcome, controller.outcome)
@@ -171,6 +168,14 @@ class System(wiring.Component):
         m.d.sync += leds.eq(inference.label[:6] | controller.busy << 6 | controller.failed << 7)
         m.d.comb += self.leds.eq(leds)
         return m
+
+    def _add_reader(self, m, name, read, line, broken) -> LineReader:
+        """Add a reader of the memory whose user is reset by a break; ``read`` and ``line`` are the memory's."""
+        m.submodules[f"read_{name}"] = reader = LineReader(self._space)
+        m.d.comb += reader.drop.eq(broken)
+        connect(m, reader.read, read)
+        connect(m, line, reader.line)
+        return reader
 
     def _add_sdram(self, m, broken, store, controller, inference):
         """Add the memory for models and images, and runs over images, which have the inference while they last."""
@@ -184,12 +189,8 @@ class System(wiring.Component):
 
         m.submodules.image = image = ResetInserter(broken)(ImageReader(spec, sdram))
         m.submodules.runner = runner = ResetInserter(broken)(Runner(spec, sdram))
-        readers = [LineReader(sdram) for _ in share.reads]
-        for name, reader, read, line in zip(("image", "model", "host"), readers, share.reads, share.lines, strict=True):
-            m.submodules[f"read_{name}"] = reader
-            m.d.comb += reader.drop.eq(broken)
-            connect(m, reader.read, read)
-            connect(m, line, reader.line)
+        readers = [self._add_reader(m, name, read, line, broken) for name, read, line in zip(
+            ("image", "model", "host"), share.reads, share.lines, strict=True)]
         for reader, user in zip(readers, (image, store), strict=False):
             connect(m, user.read, reader.i)
             connect(m, reader.o, user.line)

@@ -131,6 +131,7 @@ class UartTransmitter(wiring.Component):
     def __init__(self, *, divisor: int):
         check_int("divisor", divisor, DIVISOR_MIN, _DIVISOR_MAX)
         self.most = divisor
+        self.interval = _FRAME_BITS * divisor
         super().__init__({
             "divisor": In(range(divisor + 1), init=divisor), "idle": Out(1),
             "i": In(stream.Signature(8)), "tx": Out(1, init=1),

@@ -91,7 +91,7 @@ def build_bitstream(project: "Project", *, seeds: int = 1, workers: Workers = HE
     """
     board, said = project.board, project.settings.board
     clock_mhz = board.clock_mhz if said.clock_mhz is None else said.clock_mhz
-    _check_clock(board, clock_mhz, said.baud or board.baud)
+    _check_clock(board, clock_mhz)
     if said.memory == "sdram":
         checked(lambda: board.sdram_spec(project.spec.model_bits))
     elif said.capacity is not None:
@@ -169,33 +169,32 @@ def _design(board: "Board", compiled: "Compiled", clock_mhz: float, said: "Board
     elif capacity > sdram.lines // 4:
         raise UserError(f"--capacity must be at most {sdram.lines // 4}, a quarter of the SDRAM of {board.title}, not "
                         f"{capacity}")
-    baud = said.baud or board.baud
     max_payload = MAX_PAYLOAD if sdram else max(MAX_PAYLOAD, image_bytes)
 
     def system(clock_hz: int) -> System:
-        return System(spec, init=words if sdram is None else (), capacity=capacity, divisor=_divisor(clock_hz, baud),
+        return System(spec, init=words if sdram is None else (), capacity=capacity, divisor=_divisor(board, clock_hz),
                       clock_hz=clock_hz, max_payload=max_payload, fabric=board.part.family.name, sdram=sdram)
 
     return board.make_top(system, clock_mhz)
 
 
-def _divisor(clock_hz: int, baud: int) -> int:
-    """Return the divisor of the serial line for a clock and a speed; raise :exc:`UserError` if there is none."""
+def _divisor(board: "Board", clock_hz: int) -> int:
+    """Return the divisor of the serial line for a clock; raise :exc:`UserError` if there is none."""
     from vitric.boards.transport import divisor_of
     from vitric.boards.uart import DIVISOR_MIN
     from vitric.golden.spec.check import check_int
 
     try:
-        divisor = divisor_of(clock_hz, baud)
+        divisor = divisor_of(clock_hz, board.baud)
         check_int("cycles per bit", divisor, DIVISOR_MIN, 1 << 20)
     except ValueError as error:
         raise UserError(f"{error}; choose another --clock-mhz or --baud") from error
     return divisor
 
 
-def _check_clock(board: "Board", clock_mhz: float, baud: int) -> None:
+def _check_clock(board: "Board", clock_mhz: float) -> None:
     try:
-        _divisor(board.pll(clock_mhz).output_hz, baud)
+        _divisor(board, board.pll(clock_mhz).output_hz)
     except ValueError as error:
         raise UserError(f"--clock-mhz: {error}") from error
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from vitric.golden.files import write_json
 
-from ..inputs.options import BAUD, MAX_BAUD, JsonFile, ProjectName
+from ..inputs.options import Baud, JsonFile, MaxBaud, ProjectName
 from ..reports.console import console
 
 __all__ = ["infer_command"]
@@ -19,10 +19,8 @@ def infer_command(
         list[Path], typer.Argument(help="Pictures, in any format that Pillow reads.")],
     port: Annotated[str, typer.Option(help="Serial port of the board, for example /dev/ttyUSB0.")],
     project: ProjectName = None,
-    baud: Annotated[int, typer.Option(**BAUD, help="Speed of the serial line at first, that of the bitstream.")]
-    = 1_000_000,
-    max_baud: Annotated[int, typer.Option(**BAUD, help="Speed to go on with, if board and line can have it.")]
-    = MAX_BAUD,
+    baud: Baud = 1_000_000,
+    max_baud: MaxBaud = 3_000_000,
     json_file: JsonFile = None,
 ) -> None:
     """Run pictures on a board; print their classes and logits, and whether they are golden's.

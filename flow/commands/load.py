@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from vitric.golden.errors import UserError
 
-from ..inputs.options import BAUD, MAX_BAUD, ProjectName
+from ..inputs.options import Baud, MaxBaud, ProjectName
 from ..project.streams import StreamFile, model_stream
 from ..reports.console import console
 
@@ -16,10 +16,8 @@ def load_command(
     port: Annotated[str, typer.Option(help="Serial port of the board, for example /dev/ttyUSB0.")],
     model: StreamFile = None,
     project: ProjectName = None,
-    baud: Annotated[int, typer.Option(**BAUD, help="Speed of the serial line at first, that of the bitstream.")]
-    = 1_000_000,
-    max_baud: Annotated[int, typer.Option(**BAUD, help="Speed to go on with, if board and line can have it.")]
-    = MAX_BAUD,
+    baud: Baud = 1_000_000,
+    max_baud: MaxBaud = 3_000_000,
 ) -> None:
     """Load a model stream, or a project's model, into a board over its serial port; it stays until the power is off.
 

@@ -1,7 +1,7 @@
 """What the commands that talk to a board share: opening it, and errors that the user can put right."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from vitric.golden.errors import UserError
@@ -79,21 +79,12 @@ def matching_info(device: "Device", spec: "AcceleratorSpec", what: str) -> "Devi
 
 def speed_up(device: "Device", limit: int) -> int:
     """Ask a board for the fastest speed up to ``limit`` baud that both can have; return the speed that it has then."""
-    clock_hz = device.info().clock_hz
     for baud in SPEEDS:
-        if device.baud < baud <= limit and _divides(clock_hz, baud) and device.set_speed(baud):
-            return baud
+        if device.baud < baud <= limit:
+            with suppress(ValueError):  # the board's clock does not divide so
+                if device.set_speed(baud):
+                    return baud
     return device.baud
-
-
-def _divides(clock_hz: int, baud: int) -> bool:
-    from vitric.boards.transport import divisor_of
-
-    try:
-        divisor_of(clock_hz, baud)
-    except ValueError:
-        return False
-    return True
 
 
 def infer_all(device: "Device", images: "Sequence[bytes]",

@@ -7,14 +7,8 @@ import typer
 from vitric.golden.errors import UserError
 from vitric.golden.files import is_writable
 
-__all__ = ["BAUD", "COUNT", "EPOCHS", "MAX_BAUD", "SECONDS", "SEED", "SHARE", "WIDTH", "BoardName", "Jobs", "JsonFile",
+__all__ = ["COUNT", "EPOCHS", "SECONDS", "SEED", "SHARE", "WIDTH", "Baud", "BoardName", "Jobs", "JsonFile", "MaxBaud",
            "ProjectName", "Scheduler", "check_output", "readable"]
-
-BAUD = {"min": 1, "max": 12_000_000}
-"""Bounds of the speed of a serial line, in bits per second."""
-
-MAX_BAUD = 3_000_000
-"""Speed that a serial line is brought to if both ends can have it."""
 
 SEED = {"min": 0, "max": (1 << 31) - 1}
 """Bounds of every seed."""
@@ -65,6 +59,15 @@ ProjectName = Annotated[
                       "default ./vitric.toml if it is there, else digits."),
 ]
 """Type of the option that says what a command works on."""
+
+Baud = Annotated[
+    int, typer.Option(min=1, max=12_000_000, help="Speed of the serial line at first, that of the bitstream.")]
+"""Type of the option that says how fast a board's serial line is after power-on, in bits per second."""
+
+MaxBaud = Annotated[
+    int, typer.Option(min=1, max=12_000_000, help="Speed to go on with, if board and line can have it.")]
+"""Type of the option that says how fast the line may become."""
+
 
 def _known_board(name: str | None) -> str | None:
     if name is not None:

@@ -119,10 +119,11 @@ class Project:
 
     @cached_property
     def board(self) -> "Board":
-        """The board."""
+        """The board, with the speed of the serial line that the project wants."""
         from vitric.boards.registry import find_board
 
-        return find_board(self.settings.board.name)
+        board, baud = find_board(self.settings.board.name), self.settings.board.baud
+        return board if baud is None else replace(board, baud=baud)
 
     @property
     def data(self) -> str | None:

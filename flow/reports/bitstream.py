@@ -116,8 +116,7 @@ def report_of(project: Project, board, compiled: Compiled, top: "Top", cells: di
         | {"comb": round(100 * logic["used"] / logic["available"], 2)},
         "cycles_per_image": cycles, "cycles_source": source,
         "images_per_second": round(clock_mhz * 1e6 / cycles, 1),
-        "baud": project.settings.board.baud or board.baud,
-        "model_words": len(compiled.stream), "capacity_words": top.system.capacity,
+        "baud": board.baud, "model_words": len(compiled.stream), "capacity_words": top.system.capacity,
         "model_crc32c": f"{crc32c(compiled.stream.data):08x}",
         "critical_path": _critical_path(placed, clock), "breakdown": breakdown(family, work),
         "tools": {name: tools.require(name).version for name in ("yosys", family.nextpnr, family.packer.tool)}

@@ -139,7 +139,7 @@ def test_transmitter_levels_and_interval(divisor):
             await ctx.tick()
 
     checkers = run(dut, sender, sampler)
-    assert interval(checkers["i"]) == 10 * divisor
+    assert interval(checkers["i"]) == dut.interval == 10 * divisor
     assert line == [bit for byte in sent for bit in levels(byte) for _ in range(divisor)]
 
 
