@@ -125,6 +125,7 @@ def test_record():
     ({"count": 0}, "a record must have 1 to 4 logits, all of them there, not 0"),
     ({"logits": [1, 5, 2, 3, 4]}, "1 to 4 logits, all of them there, not 5"),
     ({"count": 65535}, "1 to 4 logits, all of them there, not 65535"),
+    ({"logits": [7], "label": 0, "count": 4}, "1 to 4 logits, all of them there, not 4"),
     ({"error": 99}, "a record cannot be: 99 is not a valid ErrorCode"),
 ])
 def test_record_that_cannot_be(fields, message):
