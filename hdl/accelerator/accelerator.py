@@ -99,10 +99,8 @@ class Accelerator(wiring.Component):
         cycles = Signal(LIMIT_MAX + 1)
         waits = (in_stream & ~self.model.valid) | (core.i.ready & ~self.i.valid)
         stalled, ends = Signal(), Signal()
-        m.d.comb += [
-            stalled.eq(cycles.bit_select(core.limit, 1)),
-            ends.eq(core.error_valid | stalled | (self.abort & begun)),
-        ]
+        m.d.sync += stalled.eq(cycles.bit_select(core.limit, 1))  # a cycle late: a register ends the path from here
+        m.d.comb += ends.eq(core.error_valid | stalled | (self.abort & begun))
 
         status = self.status.p
         m.d.comb += self.busy.eq(begun)
@@ -134,7 +132,7 @@ class Accelerator(wiring.Component):
                     m.next = "STATUS"
             with m.State("STATUS"):  # the reset also clears what a stream of contradicting sizes leaves behind
                 m.d.comb += [self.status.valid.eq(1), reset.eq(1)]
-                m.d.sync += cycles.eq(0)
+                m.d.sync += [cycles.eq(0), stalled.eq(0)]
                 with m.If(self.status.ready):
                     m.d.sync += begun.eq(0)
                     m.next = "RUN"
