@@ -7,6 +7,7 @@ from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.check import check_int
 from vitric.golden.spec.command import ErrorCode
 
+from .flash_image import FlashState
 from .link import (
     DATA_LAYOUT,
     ERROR_LAYOUT,
@@ -78,6 +79,9 @@ class DeviceInfo:
     clock_hz: int
     image_words: int
     memory_failed: int
+    flash_state: int
+    flash_slot: int
+    flash_written: int
 
     def __post_init__(self):
         check_int("rows", self.rows, 1, 0xFF)
@@ -89,6 +93,7 @@ class DeviceInfo:
         check_int("model_words", self.model_words, 0, self.capacity)
         check_int("clock_hz", self.clock_hz, 1, 0xFFFF_FFFF)
         check_int("memory_failed", self.memory_failed, 0, 1)
+        check_int("flash_state", self.flash_state, 0, max(FlashState))
 
     def check_spec(self, spec: AcceleratorSpec) -> None:
         """Check a board with the hash of ``spec`` for the fields that follow from it.

@@ -11,12 +11,13 @@ from vitric.hdl.stream_width import Widen
 from vitric.hdl.streams import StreamBuffer, connect
 
 from .byte_columns import ByteColumns
+from .flash_image import FlashState
 from .frame import RECEIVED, SENT
 from .inference import OUTCOME
 from .link import Kind, LinkError, layout_bytes
 from .model_store import COMMIT, WORDS_MAX
 from .payload import ABOUT, AnswerPayload
-from .requests import ARGUMENTS, IMAGE_REQUESTS, NEEDS_BEGIN, NEEDS_MODEL, NEEDS_NO_RUN, is_legal_length
+from .requests import ARGUMENTS, IMAGE_REQUESTS, NEEDS_BEGIN, NEEDS_MODEL, NEEDS_NO_RUN, NEEDS_STORE, is_legal_length
 from .runner import READ, RUN, RUN_STATUS
 from .uart import DIVISOR_MIN
 
@@ -60,7 +61,7 @@ class Controller(wiring.Component):
     o : stream of unsigned(8), out
     write, commit, result : streams to and from the model store
     about : ABOUT, in
-        Of the model in use; without a memory in order none is loaded.
+        Of the model in use; without a memory in order, or while a flash is being looked at, none is loaded.
     start : 1, out
         Start the model store and the inference.
     image : stream of input_column(spec), out
@@ -89,10 +90,7 @@ class Controller(wiring.Component):
         check_int("capacity", capacity, 1, WORDS_MAX)
         check_int("max_payload", max_payload, layout_bytes(ARGUMENTS[Kind.DATA]) + spec.model_bits // 8, 0xFFFF)
         check_int("clock_hz", clock_hz, 1, (1 << 32) - 1)
-        self.spec = spec
-        self.capacity = capacity
-        self.max_payload = max_payload
-        self.clock_hz = clock_hz
+        self.spec, self.capacity, self.max_payload, self.clock_hz = spec, capacity, max_payload, clock_hz
         self.divisor, self.image_words = divisor, image_words
         word = data.StructLayout({"address": 32, "data": spec.model_bits})
         super().__init__({
@@ -134,8 +132,8 @@ class Controller(wiring.Component):
             past.eq((address >= Mux(is_image, self.image_words, self.commit.p.words)) | beyond),
             widen.o.ready.eq(past | Mux(is_image, self.put.ready, self.write.ready)),
         ]
-        for port in (self.write, self.put):
-            m.d.comb += [port.p.address.eq(address), port.p.data.eq(widen.o.payload.as_value())]
+        m.d.comb += [field.eq(value) for port in (self.write, self.put) for field, value in (
+            (port.p.address, address), (port.p.data, widen.o.payload.as_value()))]
 
         def refuse(why):
             m.d.sync += reason.eq(why)
@@ -257,7 +255,9 @@ class Controller(wiring.Component):
                     m.d.sync += missing.eq(layout_bytes(ARGUMENTS.get(kind, ())))
                     with m.If(~is_legal_length(kind, self.frame.p.length, self.spec)):
                         refuse(LinkError.BAD_LENGTH)
-                    for kinds, wrong, why in ((NEEDS_BEGIN, ~loading, LinkError.NOT_BEGUN),
+                    looking = self.about.flash_state == FlashState.LOOKING
+                    for kinds, wrong, why in ((NEEDS_STORE, looking, LinkError.BUSY),
+                                              (NEEDS_BEGIN, ~loading, LinkError.NOT_BEGUN),
                                               (NEEDS_NO_RUN, self.run_status.running, LinkError.BUSY),
                                               (NEEDS_MODEL, self.about.model_words == 0, LinkError.NO_MODEL)):
                         if kind in kinds:

@@ -20,6 +20,7 @@ from .answers import (
     read_result,
     read_status,
 )
+from .crc import crc32c
 from .link import (
     BEGIN_LAYOUT,
     DATA_LAYOUT,
@@ -37,7 +38,6 @@ from .link import (
     FrameReader,
     Kind,
     LinkError,
-    crc32c,
     encode,
     is_protocol_1,
     layout_bytes,

@@ -21,13 +21,13 @@ from dataclasses import dataclass
 __all__ = [
     "BEGIN_LAYOUT", "DATA_LAYOUT", "ERROR_LAYOUT", "Frame", "FrameReader", "GAP_BITS", "INFO_LAYOUT", "Kind",
     "LENGTH_MAX", "LOADED_LAYOUT", "LinkError", "PROTOCOL", "READ_LAYOUT", "RECORD_LAYOUT", "RESULT_LAYOUT",
-    "RUN_LAYOUT", "SEQUENCES", "SPEED_LAYOUT", "STATUS_LAYOUT", "SYNC", "crc32c", "encode", "is_protocol_1",
+    "RUN_LAYOUT", "SEQUENCES", "SPEED_LAYOUT", "STATUS_LAYOUT", "SYNC", "encode", "is_protocol_1",
     "layout_bytes", "pack_layout", "unpack_layout",
 ]
 
-PROTOCOL = 3
+PROTOCOL = 4
 """Version of this contract, in the answer to INFO. Frames of version 1 had no sequence number; version 2 had no images
-in memory, and one speed."""
+in memory, and one speed; version 3 told nothing of a flash."""
 
 SEQUENCES = 256
 """Sequence numbers: 0 and up, then from 0 again."""
@@ -118,7 +118,8 @@ class LinkError(enum.IntEnum):
     BAD_MEMORY = 11
     """The memory that models and images are loaded into did not pass its test at start."""
     BUSY = 12
-    """A run is under way: no other one, no INFER and no COMMIT before its end."""
+    """A run is under way: no other one, no INFER and no COMMIT before its end; or the board still looks for a model in
+    its flash: nothing that concerns models before its end."""
     BAD_SLOT = 13
     """An image of a run, or its result, does not fit into its slot, or the slot is beyond the image memory."""
     BAD_SPEED = 14
@@ -140,11 +141,14 @@ INFO_LAYOUT: Layout = (
     ("clock_hz", 4),       # cycles per second
     ("image_words", 4),    # image memory, in model words; 0 if there is none
     ("memory_failed", 1),  # 1 if the memory for models and images did not pass its test at start
+    ("flash_state", 1),    # FlashState: what the board has found in its flash
+    ("flash_slot", 1),     # slot of the model that was loaded from there
+    ("flash_written", 4),  # its time, see vitric.boards.flash_image
 )
 """Name and bytes of each field of the answer to INFO."""
 
 BEGIN_LAYOUT: Layout = (("words", 4), ("crc", 4))
-"""Length in model words and CRC-32C of all bytes of the model to come: see :func:`crc32c`."""
+"""Length in model words and CRC-32C of all bytes of the model to come: see :func:`~vitric.boards.crc.crc32c`."""
 
 DATA_LAYOUT: Layout = (("offset", 4),)
 """Where in the model, or in the image memory, the words that follow belong, in model words."""
@@ -198,28 +202,6 @@ def unpack_layout(layout: Layout, data: bytes) -> dict[str, int]:
         values[name] = int.from_bytes(data[position:position + size], "little")
         position += size
     return values
-
-
-def _crc32c_entry(byte: int) -> int:
-    for _ in range(8):
-        byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
-    return byte
-
-
-_CRC32C_TABLE = tuple(map(_crc32c_entry, range(256)))
-
-
-def crc32c(data: bytes) -> int:
-    """Return the CRC-32C (Castagnoli's polynomial 0x1EDC6F41, reflected; as in iSCSI) of ``data``.
-
-    It stands for a whole model. Frames, and the model stream itself, use the other common CRC-32; because a model
-    stream ends with that CRC of everything before it, that CRC of every good stream is the same number, and could
-    tell neither two models from each other nor a new one from an old one in its place.
-    """
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = crc >> 8 ^ _CRC32C_TABLE[(crc ^ byte) & 0xFF]
-    return crc ^ 0xFFFFFFFF
 
 
 def encode(kind: int, payload: bytes = b"", sequence: int = 0) -> bytes:

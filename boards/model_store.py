@@ -15,7 +15,7 @@ from vitric.hdl.memory.splitter import read_layout
 from vitric.hdl.stream_width import Narrow
 from vitric.hdl.streams import PipelineRegister, StreamBuffer, connect
 
-from .link import crc32c
+from .crc import crc32c
 
 __all__ = ["COMMIT", "ModelStore", "WORDS_MAX", "model_bytes", "usual_capacity"]
 

@@ -7,6 +7,7 @@ from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.hdl.stream_width import Narrow
 from vitric.hdl.streams import PipelineRegister, connect
 
+from .flash_image import FlashState
 from .inference import OUTCOME
 from .link import (
     ERROR_LAYOUT,
@@ -24,8 +25,10 @@ from .runner import RUN_STATUS
 
 __all__ = ["ABOUT", "AnswerPayload"]
 
-ABOUT = data.StructLayout({"model_words": 32, "model_crc": 32, "memory_failed": 1})
-"""The fields of INFO that change: length and CRC-32C of the model in use; the memory for models is not in order."""
+ABOUT = data.StructLayout({"model_words": 32, "model_crc": 32, "memory_failed": 1, "flash_state": FlashState,
+                           "flash_slot": 8, "flash_written": 32})
+"""The fields of INFO that change: length and CRC-32C of the model in use; the memory for models is not in order; what
+:class:`~vitric.boards.flash_loader.FlashLoader` has found."""
 
 
 def _bytes(layout, values):

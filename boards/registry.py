@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from vitric.toolchain.parts import PARTS, Part
 
 if TYPE_CHECKING:
+    from vitric.golden.spec.flash import FlashSpec
     from vitric.golden.spec.sdram import SdramSpec
     from vitric.hdl.fabric.pll import PllSettings
 
@@ -48,6 +49,9 @@ class Board:
         burst; None if there is none.
     sdram_mhz : float
         Its clock.
+    flash : mapping, optional
+        Parameters of the :class:`~vitric.golden.spec.flash.FlashSpec` of the chip that the part is configured from, but
+        for the clock; None if models are not looked for there.
     """
 
     name: str
@@ -62,6 +66,7 @@ class Board:
     baud: int = 1_000_000
     sdram: Mapping[str, int] | None = None
     sdram_mhz: float = 100.0
+    flash: Mapping[str, object] | None = None
 
     def make_platform(self):
         """Return a new platform of Amaranth; a build with it does not ask for the tool that loads boards."""
@@ -85,6 +90,12 @@ class Board:
             raise ValueError(f"{self.title} has no SDRAM")
         return SdramSpec(clock_hz=self.pll(self.sdram_mhz).output_hz, burst=model_bits // BUS_BITS, **self.sdram)
 
+    def flash_spec(self, clock_hz: int) -> "FlashSpec | None":
+        """Return the board's flash for a system with this clock, if models are looked for there."""
+        from vitric.golden.spec.flash import FlashSpec
+
+        return None if self.flash is None else FlashSpec(clock_hz=clock_hz, **self.flash)
+
     def make_top(self, system: "Callable[[int], System]", clock_mhz: float) -> "Top":
         """Return the design with its pins, and a clock as near to ``clock_mhz`` as can be.
 
@@ -98,13 +109,15 @@ class Board:
                    sdram_pll=self.pll(self.sdram_mhz))
 
 
+_ULX3S_FLASH = MappingProxyType({"size": 1 << 24, "slots": (0x40_0000, 0xA0_0000)})  # behind bitstream and bootloader
 _ULX3S_SDRAM = MappingProxyType({"row_bits": 13, "column_bits": 9})  # 32 MB; boards with 64 MB have them, too
 
 
 def _ulx3s(name: str, size: str) -> Board:
     part = PARTS[f"ecp5-{size.lower().replace('f', 'k')}"]
     return Board(name=name, title=f"ULX3S with {part.name}", part=part, loader="ulx3s", clock="clk25", input_mhz=25.0,
-                 leds=8, platform=f"amaranth_boards.ulx3s:ULX3S_{size}_Platform", sdram=_ULX3S_SDRAM)
+                 leds=8, platform=f"amaranth_boards.ulx3s:ULX3S_{size}_Platform", sdram=_ULX3S_SDRAM,
+                 flash=_ULX3S_FLASH)
 
 
 BOARDS = {board.name: board for board in (

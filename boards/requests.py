@@ -6,7 +6,8 @@ from vitric.golden.spec.accelerator import AcceleratorSpec
 
 from .link import BEGIN_LAYOUT, DATA_LAYOUT, READ_LAYOUT, RUN_LAYOUT, SPEED_LAYOUT, Kind, layout_bytes
 
-__all__ = ["ARGUMENTS", "IMAGE_REQUESTS", "NEEDS_BEGIN", "NEEDS_MODEL", "NEEDS_NO_RUN", "is_legal_length"]
+__all__ = ["ARGUMENTS", "IMAGE_REQUESTS", "NEEDS_BEGIN", "NEEDS_MODEL", "NEEDS_NO_RUN", "NEEDS_STORE",
+           "is_legal_length"]
 
 ARGUMENTS = {Kind.BEGIN: BEGIN_LAYOUT, Kind.DATA: DATA_LAYOUT, Kind.IMAGE: DATA_LAYOUT, Kind.RUN: RUN_LAYOUT,
              Kind.READ: READ_LAYOUT, Kind.SPEED: SPEED_LAYOUT}
@@ -18,6 +19,7 @@ IMAGE_REQUESTS = (Kind.IMAGE, Kind.RUN, Kind.STATUS, Kind.READ)
 NEEDS_BEGIN = (Kind.DATA, Kind.COMMIT)
 NEEDS_NO_RUN = (Kind.COMMIT, Kind.INFER, Kind.RUN)
 NEEDS_MODEL = (Kind.INFER, Kind.RUN)
+NEEDS_STORE = (Kind.BEGIN, Kind.DATA, Kind.COMMIT, Kind.INFER, Kind.RUN)
 
 
 def is_legal_length(kind: Kind, length: Value, spec: AcceleratorSpec) -> Value:

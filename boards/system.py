@@ -7,16 +7,19 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.check import check_int
+from vitric.golden.spec.flash import FlashSpec
 from vitric.golden.spec.sdram import BUS_BITS, SdramSpec
 from vitric.hdl.accelerator import Accelerator
 from vitric.hdl.memory import Sdram
 from vitric.hdl.memory.block import BlockMemory, BlockSpec
+from vitric.hdl.memory.flash import FLASH_PINS, FlashReader
 from vitric.hdl.memory.layouts import pins_layout
 from vitric.hdl.memory.reader import LineReader
 from vitric.hdl.memory.share import Share
 from vitric.hdl.streams import connect
 
 from .controller import Controller
+from .flash_loader import FlashLoader
 from .frame import FrameReceiver, FrameTransmitter
 from .image_reader import ImageReader
 from .inference import Inference
@@ -39,7 +42,8 @@ class System(wiring.Component):
 
     The host sends images and models as :mod:`vitric.boards.link` describes. The model of ``init`` is in use after
     configuration; one that is loaded over the link takes its place until the next configuration. With an SDRAM there is
-    no model until one is loaded; if the memory did not pass its test, none can be.
+    no model until one is loaded, from a flash after configuration (:class:`~vitric.boards.flash_loader.FlashLoader`) or
+    over the link; if the memory did not pass its test, none can be.
 
     A break on the line resets all but the memory and the model in use: the request that is being carried out is not
     answered, a load must be begun again, and the line has the speed that it had after configuration.
@@ -67,6 +71,8 @@ class System(wiring.Component):
     sdram : SdramSpec, optional
         Memory for models, with lines as wide as model words; its controller has the clock of the domain ``sdram``.
         Default: block RAM.
+    flash : FlashSpec, optional
+        Where a model for the SDRAM may lie.
 
     Members
     -------
@@ -78,17 +84,20 @@ class System(wiring.Component):
     pins : pins_layout(sdram), out
     dq : 16, in
         Of the SDRAM, if there is one, as :class:`~vitric.hdl.memory.sdram.Sdram` has them.
+    flash_pins : FLASH_PINS, out
+    flash_dq : 4, in
+        Of the flash, if there is one, as :class:`~vitric.hdl.memory.flash.FlashReader` has them.
 
     Raises
     ------
     TypeError, ValueError
-        A parameter is out of range; there is a model to begin with, but an SDRAM to hold it; or a memory that cannot
-        hold two models.
+        A parameter is out of range; there is a model to begin with, but an SDRAM to hold it; a memory that cannot
+        hold two models; or a flash without an SDRAM.
     """
 
     def __init__(self, spec: AcceleratorSpec, *, init: Sequence[int], capacity: int, divisor: int, clock_hz: int,
                  max_payload: int = MAX_PAYLOAD, gap: int | None = None, fabric: str | None = None,
-                 sdram: SdramSpec | None = None):
+                 sdram: SdramSpec | None = None, flash: FlashSpec | None = None):
         check_int("capacity", capacity, max(1, len(init)), WORDS_MAX)
         check_int("divisor", divisor, DIVISOR_MIN, 1 << 20)
         self.spec = spec
@@ -99,7 +108,9 @@ class System(wiring.Component):
         self.max_payload = max_payload
         self.gap = GAP_BITS * divisor if gap is None else gap
         self.fabric = fabric
-        self.sdram = sdram
+        self.sdram, self.flash = sdram, flash
+        if flash is not None and sdram is None:
+            raise ValueError("a flash must have an SDRAM beside it, to which its model is copied")
         if sdram is not None and init:
             raise ValueError("init must be empty with an SDRAM, which holds nothing after configuration")
         self._space = sdram or BlockSpec(line_bits=spec.model_bits, lines=2 * capacity)
@@ -107,8 +118,12 @@ class System(wiring.Component):
         if sdram is not None and capacity > sdram.lines // 4:
             raise ValueError(f"capacity must be at most {sdram.lines // 4}, a quarter of the SDRAM's lines, not "
                              f"{capacity}")
-        memory = {} if sdram is None else {"pins": Out(pins_layout(sdram)), "dq": In(BUS_BITS)}
-        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "leds": Out(8), **memory})
+        members = {"rx": In(1, init=1), "tx": Out(1, init=1), "leds": Out(8)}
+        if sdram is not None:
+            members |= {"pins": Out(pins_layout(sdram)), "dq": In(BUS_BITS)}
+        if flash is not None:
+            members |= {"flash_pins": Out(FLASH_PINS), "flash_dq": In(4)}
+        super().__init__(members)
 
     def elaborate(self, platform):
         """Return the module."""
@@ -141,9 +156,8 @@ class System(wiring.Component):
             controller.line_idle.eq(answers.frame.ready & transmitter.idle),
         ]
 
-        connect(m, controller.write, store.write)
-        connect(m, controller.commit, store.commit)
-        connect(m, store.result, controller.result)
+        if self.flash is None:
+            self._fill(m, store, controller)
         connect(m, store.o, accelerator.model)
         connect(m, inference.columns, accelerator.i)
         connect(m, accelerator.o, inference.logits)
@@ -181,6 +195,8 @@ class System(wiring.Component):
         """Add the memory for models and images, and runs over images, which have the inference while they last."""
         spec, sdram = self.spec, self.sdram
         m.submodules.memory = memory = Sdram(sdram)
+        if self.flash is not None:
+            self._add_flash(m, broken, store, controller, memory)
         m.submodules.share = share = Share(sdram, depths=(_IMAGE_LINES, _MODEL_LINES, _HOST_LINES), writers=3)
         m.d.comb += [self.pins.eq(memory.pins), memory.dq.eq(self.dq), controller.about.memory_failed.eq(memory.failed)]
         connect(m, share.read, memory.read)
@@ -222,3 +238,26 @@ class System(wiring.Component):
                 of_run.valid.eq(source.valid & running), of_host.valid.eq(source.valid & ~running),
                 source.ready.eq(Mux(running, of_run.ready, of_host.ready)),
             ]
+
+    def _fill(self, m, store, source):
+        """Let ``source``, the controller or the loader, put models into the store."""
+        connect(m, source.write, store.write)
+        connect(m, source.commit, store.commit)
+        connect(m, store.result, source.result)
+
+    def _add_flash(self, m, broken, store, controller, memory):
+        """Add the flash and its loader, which has the store until it ends."""
+        m.submodules.flash = flash = ResetInserter(broken)(FlashReader(self.flash))
+        m.submodules.loader = loader = ResetInserter(broken)(
+            FlashLoader(self.spec, self.flash, capacity=self.capacity))
+        connect(m, loader.read, flash.i)
+        connect(m, flash.o, loader.byte)
+        m.d.comb += [
+            self.flash_pins.eq(flash.pins), flash.dq.eq(self.flash_dq), loader.start.eq(memory.ready),
+            loader.failed.eq(memory.failed), controller.about.flash_state.eq(loader.state),
+            controller.about.flash_slot.eq(loader.slot), controller.about.flash_written.eq(loader.written),
+        ]
+        with m.If(loader.busy):
+            self._fill(m, store, loader)
+        with m.Else():
+            self._fill(m, store, controller)

@@ -6,6 +6,7 @@ from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 from vitric.golden.spec.sdram_pins import PinTiming
 from vitric.hdl.fabric.pll import PllSettings, ehxplll
+from vitric.hdl.memory.flash_pins import FlashPins
 from vitric.hdl.memory.pins import CHIP_DOMAIN, ChipClock, SdramPins
 from vitric.hdl.memory.sdram import MEMORY_DOMAIN
 
@@ -18,7 +19,7 @@ class Top(Elaboratable):
     """The pins of a board, the PLL, reset until it has locked, and the system.
 
     The PLL is the ECP5's. An SDRAM has a second one, for the clock of its controller and, shifted in phase, that of the
-    chip; its pins are the platform's resource ``sdram``.
+    chip; its pins are the platform's resource ``sdram``, those of a flash ``spi_flash``.
 
     Parameters
     ----------
@@ -62,6 +63,10 @@ class Top(Elaboratable):
         for number in range(self.leds):
             m.submodules[f"led_buffer_{number}"] = led = io.Buffer("o", platform.request("led", number, dir="-"))
             m.d.comb += led.o.eq(system.leds[number])
+        if system.flash is not None:
+            ports = platform.request("spi_flash", dir=dict.fromkeys(("cs", "copi", "cipo", "wp", "hold"), "-"))
+            m.submodules.flash_pins = flash = FlashPins(ports)
+            m.d.comb += [flash.pins.eq(system.flash_pins), system.flash_dq.eq(flash.dq)]
         return m
 
     def _add_sdram(self, m: Module, platform: Platform, clock_in: Signal) -> Signal:

@@ -173,7 +173,8 @@ def _design(board: "Board", compiled: "Compiled", clock_mhz: float, said: "Board
 
     def system(clock_hz: int) -> System:
         return System(spec, init=words if sdram is None else (), capacity=capacity, divisor=_divisor(board, clock_hz),
-                      clock_hz=clock_hz, max_payload=max_payload, fabric=board.part.family.name, sdram=sdram)
+                      clock_hz=clock_hz, max_payload=max_payload, fabric=board.part.family.name, sdram=sdram,
+                      flash=None if sdram is None else board.flash_spec(clock_hz))
 
     return board.make_top(system, clock_mhz)
 

@@ -30,7 +30,7 @@ def infer_command(
     line. The comparison is made if the board holds the model of the project; one loaded with `vitric load` is only
     reported. Exit status 1 if the logits differ from golden's.
     """
-    from vitric.boards.link import crc32c
+    from vitric.boards.crc import crc32c
     from vitric.compiler.compile import compile_model
 
     from ..inputs.device import infer_all, matching_info, open_device, speed_up

@@ -6,7 +6,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vitric.boards.link import crc32c
+from vitric.boards.crc import crc32c
 from vitric.compiler.compile import Compiled
 from vitric.compiler.cycles import predict
 from vitric.golden.spec.word_rate import EVERY_CYCLE, WordRate

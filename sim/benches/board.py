@@ -9,8 +9,9 @@ from functools import cache
 import cocotb
 import torch
 from cocotb.triggers import ClockCycles
+from vitric.boards.crc import crc32c
 from vitric.boards.host import Device, DeviceError
-from vitric.boards.link import BEGIN_LAYOUT, FrameReader, Kind, LinkError, crc32c, encode, pack_layout
+from vitric.boards.link import BEGIN_LAYOUT, FrameReader, Kind, LinkError, encode, pack_layout
 from vitric.boards.system import System
 from vitric.compiler.compile import Compiled, compile_model
 from vitric.golden.data.sets import digits

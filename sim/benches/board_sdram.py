@@ -10,6 +10,7 @@ from vitric.boards.system import System
 from vitric.compiler.cycles import predict
 from vitric.golden.data.sets import digits
 from vitric.golden.spec.command import ErrorCode
+from vitric.golden.spec.flash import FlashSpec
 from vitric.golden.spec.sdram import SdramSpec
 
 from ..board import SystemOnChip
@@ -19,7 +20,7 @@ from ..pins import PinTransport, call
 from .board import CAPACITY, CLOCK_HZ, DIVISOR, GAP, SECOND, SPEC, check, device_on, load_wrongly, model, start
 
 __all__ = ["damaged_word", "images_during_a_run", "impossible_runs", "make_system", "models_and_images", "no_memory",
-           "queue_of_images", "reset_in_the_middle"]
+           "queue_of_images", "refusal", "reset_in_the_middle", "start_chips"]
 
 SDRAM = SdramSpec(clock_hz=133_333_333, burst=SPEC.model_bits // 16, row_bits=4, column_bits=7, t_power_up=2000,
                   init_refreshes=2)
@@ -29,18 +30,18 @@ SDRAM = SdramSpec(clock_hz=133_333_333, burst=SPEC.model_bits // 16, row_bits=4,
 CORE_HZ = 10**9 // PERIOD_NS
 
 
-def make_system() -> SystemOnChip:
-    """Return the system under test, without a model, and its chip."""
+def make_system(flash: FlashSpec | None = None) -> SystemOnChip:
+    """Return the system under test, without a model, and its chips."""
     return SystemOnChip(System(SPEC, init=(), capacity=CAPACITY, divisor=DIVISOR, clock_hz=CLOCK_HZ, gap=GAP,
-                               sdram=SDRAM))
+                               sdram=SDRAM, flash=flash))
 
 
-async def _start(dut, stuck: int = 0) -> PinTransport:
-    """Start both clocks; from then on the chip breaks no rule, unless a line is stuck."""
+async def start_chips(dut, stuck: int = 0, reset_cycles: int = 8) -> PinTransport:
+    """Start both clocks; from then on the SDRAM breaks no rule, unless a line is stuck."""
     for name, value in (("flip", 0), ("spot", 0), ("stuck", stuck), ("sdram_rst", 1)):
         getattr(dut, name).value = value
     Clock(dut.sdram_clk, round(10**12 / SDRAM.clock_hz), unit="ps").start()
-    transport = await start(dut, reset_cycles=8)
+    transport = await start(dut, reset_cycles=reset_cycles)
     dut.sdram_rst.value = 0
 
     async def watch():
@@ -52,7 +53,8 @@ async def _start(dut, stuck: int = 0) -> PinTransport:
     return transport
 
 
-async def _refusal(function, *arguments) -> DeviceError:
+async def refusal(function, *arguments) -> DeviceError:
+    """Return why the board refuses what this function asks of it."""
     def attempt():
         try:
             function(*arguments)
@@ -68,11 +70,11 @@ async def _refusal(function, *arguments) -> DeviceError:
 @cocotb.test(timeout_time=20, timeout_unit="ms")
 async def models_and_images(dut):
     """No model at first; then one after the other, each in use until the next one is whole."""
-    transport = await _start(dut)
+    transport = await start_chips(dut)
     device, image = device_on(transport), digits("test")[5]
     assert (await call(device.info)).model_words == 0
-    assert (await _refusal(device.infer, model(1).columns(image))).reason == LinkError.NO_MODEL
-    refused = await _refusal((await _queue(device)).start, 0, 1)
+    assert (await refusal(device.infer, model(1).columns(image))).reason == LinkError.NO_MODEL
+    refused = await refusal((await _queue(device)).start, 0, 1)
     assert refused.reason == LinkError.NO_MODEL
     await call(device.load, model(1).data)
     await check(dut, device, model(1), image)
@@ -86,7 +88,7 @@ async def models_and_images(dut):
 @cocotb.test(timeout_time=20, timeout_unit="ms")
 async def reset_in_the_middle(dut):
     """Images that are given up while the model streams: what the memory still gives is no part of the next stream."""
-    transport = await _start(dut)
+    transport = await start_chips(dut)
     device = device_on(transport)
     await call(device.load, model(1).data)
     for index, cycles in enumerate((0, 10, 400, 1500)):
@@ -115,7 +117,7 @@ async def _queue(device: Device) -> ImageQueue:
 @cocotb.test(timeout_time=20, timeout_unit="ms")
 async def queue_of_images(dut):
     """Images in the memory, one after the other without the serial line; then one over the line again."""
-    device = device_on(await _start(dut))
+    device = device_on(await start_chips(dut))
     await call(device.load, model(1).data)
     queue, some = await _queue(device), digits("test")[10:15]
     run = await call(queue.infer, [model(1).columns(image) for image in some])
@@ -131,7 +133,7 @@ async def queue_of_images(dut):
 @cocotb.test(timeout_time=20, timeout_unit="ms")
 async def images_during_a_run(dut):
     """While one image is computed the next one arrives, and what would disturb the run is refused."""
-    transport = await _start(dut)
+    transport = await start_chips(dut)
     device = device_on(transport)
     await call(device.load, model(1).data)
     queue, some = await _queue(device), digits("test")[20:26]
@@ -145,7 +147,7 @@ async def images_during_a_run(dut):
     await _raw(transport, Kind.BEGIN, pack_layout(BEGIN_LAYOUT, stated))
     await call(queue.start, 0, 20)  # long enough for what follows
     for attempt in (lambda: device.infer(model(1).columns(some[0])), lambda: queue.start(0, 1)):
-        assert (await _refusal(attempt)).reason == LinkError.BUSY
+        assert (await refusal(attempt)).reason == LinkError.BUSY
     answer = await _raw(transport, Kind.COMMIT)
     assert (answer.kind, answer.payload[0]) == (Kind.ERROR, LinkError.BUSY)
     assert (await call(device.run_status)).running
@@ -157,7 +159,7 @@ async def images_during_a_run(dut):
 @cocotb.test(timeout_time=20, timeout_unit="ms")
 async def impossible_runs(dut):
     """Slots beyond the memory, slots too small, words beyond the memory: each is refused, and nothing is written."""
-    device = device_on(await _start(dut))
+    device = device_on(await start_chips(dut))
     queue, words = await _queue(device), SDRAM.lines // 2
     await call(device.load, model(1).data)
     image, slots = model(1).columns(digits("test")[30]), queue.slots
@@ -173,14 +175,14 @@ async def impossible_runs(dut):
         assert (status.reason, status.done) == (LinkError.BAD_SLOT, done), changes
     assert (await call(queue.result, slots.count - 1)).logits == model(1).logits(digits("test")[30])
     for refused in (lambda: device.write_words(words - 1, bytes(8)), lambda: device.read_words(words, 1)):
-        assert (await _refusal(refused)).reason == LinkError.TOO_LARGE
+        assert (await refusal(refused)).reason == LinkError.TOO_LARGE
     await check(dut, device, model(1), digits("test")[31])
 
 
 @cocotb.test(timeout_time=20, timeout_unit="ms")
 async def damaged_word(dut):
     """A bit of the model that changes in the chip: an error and no logits; then a model that is loaded again."""
-    device, image = device_on(await _start(dut)), digits("test")[7]
+    device, image = device_on(await start_chips(dut)), digits("test")[7]
     await call(device.load, model(1).data)
     for line in (100, CAPACITY + 100):  # of either bank; the model may lie in both
         dut.spot.value = line * SDRAM.burst  # row, bank, column in the chip
@@ -188,10 +190,10 @@ async def damaged_word(dut):
         dut.flip.value = 0x0400
         await FallingEdge(dut.sdram_clk)
         dut.flip.value = 0
-    refused = await _refusal(device.infer, model(1).columns(image))
+    refused = await refusal(device.infer, model(1).columns(image))
     assert (refused.reason, refused.code) == (LinkError.ACCELERATOR, ErrorCode.BAD_CRC)
     queue = await _queue(device)
-    refused = await _refusal(queue.infer, [model(1).columns(image)] * 3)
+    refused = await refusal(queue.infer, [model(1).columns(image)] * 3)
     assert (refused.reason, refused.code) == (LinkError.ACCELERATOR, ErrorCode.BAD_CRC)
     assert (await call(device.run_status)).done == 1
     await call(device.load, model(1).data)
@@ -201,8 +203,8 @@ async def damaged_word(dut):
 @cocotb.test(timeout_time=20, timeout_unit="ms")
 async def no_memory(dut):
     """A chip with a data line that is stuck: no model is taken, and the board still answers."""
-    device = device_on(await _start(dut, stuck=0x0010))
-    assert (await _refusal(device.load, model(1).data)).reason == LinkError.BAD_MEMORY
-    assert (await _refusal(device.infer, model(1).columns(digits("test")[0]))).reason == LinkError.NO_MODEL
+    device = device_on(await start_chips(dut, stuck=0x0010))
+    assert (await refusal(device.load, model(1).data)).reason == LinkError.BAD_MEMORY
+    assert (await refusal(device.infer, model(1).columns(digits("test")[0]))).reason == LinkError.NO_MODEL
     info = await call(device.info)
     assert (info.model_words, info.memory_failed) == (0, 1)

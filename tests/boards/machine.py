@@ -7,6 +7,7 @@ from dataclasses import replace
 from amaranth.hdl import Const, Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+from vitric.boards.crc import crc32c
 from vitric.boards.link import (
     ERROR_LAYOUT,
     INFO_LAYOUT,
@@ -14,7 +15,6 @@ from vitric.boards.link import (
     SEQUENCES,
     Frame,
     Kind,
-    crc32c,
     encode,
     layout_bytes,
     unpack_layout,

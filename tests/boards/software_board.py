@@ -5,6 +5,7 @@ Its image memory, if it has one, is made of bytes; a run takes one STATUS for ea
 
 import struct
 
+from vitric.boards.crc import crc32c
 from vitric.boards.link import (
     BEGIN_LAYOUT,
     DATA_LAYOUT,
@@ -22,7 +23,6 @@ from vitric.boards.link import (
     FrameReader,
     Kind,
     LinkError,
-    crc32c,
     encode,
     pack_layout,
     unpack_layout,
@@ -105,7 +105,8 @@ class SoftwareBoard:
                 "max_classes": self.spec.max_classes, "max_payload": self.max_payload, "spec_hash": self.spec.hash,
                 "capacity": self.capacity, "model_words": len(self.model) // word,
                 "model_crc": crc32c(self.model), "clock_hz": self.CLOCK_HZ,
-                "image_words": len(self.memory) // word, "memory_failed": 0} | self.fields))
+                "image_words": len(self.memory) // word, "memory_failed": 0,
+                **dict.fromkeys(("flash_state", "flash_slot", "flash_written"), 0)} | self.fields))
         if kind == Kind.BEGIN:
             stated = unpack_layout(BEGIN_LAYOUT, payload)
             if self.begun is None or self.begun[0] != stated:

@@ -28,9 +28,9 @@ from vitric.golden.spec.accelerator import SPECS
 from vitric.golden.spec.command import ErrorCode
 
 SPEC = SPECS["tiny"]
-INFO = {"protocol": 3, "rows": 2, "model_bits": 32, "max_classes": SPEC.max_classes, "max_payload": 64,
+INFO = {"protocol": 4, "rows": 2, "model_bits": 32, "max_classes": SPEC.max_classes, "max_payload": 64,
         "spec_hash": SPEC.hash, "capacity": 100, "model_words": 90, "model_crc": 0xFFFF_FFFF, "clock_hz": 50_000_000,
-        "image_words": 1000, "memory_failed": 0}
+        "image_words": 1000, "memory_failed": 0, "flash_state": 2, "flash_slot": 1, "flash_written": 1_800_000_000}
 
 
 def info(**other):
@@ -44,8 +44,8 @@ def test_info():
 
 
 @pytest.mark.parametrize(("field", "value", "message"), [
-    ("protocol", 1, "must speak protocol 3 of the link, not 1"),
-    ("protocol", 255, "must speak protocol 3 of the link, not 255"),
+    ("protocol", 1, "must speak protocol 4 of the link, not 1"),
+    ("protocol", 255, "must speak protocol 4 of the link, not 255"),
     ("rows", 0, "rows must be between 1 and 255, not 0"),
     ("model_bits", 0, "model_bits must be a multiple of 8, not 0"),
     ("model_bits", 33, "model_bits must be a multiple of 8, not 33"),
@@ -54,6 +54,7 @@ def test_info():
     ("capacity", 0, "capacity must be between 1 and 4294967295, not 0"),
     ("model_words", 101, "model_words must be between 0 and 100, not 101"),
     ("clock_hz", 0, "clock_hz must be between 1 and 4294967295, not 0"),
+    ("flash_state", 6, "flash_state must be between 0 and 5, not 6"),
     ("memory_failed", 2, "memory_failed must be between 0 and 1, not 2"),
 ])
 def test_info_that_cannot_be(field, value, message):
@@ -61,9 +62,9 @@ def test_info_that_cannot_be(field, value, message):
         info(**{field: value})
 
 
-@pytest.mark.parametrize("size", [0, 1, 32, 34])
+@pytest.mark.parametrize("size", [0, 1, 38, 40])
 def test_info_of_another_length(size):
-    with pytest.raises(LinkFailure, match=f"answer to INFO must have 33 bytes, not {size}"):
+    with pytest.raises(LinkFailure, match=f"answer to INFO must have 39 bytes, not {size}"):
         read_info((pack_layout(INFO_LAYOUT, INFO) + b"more")[:size])
 
 

@@ -145,7 +145,7 @@ def test_a_board_that_says_it_took_a_model_and_did_not():
 def test_a_later_protocol():
     board = SoftwareBoard(SPEC)
     board.fields = {"protocol": 9}
-    with pytest.raises(LinkFailure, match="must speak protocol 3 of the link, not 9"):
+    with pytest.raises(LinkFailure, match="must speak protocol 4 of the link, not 9"):
         Device(board).info()
 
 
@@ -183,7 +183,7 @@ def test_a_board_of_protocol_1(reason):
     """It cannot read the request, and says so in a frame of its own kind."""
     body = bytes([Kind.ERROR, 5, 0, reason, Kind.INFO, 0, 0, 0])
     line = Line(lambda request: [(0.1, b"\x56\xa9" + body + zlib.crc32(body).to_bytes(4, "little"))])
-    with pytest.raises(LinkFailure, match="must speak protocol 3 of the link, not 1: load a new bitstream"):
+    with pytest.raises(LinkFailure, match="must speak protocol 4 of the link, not 1: load a new bitstream"):
         Device(line).info()
     assert line.now < 0.2
 

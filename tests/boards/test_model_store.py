@@ -7,7 +7,7 @@ from amaranth.hdl import Module, ResetInserter
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 from amaranth.sim import Simulator
-from vitric.boards.link import crc32c
+from vitric.boards.crc import crc32c
 from vitric.boards.model_store import WORDS_MAX, ModelStore, model_bytes
 from vitric.golden.spec.accelerator import SPECS
 from vitric.hdl.memory.block import BlockMemory, BlockSpec

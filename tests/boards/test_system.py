@@ -6,7 +6,8 @@ import struct
 
 import pytest
 from vitric.boards import system
-from vitric.boards.link import PROTOCOL, Frame, Kind, LinkError, crc32c, encode
+from vitric.boards.crc import crc32c
+from vitric.boards.link import PROTOCOL, Frame, Kind, LinkError, encode
 from vitric.boards.model_store import ModelStore, model_bytes
 from vitric.golden.spec.command import ErrorCode
 from vitric.hdl.memory.block import BlockMemory
@@ -20,6 +21,7 @@ def test_info(simulate):
             "protocol": PROTOCOL, "rows": SPEC.rows, "model_bits": SPEC.model_bits, "max_classes": SPEC.max_classes,
             "max_payload": MAX_PAYLOAD, "spec_hash": SPEC.hash, "capacity": CAPACITY, "model_words": len(MODEL),
             "model_crc": crc32c(model_bytes(MODEL, 32)), "clock_hz": 12_345_678, "image_words": 0, "memory_failed": 0,
+            "flash_state": 0, "flash_slot": 0, "flash_written": 0,
         }
 
     simulate(testbench, init=MODEL)

@@ -4,7 +4,8 @@
 import struct
 
 import pytest
-from vitric.boards.link import Frame, Kind, LinkError, crc32c
+from vitric.boards.crc import crc32c
+from vitric.boards.link import Frame, Kind, LinkError
 from vitric.boards.model_store import model_bytes
 
 from tests.boards.machine import IMAGE, MODEL

@@ -35,13 +35,17 @@ def test_build_plan_with_an_sdram(name):
     sdram = board.sdram_spec(32)
     assert (sdram.burst, sdram.line_bits, sdram.clock_hz) == (2, 32, board.sdram_mhz * 1e6)
     top = board.make_top(lambda clock_hz: System(
-        SPECS["tiny"], init=(), capacity=1 << 20, divisor=50, clock_hz=clock_hz, fabric="ecp5", sdram=sdram), 50)
+        SPECS["tiny"], init=(), capacity=1 << 20, divisor=50, clock_hz=clock_hz, fabric="ecp5", sdram=sdram,
+        flash=board.flash_spec(clock_hz)), 50)
     plan = board.make_platform().prepare(top, name="top")
     pins, netlist = plan.files["top.lpf"], plan.files["top.il"]
     for port, pin in (("clk", "F19"), ("a__io[12]", "G19"), ("dq__io[15]", "J17"), ("cs", "P20")):
         assert any(f'LOCATE COMP "sdram_0__{port}{end}" SITE "{pin}"' in pins for end in ("", "__io", "__io[0]"))
     for cell, count in (("\\EHXPLLL", 2), ("\\ODDRX1F", 1), ("\\IFS1P3DX", 16)):
         assert netlist.count(f"cell {cell} ") == count, cell
+    for port, pin in (("cs", "R2"), ("copi", "W2"), ("cipo", "V2"), ("hold", "W1"), ("wp", "Y2")):  # and no clock
+        assert f'LOCATE COMP "spi_flash_0__{port}__io" SITE "{pin}"' in pins
+    assert netlist.count("cell \\USRMCLK ") == 1
     for domain in ("sync", "sdram"):
         assert f"module \\top.reset_{domain}\n" in netlist
     # a register for each pin of the chip and for its enable, and for the enable of the clock

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
-from vitric.boards.link import crc32c
+from vitric.boards.crc import crc32c
 from vitric.boards.registry import BOARDS, Board, find_board
 from vitric.compiler.compile import compile_model
 from vitric.compiler.cycles import predict
