@@ -22,6 +22,7 @@ from vitric.flow.start import run
 from vitric.flow.tasks import Workers, run_tasks
 from vitric.golden.files import write_json, write_text
 from vitric.golden.spec.accelerator import SPECS, AcceleratorSpec
+from vitric.golden.spec.flash import FlashSpec
 from vitric.golden.spec.sdram import BUS_BITS, SdramSpec
 from vitric.hdl.memory.sdram import MEMORY_DOMAIN
 from vitric.toolchain import tools
@@ -75,11 +76,12 @@ def measure(version: str, spec: AcceleratorSpec, capacity: int = STORE_WORDS, im
     """Return ``area`` and ``array`` of an accelerator with its link and store, from the cache if they are there.
 
     ``version`` is Yosys's; ``image_bytes`` counts if it is more than the link holds anyway. With ``sdram`` models and
-    images lie in one, as if all had one clock.
+    images lie in one, as if all had one clock, and models are looked for in a flash.
     """
     memory = SdramSpec(clock_hz=100_000_000, burst=spec.model_bits // BUS_BITS) if sdram else None
+    flash = FlashSpec(clock_hz=50_000_000) if sdram else None
     system = System(spec, init=(), capacity=capacity, divisor=50, clock_hz=50_000_000, fabric=ECP5.name,
-                    max_payload=max(MAX_PAYLOAD, image_bytes), sdram=memory)
+                    max_payload=max(MAX_PAYLOAD, image_bytes), sdram=memory, flash=flash)
     text = rtlil.convert(DomainRenamer({MEMORY_DOMAIN: "sync"})(system), name="top", emit_src=False)
     key = hashlib.sha256(repr((text, version, ECP5.script("top", bare=True))).encode()).hexdigest()[:16]
     kept = CACHE / f"{key}.json"
@@ -96,7 +98,7 @@ def measure(version: str, spec: AcceleratorSpec, capacity: int = STORE_WORDS, im
 
 
 def sdram_area(version: str) -> dict[str, int]:
-    """Return what models and images in SDRAM take more than one model in block RAM, lines of 64 bits; but for that."""
+    """Return what models and images in SDRAM, and a flash, take more than a model in block RAM; lines of 64 bits."""
     spec = replace(SPECS["tiny"], name="tiny_64", depth=8, model_bits=64)
     without, with_it = measure(version, spec)["area"], measure(version, spec, sdram=True)["area"]
     return {name: with_it[name] - without[name] for name in ("lut_eq", "ff")}

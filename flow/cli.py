@@ -37,6 +37,7 @@ COMMANDS = {
     "bitstream": "Synthesize, place and route: a bitstream, a report.",
     "program": "Load the bitstream into the board.",
     "load": "Give a running board another model over its serial port.",
+    "flash": "Write a model into the board's flash: it is there from power-on.",
     "infer": "Run an image on a board.",
     "run": "Classify pictures with the integer model, and in the generated hardware.",
     "samples": "Write test images as files.",

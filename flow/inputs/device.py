@@ -1,5 +1,6 @@
 """What the commands that talk to a board share: opening it, and errors that the user can put right."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -14,6 +15,9 @@ __all__ = ["SPEEDS", "infer_all", "matching_info", "open_device", "speed_up"]
 
 SPEEDS = (3_000_000, 2_000_000, 1_500_000)
 """Speeds of a serial line that are tried when a faster one is wanted, fastest first."""
+
+_LOOKS, _LOOK_SECONDS = 200, 0.05
+"""How often a board is asked whether it has looked at its flash, and how long is waited in between."""
 
 _PATIENCE = 2.0
 """Seconds that a board may compute for one request."""
@@ -53,7 +57,7 @@ def open_device(port: str, baud: int) -> Iterator["Device"]:
 
 
 def matching_info(device: "Device", spec: "AcceleratorSpec", what: str) -> "DeviceInfo":
-    """Ask a board what it is, and check that it is built for ``spec``.
+    """Ask a board what it is, and check that it is built for ``spec``; wait while it looks for a model in its flash.
 
     Parameters
     ----------
@@ -65,16 +69,23 @@ def matching_info(device: "Device", spec: "AcceleratorSpec", what: str) -> "Devi
     Raises
     ------
     UserError
-        The board has another spec.
+        The board has another spec, or does not come to an end with looking for a model in its flash.
     LinkFailure
         It does not answer, or contradicts the spec that it says it has.
     """
+    from vitric.boards.flash_image import FlashState
+
     info = device.info()
     if info.spec_hash != spec.hash:
         raise UserError(f"the board has the spec {info.spec_hash:#010x}, {what} is for the spec {spec.name} "
                         f"({spec.hash:#010x})")
     info.check_spec(spec)
-    return info
+    for _ in range(_LOOKS):
+        if info.flash_state != FlashState.LOOKING:
+            return info
+        time.sleep(_LOOK_SECONDS)
+        info = device.info()
+    raise UserError(f"the board has looked for a model in its flash for {_LOOKS * _LOOK_SECONDS:.0f} s, and still does")
 
 
 def speed_up(device: "Device", limit: int) -> int:

@@ -72,7 +72,7 @@ module flash_chip #(
     endfunction
 
     function automatic void deselect();
-        check(clocks % 8 == 0 || drives, PARTIAL);
+        check(clocks % 8 == 0 || clocks > 40, PARTIAL);
         check(!continuous, CONTINUOUS);
         if (!continuous && command == WAKE && clocks == 8) begin asleep = 0; awake_for = 0; end
         drives = 0; quad = 0; deselected_for = 0;

@@ -1,5 +1,7 @@
 """What the tests of commands that talk to a board share: a board in software at the other end of the line."""
 
+import sys
+
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
@@ -11,6 +13,7 @@ from vitric.flow.project.project import open_project
 from vitric.golden.data.sets import digits
 from vitric.golden.integer.random import random_integer_vit
 from vitric.golden.spec.accelerator import SPECS
+from vitric.toolchain import tools
 
 from tests.boards.software_board import SoftwareBoard
 
@@ -39,6 +42,20 @@ def board(monkeypatch, tmp_path):
     monkeypatch.setattr(integer, "integer_model", lambda project: random_integer_vit(
         project.vit, seed=1, spec=project.spec))
     return one
+
+
+@pytest.fixture
+def loader(monkeypatch, tmp_path):
+    """Put a program in place of openFPGALoader that notes its arguments and ends with the status in ``status``."""
+    monkeypatch.chdir(tmp_path)
+    program = tmp_path / "loader"
+    program.write_text(f"#!{sys.executable}\nimport sys\nopen('arguments', 'w').write(' '.join(sys.argv[1:]))\n"
+                       "sys.exit(int(open('status').read()))\n")
+    program.chmod(0o755)
+    (tmp_path / "status").write_text("0")
+    tool = tools.Tool("openFPGALoader", "loading a board", False, "PATH", str(program), "1")
+    monkeypatch.setattr(tools, "find", lambda name: tool)
+    return tmp_path
 
 
 def run(*arguments):

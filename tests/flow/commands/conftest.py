@@ -1,11 +1,11 @@
 import pytest
 
-from tests.flow.commands.board import board
+from tests.flow.commands.board import board, loader
 from tests.flow.commands.cluster import scheduler
 from tests.flow.commands.stream_files import model_file, stream_file
 from tests.flow.project.own import write_own
 
-__all__ = ["board", "model_file", "scheduler", "stream_file"]
+__all__ = ["board", "loader", "model_file", "scheduler", "stream_file"]
 
 
 @pytest.fixture

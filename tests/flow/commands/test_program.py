@@ -1,23 +1,6 @@
-import sys
-
-import pytest
 from vitric.toolchain import tools
 
 from tests.flow.commands.board import run
-
-
-@pytest.fixture
-def loader(monkeypatch, tmp_path):
-    """Put a program in place of openFPGALoader that notes its arguments and ends with the status in ``status``."""
-    monkeypatch.chdir(tmp_path)
-    program = tmp_path / "loader"
-    program.write_text(f"#!{sys.executable}\nimport sys\nopen('arguments', 'w').write(' '.join(sys.argv[1:]))\n"
-                       "sys.exit(int(open('status').read()))\n")
-    program.chmod(0o755)
-    (tmp_path / "status").write_text("0")
-    tool = tools.Tool("openFPGALoader", "loading a board", False, "PATH", str(program), "1")
-    monkeypatch.setattr(tools, "find", lambda name: tool)
-    return tmp_path
 
 
 def test_program(loader):
