@@ -108,7 +108,7 @@ class FlashLoader(wiring.Component):
             with m.If(single):
                 end(worst)
             with m.Else():
-                m.d.sync += [single.eq(1), bounded.eq(0), worst.eq(FlashState.EMPTY)]
+                m.d.sync += [single.eq(1), bounded.eq(0)]
                 look()
 
         def end(how):

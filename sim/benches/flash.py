@@ -31,9 +31,9 @@ class _Reader:
             getattr(dut, name).value = value
 
     async def start(self) -> None:
-        await start_clock(self.dut, reset_cycles=2)
+        cocotb.start_soon(poke(self.dut, 0, self.content[:4096]))
+        await start_clock(self.dut, reset_cycles=4100)  # so that it is asked at once
         cocotb.start_soon(watch_flash(self.dut))
-        await poke(self.dut, 0, self.content[:4096])
 
     async def read(self, address: int, count: int, single: bool, *, right: bool = True) -> None:
         """Ask for bytes; where the flash does not know the command all of them are 255: lanes that nobody drives."""
