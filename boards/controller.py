@@ -120,16 +120,17 @@ class Controller(wiring.Component):
         argument, missing = Signal(8 * max(map(layout_bytes, ARGUMENTS.values()))), Signal(4)
         loading, loaded = Signal(), Signal(32, reset_less=True)  # words of the model, from the first on, that are there
         stated = Signal(COMMIT, reset_less=True)  # the model that was begun last
-        m.d.comb += self.commit.payload.eq(stated)
-        with m.If(taken):
-            m.d.sync += left.eq(left - 1)
         m.submodules.widen = widen = ResetInserter(clear)(Widen(8, ratio=spec.model_bits // 8))
         m.submodules.columns = columns = ResetInserter(clear)(ByteColumns(spec))
         connect(m, columns.o, wiring.flipped(self.image))
-        is_image = frame.kind == Kind.IMAGE
-        m.d.comb += [
-            widen.i.payload.eq(i.payload), columns.i.p.data.eq(i.payload), columns.i.p.last.eq(left == 1),
+        is_image = Signal()  # like `past` a register: a word takes at least two cycles
+        m.d.sync += [
+            left.eq(left - taken), is_image.eq(frame.kind == Kind.IMAGE),
             past.eq((address >= Mux(is_image, self.image_words, self.commit.p.words)) | beyond),
+        ]
+        m.d.comb += [
+            self.commit.payload.eq(stated), widen.i.payload.eq(i.payload), columns.i.p.data.eq(i.payload),
+            columns.i.p.last.eq(left == 1),
             widen.o.ready.eq(past | Mux(is_image, self.put.ready, self.write.ready)),
         ]
         m.d.comb += [field.eq(value) for port in (self.write, self.put) for field, value in (

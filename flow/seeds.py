@@ -40,7 +40,7 @@ def _place(common: tuple, seed: int, tell=lambda doing, share=None: None) -> tup
     with locked(place):
         for name, content in inputs.items():
             write_bytes(place / name, content)
-        report = place_and_route(FAMILIES[family], place, [*arguments, "--seed", str(seed)], tell)
+        report = place_and_route(FAMILIES[family], place, [*arguments, "--seed", str(seed)], tell, next(iter(inputs)))
         written = (path for path in place.iterdir() if path.name not in (*inputs, ".lock"))
         return report, {path.name: path.read_bytes() for path in written}
 
@@ -49,7 +49,7 @@ def place_best(
     family: Family, folder: Path, arguments: Sequence[str], seeds: Sequence[int], *, inputs: Sequence[str],
     fmax: Callable[[dict], float], steps: Steps, workers: Workers = HERE,
 ) -> Placed:
-    """Place and route ``folder/top.json`` with each of ``seeds``; the files of the best run are then in ``folder``.
+    """Place and route a netlist in ``folder`` with each of ``seeds``; the files of the best run are then in ``folder``.
 
     A run has a folder of its own, ``folder/seed-N``, where its log is.
 
@@ -61,7 +61,7 @@ def place_best(
         Of :func:`~vitric.toolchain.run.place_and_route`, without the seed.
     seeds : sequence of int
     inputs : sequence of str
-        Names of the files in ``folder`` that nextpnr reads.
+        Names of the files in ``folder`` that nextpnr reads, the netlist first.
     fmax : function
         Returns the clock in MHz that counts, of nextpnr's report.
     steps : Steps

@@ -151,8 +151,9 @@ def breakdown(family: Family, folder: Path, levels: int = 4) -> list[dict]:
     return sorted(rows, key=lambda row: -(row["lut_eq"] + row["ff"]))
 
 
-def place_and_route(family: Family, folder: Path, arguments: Sequence[str], tell: Tell) -> dict:
-    """Run the family's nextpnr on ``top.json``, with ``arguments`` for the part and its files; return nextpnr's report.
+def place_and_route(family: Family, folder: Path, arguments: Sequence[str], tell: Tell,
+                    netlist: str = "top.json") -> dict:
+    """Run the family's nextpnr on ``netlist``, with ``arguments`` for the part and its files; return nextpnr's report.
 
     ``top.tim`` is the log. A clock that is missed is no error here: see ``fmax`` of the report.
     """
@@ -161,8 +162,10 @@ def place_and_route(family: Family, folder: Path, arguments: Sequence[str], tell
     def on_line(line: str) -> None:
         nonlocal arcs
         text = line.removeprefix("Info: ").strip()
-        if found := re.match(r"at (?:initial placer iter|iteration #)\s*(\d+)", text):
-            tell(f"placing: step {found[1]}", None)
+        if found := re.match(r"at (?:initial placer iter|iteration #)\s*(\d+)|iter=(\d+) steplen", text):
+            tell(f"placing: step {found[1] or found[2]}", None)
+        elif found := re.match(r"iter=(\d+) wires=\d+ overused=(\d+)", text):
+            tell(f"routing: round {found[1]}, {found[2]} wires overused", None)
         elif found := re.match(r"Routing (\d+) arcs", text):
             arcs = int(found[1])
         elif arcs and (found := re.match(r"\d+ \|.*\|\s*(\d+)\s*\|", text)):
@@ -171,7 +174,7 @@ def place_and_route(family: Family, folder: Path, arguments: Sequence[str], tell
             tell("packing: " + text.removeprefix("Packing ").rstrip("."), None)
 
     run_tool(family.nextpnr, [
-        *arguments, "--json", "top.json", "--report", "report.json", "--timing-allow-fail",
+        *arguments, "--json", netlist, "--report", "report.json", "--timing-allow-fail",
     ], folder, "top.tim", on_line)
     return json.loads((folder / "report.json").read_text())
 

@@ -107,6 +107,7 @@ def _build(project: "Project", folder: Path, clock_mhz: float, seeds: int, worke
     from vitric.compiler.lower import image_bytes
     from vitric.toolchain.parts import over_capacity
     from vitric.toolchain.run import Steps, pack, synthesize
+    from vitric.toolchain.spread import SPREAD_ARGUMENTS, SPREAD_NETLIST, empty_rows, spread
 
     from ..project.integer import integer_model
     from ..reports.bitstream import markdown, reached, report_of, show
@@ -129,11 +130,17 @@ def _build(project: "Project", folder: Path, clock_mhz: float, seeds: int, worke
         cells = synthesize(family, work, "top", tell)
     if over := over_capacity(board.part, cells):
         raise UserError(f"the design does not fit {board.part.name}: it needs {', '.join(over)}")
+    netlist, arguments = "top.json", [*board.part.arguments, *family.constrained]
+    if rows := empty_rows(board.part, cells):
+        with steps.step("spread"):
+            spread(work, board.part, rows)
+        netlist, arguments = SPREAD_NETLIST, [*arguments, *SPREAD_ARGUMENTS]
+        say.print(f"                {len(rows)} rows of logic are kept empty, so that it can be routed")
     best = place_best(
-        family, work, [*board.part.arguments, *family.constrained], range(said.seed, said.seed + seeds),
-        inputs=("top.json", family.constraints), fmax=lambda placed: reached(placed, top),
+        family, work, arguments, range(said.seed, said.seed + seeds), inputs=(netlist, family.constraints),
+        fmax=lambda placed: reached(placed, top),
         steps=steps, workers=workers)
-    report = report_of(project, board, compiled, top, cells, best, work)
+    report = report_of(project, board, compiled, top, cells, best, work, rows)
     product.unlink(missing_ok=True)
     if report["timing_met"]:
         with steps.step("pack"):

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from vitric.toolchain import tools
 from vitric.toolchain.families import Family
 from vitric.toolchain.parts import PARTS
 from vitric.toolchain.run import breakdown
+from vitric.toolchain.spread import TILE_CELLS, logic_rows
 
 from ..project.project import Project
 from ..seeds import Placed
@@ -93,7 +95,7 @@ def reached(placed: dict, top: "Top") -> float:
 
 
 def report_of(project: Project, board, compiled: Compiled, top: "Top", cells: dict[str, int], best: Placed,
-              work: Path) -> dict:
+              work: Path, empty_rows: Sequence[int]) -> dict:
     """Return what ``report.json`` holds, but for the names of products and the times; see ``docs/board.md``."""
     clock_mhz, placed, sdram = float(top.pll.output_mhz), best.report, _sdram_clock(best.report, top)
     clock, fmax = clock_of(placed, clock_mhz)
@@ -102,6 +104,7 @@ def report_of(project: Project, board, compiled: Compiled, top: "Top", cells: di
     used = {name: cells[name] for name in _AREA}
     there = {name: getattr(part, name) for name in used if name != "ccu2c"} | {"ccu2c": part.lut4 // 2}
     logic = placed["utilization"][family.logic]
+    comb = logic["used"] - sum(TILE_CELLS * len(logic_rows(part.name)[row]) for row in empty_rows)
     rate = EVERY_CYCLE if sdram is None else top.system.sdram.word_rate(top.system.clock_hz)
     cycles, source = cycles_per_image(compiled, project.build / "sim.json", rate)
     return {
@@ -111,9 +114,9 @@ def report_of(project: Project, board, compiled: Compiled, top: "Top", cells: di
         "timing_met": fmax >= clock_mhz and (sdram is None or sdram["fmax_mhz"] >= sdram["clock_mhz"]),
         "sdram": sdram,
         **used, "lut_eq": cells["lut_eq"],
-        "comb": logic["used"],
+        "comb": comb, "empty_rows": len(empty_rows),
         "percent": {name: round(100 * used[name] / there[name], 2) for name in used}
-        | {"comb": round(100 * logic["used"] / logic["available"], 2)},
+        | {"comb": round(100 * comb / logic["available"], 2)},
         "cycles_per_image": cycles, "cycles_source": source,
         "images_per_second": round(clock_mhz * 1e6 / cycles, 1),
         "baud": board.baud, "model_words": len(compiled.stream), "capacity_words": top.system.capacity,
@@ -137,7 +140,8 @@ def _rows(report: dict) -> list[tuple[str, str]]:
         ("clock", f"{report['clock_mhz']:g} MHz, Fmax {report['fmax_mhz']:.1f} MHz: "
                   + ("met" if report["timing_met"] else "NOT MET")),
         *((words[name], f"{report[name]} ({percent[name]:.1f} %)") for name in _AREA),
-        ("logic cells", f"{report['comb']} ({percent['comb']:.1f} %)"),
+        ("logic cells", f"{report['comb']} ({percent['comb']:.1f} %)"
+                        + (f", {report['empty_rows']} rows kept empty" if report["empty_rows"] else "")),
         ("cycles per image", f"{report['cycles_per_image']:.0f}, from the {report['cycles_source']}"),
         ("images per second", f"{report['images_per_second']:.0f}"),
         ("model", f"{report['model_words']} words, room for {report['capacity_words']}, twice"

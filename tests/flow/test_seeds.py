@@ -14,7 +14,7 @@ def nextpnr(monkeypatch):
     """Put a stand-in where nextpnr would work; return the clock that it reaches by seed."""
     reached = {}
 
-    def place_and_route(family, folder, arguments, tell):
+    def place_and_route(family, folder, arguments, tell, netlist):
         *others, option, seed = arguments
         assert family is ICE40 and (others, option) == (["--up5k"], "--seed")
         if int(seed) not in reached:

@@ -35,17 +35,20 @@ def on_board(name="ulx3s", **changes):
     return open_project("tiny").changed({"board": {"name": name, **changes}})
 
 
+NETLIST = json.dumps({"modules": {"top": {"cells": {}}}})
+
+
 def step(kind, delay, **ends):
     return {"type": kind, "delay": delay, "net": "net", **ends}
 
 
-def placed(fmax, constraint):
+def placed(fmax, constraint, used):
     clock = "$glbnet$clk"
     path = [step("clk-to-q", 0.5, **{"from": {"cell": "a"}}), step("routing", 9.0)]
     path.append(step("setup", 0.25, to={"cell": "b"}))
     return {
         "fmax": {"other": {"achieved": 999.0, "constraint": 12.0}, clock: {"achieved": fmax, "constraint": constraint}},
-        "utilization": {"TRELLIS_COMB": {"used": 8364, "available": 83640}},
+        "utilization": {"TRELLIS_COMB": {"used": used, "available": 83640}},
         "critical_paths": [{"from": "async", "to": f"posedge {clock}", "path": []},
                            {"from": f"posedge {clock}", "to": f"posedge {clock}", "path": path}],
     }
@@ -54,7 +57,8 @@ def placed(fmax, constraint):
 @pytest.fixture
 def tools(monkeypatch, tmp_path):
     """Put stand-ins where Amaranth, Yosys, nextpnr and ecppack would work; return what they were asked and give."""
-    state = SimpleNamespace(fmax=60.0, fmax_of={}, sdram=105.0, cells=dict(CELLS), pnr=None, top=None, packed=None)
+    state = SimpleNamespace(fmax=60.0, fmax_of={}, sdram=105.0, cells=dict(CELLS), pnr=None, used=8364, netlist=None,
+                            top=None, packed=None)
 
     def prepare(top, name):
         state.top = top
@@ -68,15 +72,14 @@ def tools(monkeypatch, tmp_path):
         return platform
 
     def synthesize(family, folder, name, tell):
-        (folder / f"{name}.json").write_text("netlist")
+        (folder / f"{name}.json").write_text(NETLIST)
         return state.cells
 
-    def place_and_route(family, folder, arguments, tell):
+    def place_and_route(family, folder, arguments, tell, netlist):
         assert family is ECP5 and (folder / "top.lpf").read_text() == "lpf"
-        assert (folder / "top.json").read_text() == "netlist"
-        state.pnr = arguments
+        state.pnr, state.netlist = arguments, json.loads((folder / netlist).read_text())
         (folder / "top.config").write_text(f"placed with seed {arguments[-1]}")
-        report = placed(state.fmax_of.get(int(arguments[-1]), state.fmax), float(state.top.pll.output_mhz))
+        report = placed(state.fmax_of.get(int(arguments[-1]), state.fmax), float(state.top.pll.output_mhz), state.used)
         if state.top.system.sdram is not None:
             report["fmax"]["memory"] = {"achieved": state.sdram, "constraint": float(state.top.sdram_pll.output_mhz)}
         return report
@@ -109,12 +112,13 @@ def test_report_and_products(tools, tmp_path):
         "config": "tiny", "board": "ulx3s", "device": "LFE5U-85F", "seed": 7,
         "seeds": [{"seed": 7, "fmax_mhz": 60.0}], "fmax_mhz": 60.0, "clock_mhz": 50.0,
         "timing_met": True, "lut4": 5000, "ccu2c": 1000, "ff": 7000, "dsp": 12, "bram": 22, "lut_eq": 7600,
-        "comb": 8364, "cycles_per_image": cycles, "cycles_source": "cycle model",
+        "comb": 8364, "empty_rows": 0, "cycles_per_image": cycles, "cycles_source": "cycle model",
         "images_per_second": round(50e6 / cycles, 1),
         "model_words": len(compiled.stream), "capacity_words": 2048, "baud": 1_000_000,
         "model_crc32c": f"{crc32c(compiled.stream.data):08x}", "bitstream": "build/tiny/ulx3s/top.bit",
     }
     assert {name: report[name] for name in expected} == expected
+    assert tools.netlist == json.loads(NETLIST)
     assert report["percent"] == {"lut4": 5.98, "ccu2c": 2.39, "ff": 8.37, "dsp": 7.69, "bram": 10.58, "comb": 10.0}
     assert report["critical_path"] == {
         "from": "a", "to": "b", "delay_ns": 9.75, "logic_ns": 0.75, "routing_ns": 9.0, "nets": ["net"]}
@@ -123,6 +127,19 @@ def test_report_and_products(tools, tmp_path):
     assert "| clock | 50 MHz, Fmax 60.0 MHz: met |" in text
     assert "| system | 5000 | 1000 | 100 | 7000 | 12 | 22 |" in text
     assert not list(folder.glob(".*"))
+
+
+def test_a_large_design_is_spread(tools, tmp_path):
+    """Cells that keep rows empty are in the netlist that is placed, and are not counted."""
+    empty = 34 * 123 * 8
+    tools.cells |= {"lut4": 26_000, "lut_eq": 30_000}
+    tools.used = 31_000 + empty
+    report = build_bitstream(on_board(seed=7))
+    assert report["empty_rows"] == 34 and report["comb"] == 31_000
+    assert len(tools.netlist["modules"]["top"]["cells"]) == 2 * empty
+    assert tools.pnr[-6:] == ["--placer", "static", "--router", "router2", "--seed", "7"]
+    assert "| logic cells | " in (text := (tmp_path / "build" / "tiny" / "ulx3s" / "report.md").read_text())
+    assert "34 rows kept empty" in text
 
 
 def test_another_speed_of_the_line(tools, tmp_path):
