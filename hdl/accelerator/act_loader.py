@@ -67,6 +67,16 @@ class ActLoader(wiring.Component):
         parts = spec.depth // terms
         part, channel = Signal(range(parts)), Signal(range(spec.cols))
         product, bias = Signal(signed(sum_bits + 8)), Signal(signed(32))
+        # Of each channel the next ``terms`` elements of the word, added up in the cycle before they are needed: the
+        # word moves on when it has been written, and with each part.
+        digits = [Signal(range(-terms << spec.w_bits - 1, terms << spec.w_bits - 1), name=f"digits{c}")
+                  for c in range(spec.cols)]
+        for c in range(spec.cols):
+            m.d.sync += digits[c].eq(sum(word[c][d] for d in range(terms)))
+
+        def move_on():
+            for c in range(spec.cols):
+                m.d.sync += word[c].eq(word[c].as_value() >> terms * spec.w_bits)
 
         m.d.comb += [
             self.read.address.eq(address), self.read.en.eq(fetched[0]), self.weights.payload.eq(word),
@@ -102,6 +112,7 @@ class ActLoader(wiring.Component):
             with m.State("WRITE"):
                 m.d.comb += self.weights.valid.eq(1)
                 with m.If(self.weights.ready):
+                    move_on()
                     m.d.sync += [address.eq(address + 1), steps.eq(steps - 1), words.eq(words - 1)]
                     with m.If(steps == 1):  # next plane
                         m.d.sync += [
@@ -116,10 +127,9 @@ class ActLoader(wiring.Component):
                     with m.Else():
                         m.next = "WANT"
             with m.State("SUM"):
-                for c in range(spec.cols):
-                    chosen = word[c].as_value().word_select(part, terms * spec.w_bits)
-                    digits = sum(chosen.word_select(d, spec.w_bits).as_signed() for d in range(terms))
-                    m.d.sync += sums[c].eq(sums[c] + Mux(plane, digits << spec.w_bits, digits))
+                move_on()
+                for total, some in zip(sums, digits, strict=True):
+                    m.d.sync += total.eq(total + Mux(plane, some << spec.w_bits, some))
                 m.d.sync += part.eq(part + 1)
                 with m.If(part == parts - 1):
                     m.d.sync += [part.eq(0), channel.eq(0)]
