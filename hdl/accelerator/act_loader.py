@@ -60,17 +60,17 @@ class ActLoader(wiring.Component):
         steps, words = Signal(FIELD_BITS), Signal(FIELD_BITS)  # left in the plane, in the tile
         plane, fetched = Signal(1), Signal(2)
 
-        word = Signal(weight_word(spec))
+        word = Signal(weight_word(spec), reset_less=True)
         sum_bits = spec.w_bits + ceil_log2(spec.weight_words * spec.depth) + spec.w_bits
-        sums = [Signal(signed(sum_bits), name=f"sum{c}") for c in range(spec.cols)]
+        sums = [Signal(signed(sum_bits), name=f"sum{c}", reset_less=True) for c in range(spec.cols)]
         terms = spec.key_terms
         parts = spec.depth // terms
         part, channel = Signal(range(parts)), Signal(range(spec.cols))
-        product, bias = Signal(signed(sum_bits + 8)), Signal(signed(32))
+        product, bias = Signal(signed(sum_bits + 8), reset_less=True), Signal(signed(32), reset_less=True)
         # Of each channel the next ``terms`` elements of the word, added up in the cycle before they are needed: the
         # word moves on when it has been written, and with each part.
-        digits = [Signal(range(-terms << spec.w_bits - 1, terms << spec.w_bits - 1), name=f"digits{c}")
-                  for c in range(spec.cols)]
+        digits = [Signal(range(-terms << spec.w_bits - 1, terms << spec.w_bits - 1), name=f"digits{c}",
+                         reset_less=True) for c in range(spec.cols)]
         for c in range(spec.cols):
             m.d.sync += digits[c].eq(sum(word[c][d] for d in range(terms)))
 

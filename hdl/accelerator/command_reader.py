@@ -76,7 +76,7 @@ class CommandReader(wiring.Component):
         # `i.valid` says that a word is taken: no path leads from `operands.ready` to the block.
         header_words = -(-HEADER.size // spec.model_bits)
         command_words = -(-COMMAND.size // spec.model_bits)
-        block = Signal(command_words * spec.model_bits)
+        block = Signal(command_words * spec.model_bits, reset_less=True)
         header = data.View(HEADER, block[-header_words * spec.model_bits:][:HEADER.size])
         count = Signal(range(command_words + 1))
         remaining = Signal(32)  # model words of the stream after the present one, plus one

@@ -52,7 +52,7 @@ class Drain(wiring.Component):
         """Return the module."""
         m = Module()
         spec = self.spec
-        command = Signal(DRAIN_COMMAND)
+        command = Signal(DRAIN_COMMAND, reset_less=True)
         beats = spec.cols // spec.drain_cols
         beat = Signal(range(beats))
         channel = Signal(FIELD_BITS)  # first column of the row

@@ -81,7 +81,7 @@ class Feeder(wiring.Component):
     def elaborate(self, platform):
         """Return the module."""
         m = Module()
-        command = Signal(PRODUCT_COMMAND)
+        command = Signal(PRODUCT_COMMAND, reset_less=True)
         to_softmax = target(self.i.payload) == Target.SOFTMAX
         start, running, finished, open_set = Signal(), Signal(), Signal(), Signal()
         take = Signal()
@@ -222,7 +222,9 @@ class Feeder(wiring.Component):
             self.o.valid.eq(stages[3].valid),
             *(self.o.p[name].eq(stages[3][name]) for name in ("first", "last", "shift")),
         ]
+        a, w = (Signal.like(self.o.p[name], name=name, reset_less=True) for name in ("a", "w"))  # wide: no reset
+        m.d.comb += [self.o.p.a.eq(a), self.o.p.w.eq(w)]
         for row in range(spec.rows):
             for d in range(spec.depth):
-                m.d.sync += self.o.p.a[row][d].eq(self.read.data[row][d][:spec.a_bits])
-        m.d.sync += self.o.p.w.eq(self.weights.data)
+                m.d.sync += a[row][d].eq(self.read.data[row][d][:spec.a_bits])
+        m.d.sync += w.eq(self.weights.data)

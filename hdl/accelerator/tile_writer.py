@@ -62,13 +62,14 @@ class TileWriter(wiring.Component):
         spec = self.spec
         digits = spec.code_planes
         element = data.ArrayLayout(unsigned(spec.element_bits), digits)
-        tile = Signal(data.ArrayLayout(data.ArrayLayout(element, spec.rows), spec.cols))  # [col][row][digit]
+        tile = Signal(data.ArrayLayout(data.ArrayLayout(element, spec.rows), spec.cols),
+                      reset_less=True)  # [col][row][digit]
         planes = [Signal(act_tile(spec), name=f"plane_{p}", reset_less=True) for p in range(digits)]
         col = Signal(range(spec.cols))
         full, free, take, advance = Signal(), Signal(), Signal(), Signal()
         left = Signal(3)  # planes still to be written
         held = Signal(data.StructLayout({name: shape for name, shape in code_beat(spec).members.items()
-                                         if name not in ("code", "single", "signed")}))
+                                         if name not in ("code", "single", "signed")}), reset_less=True)
         ends_group, stride = Signal(), Signal(FIELD_BITS)
 
         step = Mux(self.i.p.single, 1, spec.drain_cols)

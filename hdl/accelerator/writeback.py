@@ -60,7 +60,7 @@ class Writeback(wiring.Component):
         join(m, writer.write, wiring.flipped(self.act))
         join(m, adder.read, wiring.flipped(self.residual_read))
         join(m, adder.write, wiring.flipped(self.residual_write))
-        command = Signal(WRITE_COMMAND)
+        command = Signal(WRITE_COMMAND, reset_less=True)
         take = Signal()
         logits_left = Signal(FIELD_BITS)
         to_residual, to_logits = target(command) == Target.RESIDUAL, target(command) == Target.LOGITS
