@@ -80,27 +80,31 @@ class Accelerator(wiring.Component):
             *(getattr(self.tap, name).eq(getattr(core.tap, name)) for name in self.tap.signature.members),
         ]
 
-        # What has begun and not ended, to be dropped after an error. Nothing is taken in the cycle in which an error
-        # is seen: it could belong to the next stream or image.
+        # What has begun and not ended, to be dropped after an error. An error is seen a cycle late, so that no path
+        # leads from where it arises to where words are taken. So after the last word of a stream none is taken, and
+        # after the last column of an image none for a cycle: if that was an error the next one is another image's.
         running, flushing, begun = Signal(), Signal(), Signal()
-        in_stream, in_image = Signal(), Signal()
+        in_stream, in_image, image_ended = Signal(), Signal(), Signal()
+        m.d.sync += image_ended.eq(self.i.valid & self.i.ready & self.i.p.last)
         with m.If(self.model.valid & self.model.ready):
             m.d.sync += [in_stream.eq(~self.model.p.last), begun.eq(1)]
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += in_image.eq(~self.i.p.last)
-        for outside, inside, inside_begun in ((self.model, core.model, in_stream), (self.i, core.i, in_image)):
+        for outside, inside, goes_on, has_begun in (
+                (self.model, core.model, running & (in_stream | ~begun), in_stream),
+                (self.i, core.i, running & ~image_ended, in_image)):
             m.d.comb += [
-                inside.valid.eq(outside.valid & running),
-                outside.ready.eq(inside.ready & running | flushing & inside_begun),
+                inside.valid.eq(outside.valid & goes_on),
+                outside.ready.eq(inside.ready & goes_on | flushing & has_begun),
             ]
 
         # Cycles in which every port was willing. The code table is not ready for a word before that is there, so any
         # gap within the stream is a wait for it; of an image only what is asked for, as none may be meant to come.
         cycles = Signal(LIMIT_MAX + 1)
         waits = (in_stream & ~self.model.valid) | (core.i.ready & ~self.i.valid)
-        stalled, ends = Signal(), Signal()
-        m.d.sync += stalled.eq(cycles.bit_select(core.limit, 1))  # a cycle late: a register ends the path from here
-        m.d.comb += ends.eq(core.error_valid | stalled | (self.abort & begun))
+        failed, stalled, ends = Signal(), Signal(), Signal()
+        m.d.sync += [failed.eq(core.error_valid), stalled.eq(cycles.bit_select(core.limit, 1))]
+        m.d.comb += ends.eq(failed | stalled | (self.abort & begun))
 
         status = self.status.p
         m.d.comb += self.busy.eq(begun)
@@ -116,7 +120,7 @@ class Accelerator(wiring.Component):
                             Mux(stalled, ErrorCode.STALLED, ErrorCode.ABORTED))),
                     ]
                     m.next = "FLUSH"
-                with m.Elif(core.finished):
+                with m.Elif(core.finished & ~core.error_valid):
                     m.d.sync += [status.error.eq(ErrorCode.OK), status.command.eq(core.index)]
                     m.next = "LOGITS"
             with m.State("LOGITS"):
@@ -128,11 +132,12 @@ class Accelerator(wiring.Component):
                     m.next = "STATUS"
             with m.State("FLUSH"):
                 m.d.comb += [flushing.eq(1), reset.eq(1)]
+                m.d.sync += failed.eq(0)
                 with m.If(~in_stream & ~in_image):
                     m.next = "STATUS"
             with m.State("STATUS"):  # the reset also clears what a stream of contradicting sizes leaves behind
                 m.d.comb += [self.status.valid.eq(1), reset.eq(1)]
-                m.d.sync += [cycles.eq(0), stalled.eq(0)]
+                m.d.sync += [cycles.eq(0), failed.eq(0), stalled.eq(0)]
                 with m.If(self.status.ready):
                     m.d.sync += begun.eq(0)
                     m.next = "RUN"
