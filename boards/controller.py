@@ -130,8 +130,7 @@ class Controller(wiring.Component):
         ]
         m.d.comb += [
             self.commit.payload.eq(stated), widen.i.payload.eq(i.payload), columns.i.p.data.eq(i.payload),
-            columns.i.p.last.eq(left == 1),
-            widen.o.ready.eq(past | Mux(is_image, self.put.ready, self.write.ready)),
+            columns.i.p.last.eq(left == 1), widen.o.ready.eq(past | Mux(is_image, self.put.ready, self.write.ready)),
         ]
         m.d.comb += [field.eq(value) for port in (self.write, self.put) for field, value in (
             (port.p.address, address), (port.p.data, widen.o.payload.as_value()))]
