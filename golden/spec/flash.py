@@ -23,8 +23,8 @@ class FlashSpec:
     lanes : int
         1 or 4: most data lanes of a read.
     max_hz : int
-        Highest clock of the flash, 1 to 50 MHz. At 25 MHz, the default, data have 40 ns from the clock's falling edge
-        to the next one: out of the FPGA, through the chip (8 ns) and back.
+        Highest clock of the flash, 1 to 50 MHz. At 12.5 MHz, the default, data have 80 ns from the clock's falling edge
+        to the next one: out of the FPGA, through the chip (8 ns) and back, 15 ns each way in a large design.
     slots : tuple of int
         Addresses at which models may lie, multiples of 64 KiB, behind the bitstream; a slot ends where the next one
         begins, or the flash.
@@ -38,7 +38,7 @@ class FlashSpec:
     clock_hz: int
     size: int = 1 << 24
     lanes: int = 4
-    max_hz: int = 25_000_000
+    max_hz: int = 12_500_000
     slots: tuple[int, ...] = (0x40_0000, 0xA0_0000)
 
     def __post_init__(self):
