@@ -1,13 +1,12 @@
 """`vitric flash`: write a model into a board's flash."""
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from vitric.golden.errors import UserError
 from vitric.golden.files import write_bytes
-from vitric.toolchain import processes, tools
+from vitric.toolchain.loader import run_loader
 
 from ..inputs.options import Baud, BoardName, ProjectName
 from ..project.streams import StreamFile, model_stream
@@ -60,7 +59,9 @@ def flash_command(
                         f"{flash.slot_bytes}")
     file = work.build / target.name / "flash.bin"
     write_bytes(file, image)
-    _write(file, flash.slots[slot], target.loader)
+    if status := run_loader(target.loader, ["-f", "--file-type", "raw", "-o", str(flash.slots[slot]), file]):
+        raise UserError(f"openFPGALoader ended with status {status}; is the board connected, and may you use it? The "
+                        "model in the other slot is still there")
     console().print(f"{name}: {len(stream)} words in slot {slot}; the board takes them when it is switched on, or "
                     "given its bitstream, the next time", markup=False)
 
@@ -78,14 +79,3 @@ def _ask(port: str, baud: int, stream: "ModelStream", name: str, slots: int) -> 
                         "SDRAM, and its SDRAM in order")
     free = (info.flash_slot + 1) % slots if info.flash_state == FlashState.LOADED else 0
     return free, info.flash_written + 1
-
-
-def _write(file: Path, offset: int, loader: str) -> None:
-    tool = tools.require("openFPGALoader")
-    command = [tool.path, "-b", loader, "-f", "--file-type", "raw", "-o", str(offset), file]
-    environment = {**processes.own_environment(), **tool.environment}
-    with processes.started(command, Path(), environment=environment) as process:
-        status = process.wait()
-    if status:
-        raise UserError(f"openFPGALoader ended with status {status}; is the board connected, and may you use it? The "
-                        "model in the other slot is still there")

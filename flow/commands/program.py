@@ -1,11 +1,10 @@
 """`vitric program`: load a bitstream into a board."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from vitric.golden.errors import UserError
-from vitric.toolchain import processes, tools
+from vitric.toolchain.loader import run_loader
 
 from ..inputs.options import BoardName, ProjectName
 from ..reports.console import console
@@ -26,12 +25,7 @@ def program_command(
     bitstream = work.build / target.name / "top.bit"
     if not bitstream.is_file():
         raise UserError(f"there is no {bitstream}: run `vitric bitstream` with the same project and board first")
-    tool = tools.require("openFPGALoader")
-    command = [tool.path, "-b", target.loader, "-f" if flash else "-m", bitstream]
-    environment = {**processes.own_environment(), **tool.environment}
-    with processes.started(command, Path(), environment=environment) as process:
-        status = process.wait()
-    if status:
+    if status := run_loader(target.loader, ["-f" if flash else "-m", bitstream]):
         console(stderr=True).print(
             f"vitric: openFPGALoader ended with status {status}; is the board connected, and may you use it?",
             style="red", markup=False)

@@ -145,7 +145,7 @@ def _rows(report: dict) -> list[tuple[str, str]]:
         ("cycles per image", f"{report['cycles_per_image']:.0f}, from the {report['cycles_source']}"),
         ("images per second", f"{report['images_per_second']:.0f}"),
         ("model", f"{report['model_words']} words, room for {report['capacity_words']}, twice"
-                  + (", in SDRAM: `vitric load` puts it there" if sdram else "")),
+                  + (", in SDRAM: `vitric flash` or `vitric load` puts it there" if sdram else "")),
         ("serial line", f"{report['baud']} baud"),
     ]
     if sdram:

@@ -132,7 +132,6 @@ class Accelerator(wiring.Component):
                     m.next = "STATUS"
             with m.State("FLUSH"):
                 m.d.comb += [flushing.eq(1), reset.eq(1)]
-                m.d.sync += failed.eq(0)
                 with m.If(~in_stream & ~in_image):
                     m.next = "STATUS"
             with m.State("STATUS"):  # the reset also clears what a stream of contradicting sizes leaves behind

@@ -22,7 +22,7 @@ protection (WP#) and 3 its hold (HOLD#), which are kept at 1 while they carry no
 
 _EXIT, _WAKE, _READ, _READ_QUAD = 0xFFFF, 0xAB, 0x0B, 0x6B
 _DUMMY = 8  # clocks between address and data
-_GAP = 8  # halves of a period between two commands, 100 ns at 50 MHz
+_GAP = 8  # halves of a period between two commands: 80 ns at the highest clock, 50 are asked for
 
 
 class FlashReader(wiring.Component):

@@ -1,6 +1,6 @@
 import pytest
 from vitric.boards.crc import crc32c
-from vitric.boards.flash_image import DATA_OFFSET, flash_image
+from vitric.boards.flash_image import flash_image
 
 
 def test_image_by_hand():
@@ -8,7 +8,7 @@ def test_image_by_hand():
     head = b"VIT\x01" + bytes([4, 3, 2, 1]) + bytes([13, 12, 11, 10]) + bytes([2, 0, 0, 0])
     head += crc32c(b"12345678").to_bytes(4, "little")
     head += crc32c(head).to_bytes(4, "little")
-    assert image == head + b"\xff" * (DATA_OFFSET - 24) + b"12345678"
+    assert image == head + b"\xff" * (256 - 24) + b"12345678"
 
 
 def test_what_cannot_be_written():
