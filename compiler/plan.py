@@ -16,7 +16,7 @@ from vitric.golden.spec.word_rate import EVERY_CYCLE, WordRate
 from .compare import TensorWrite
 from .cycles import Prediction, predict
 from .decode import Command
-from .layout import Address, CompileError, Misfit, allocate
+from .layout import Address, Buffer, CompileError, Misfit, allocate
 from .lower import lower
 from .operands import block_words, operand_words
 from .steps import Step
@@ -38,6 +38,8 @@ class Planned:
         Of all commands but END; they make the operands.
     tensors : list of TensorWrite
         What each of these writes.
+    buffers : list of Buffer
+        Pieces of activation memory, each alive between two commands.
     act_words : int
         Words of activation memory that the model takes.
     rows : int64 array (T,)
@@ -48,6 +50,7 @@ class Planned:
     commands: list[Command]
     steps: list[Step]
     tensors: list[TensorWrite]
+    buffers: list[Buffer]
     act_words: int
     rows: np.ndarray
 
@@ -117,5 +120,5 @@ def plan_model(model: IntegerViT, spec: AcceleratorSpec) -> Planned:
         fields.append({**dict.fromkeys(COMMAND_FIELDS, 0), **own, "index": index})
         tensors.append(replace(step.write, base=resolve(step.base)))
     fields.append({**dict.fromkeys(COMMAND_FIELDS, 0), "opcode": int(Opcode.END), "index": len(fields) + 1})
-    return Planned(spec=spec, commands=_place(fields, spec), steps=plan.steps, tensors=tensors, act_words=act_words,
-                   rows=plan.rows)
+    return Planned(spec=spec, commands=_place(fields, spec), steps=plan.steps, tensors=tensors,
+                   buffers=plan.buffers, act_words=act_words, rows=plan.rows)

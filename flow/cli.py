@@ -40,6 +40,7 @@ COMMANDS = {
     "flash": "Write a model into the board's flash: it is there from power-on.",
     "infer": "Run an image on a board.",
     "run": "Classify pictures with the integer model, and in the generated hardware.",
+    "report": "Write one page of HTML: accuracy, images, cycles, area, memory.",
     "samples": "Write test images as files.",
 }
 """One line for ``vitric --help`` by name; the command NAME is ``NAME_command`` in ``vitric.flow.commands.NAME``."""

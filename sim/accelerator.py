@@ -17,10 +17,13 @@ from vitric.toolchain.folders import locked
 
 from .runner import run_bench
 
-__all__ = ["EVENTS", "Run", "run", "run_stream"]
+__all__ = ["ACTIVITY", "EVENTS", "Run", "run", "run_stream"]
 
 EVENTS = ("image", "command", "cycle", "beats", "model_words")
 """Columns of :attr:`Run.events`."""
+
+ACTIVITY = ("image", "engine", "command", "first", "last", "active")
+"""Columns of :attr:`Run.activity`."""
 
 HARNESS = Path(__file__).with_name("benches") / "harness.sv"
 
@@ -43,6 +46,10 @@ class Run:
         Empty without the tap.
     events : int64 array (n, 5)
         See :data:`EVENTS`: counters since reset at the completion of each command; END has the last number.
+    activity : int64 array (n, 6)
+        See :data:`ACTIVITY`: each stretch, from cycle ``first`` to ``last``, in which an engine, by its number among
+        :data:`vitric.hdl.accelerator.core.ENGINES`, works on a command without a rest of 16 cycles, and in how many of
+        them it does something. Empty without the tap.
     cycles : int64 array (images,)
         Cycle of each image's status.
     seconds : float
@@ -57,6 +64,7 @@ class Run:
     act: np.ndarray
     residual: np.ndarray
     events: np.ndarray
+    activity: np.ndarray
     cycles: np.ndarray
     seconds: float
     build_seconds: float
@@ -174,7 +182,7 @@ def run_stream(
         "LOGIT_BITS": spec.residual_bits,
         "ACT_ADDRESS_BITS": len(accelerator.tap.act_address), "ACT_BITS": spec.tile_bits,
         "RESIDUAL_ADDRESS_BITS": len(accelerator.tap.residual_address),
-        "RESIDUAL_BITS": spec.residual_word_bits * spec.drain_cols,
+        "RESIDUAL_BITS": spec.residual_word_bits * spec.drain_cols, "ENGINES": len(accelerator.tap.active),
     }
     environment = {**(extra_env or {}), **({} if cycle_limit is None else {"VITRIC_CYCLE_LIMIT": str(cycle_limit)})}
     with locked(folder):
@@ -277,6 +285,7 @@ def _read(folder: Path, compiled: Compiled, images: int, bench) -> Run:
         act=_records(folder / "act.txt", act_records(compiled.spec)),
         residual=_columns(_records(folder / "residual.txt", residual_records(compiled.spec, compiled.spec.drain_cols)),
                           compiled.spec),
-        events=_table(folder / "events.txt", len(EVENTS)), cycles=status[:, 3],
+        events=_table(folder / "events.txt", len(EVENTS)),
+        activity=_table(folder / "activity.txt", len(ACTIVITY)), cycles=status[:, 3],
         seconds=bench.test_seconds, build_seconds=bench.build_seconds,
     )

@@ -16,7 +16,7 @@ from ..inputs.calibration import calibration_images
 from ..inputs.checked import checked
 from ..inputs.layer_bits import read_layer_bits
 from ..inputs.options import COUNT, SEED, WIDTH, JsonFile, ProjectName, check_output, readable
-from ..project.integer import about, integer_file, options_of, quantization_options, write_integer
+from ..project.integer import about, integer_file, options_of, quantization_options, summary_file, write_integer
 from ..project.workload import Workload, open_workload
 from ..reports.console import console
 from ..reports.progress import PartBars
@@ -103,12 +103,14 @@ def quantize_command(
     work = open_workload(project, weights, {
         "model": {"num_heads": heads, "statistics": statistics}, "accelerator": {"spec": spec},
         "data": {"source": folder, "skip_bad": skip_bad or None, "class_order": class_order}})
-    asked = options_of(work.project, {
+    changes = {
         "method": method, "w_bits": w_bits, "a_bits": a_bits, "edge_bits": edge_bits, "softmax_bits": softmax_bits,
         "granularity": granularity, "layer_bits": None if layer_bits is None else read_layer_bits(layer_bits),
-        "calibration_images": calibration, "calibration_source": calibration_source, "calibration_seed": draw})
+        "calibration_images": calibration, "calibration_source": calibration_source, "calibration_seed": draw}
+    asked = options_of(work.project, changes)
     options = quantization_options(asked)
     path = check_output(out or integer_file(work.project, asked))
+    summary = check_output(summary_file(work.project, changes, command="quantize"))
     checked(lambda: Settings(spec=work.spec, **options))
     count = work.test_count(test)
     images, others = work.calibration(asked["calibration_images"], asked["calibration_seed"], count)
@@ -120,6 +122,7 @@ def quantize_command(
     model = without_dead_heads(lowered.model)
     write_integer(replace(model, info=model.info | about(work.project, asked)), path)
     figures["model"] = str(path)
+    write_json(summary, figures)
     if json_file is not None:
         write_json(json_file, figures)
     _show(figures, work, stderr=to_stdout)

@@ -1,5 +1,6 @@
 """`vitric sim`: test images through the generated hardware in Verilator, every written value against golden."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from vitric.golden.errors import UserError
-from vitric.golden.files import write_json
+from vitric.golden.files import write_json, write_text
 from vitric.toolchain.folders import locked
 
 from ..inputs.layer_bits import read_layer_bits
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from ..project.project import Project
 
-__all__ = ["sim_command", "simulate"]
+__all__ = ["sim_command", "simulate", "write_figures"]
 
 DEFAULT_IMAGES = 32
 
@@ -78,14 +79,23 @@ def sim_command(
                       quantization=chosen, model=model)
     to_stdout = str(json_file) == "-"
     figures = simulate(work, options, stderr=to_stdout)
-    write_json(summary, figures)
+    write_figures(summary, figures)
     if json_file is not None:
         write_json(json_file, figures)
     from ..reports.simulation import show
 
     show(figures, stderr=to_stdout)
+    console(stderr=to_stdout).print(f"look at it: vitric report --project {project or work.name}", markup=False,
+                                    soft_wrap=True)
     if figures["values_differ"]:
         raise typer.Exit(1)
+
+
+def write_figures(summary: Path, figures: dict) -> None:
+    """Write figures of :func:`simulate`; ``activity`` goes to ``activity.json`` beside ``sim.json``, not in there."""
+    activity = figures.pop("activity")
+    write_text(summary.with_name("activity" + summary.name.removeprefix("sim")), json.dumps(activity) + "\n")
+    write_json(summary, figures)
 
 
 def simulate(project: "Project", options: Options = Options(), *, stderr: bool = False) -> dict:
@@ -132,7 +142,7 @@ def _simulate(project: "Project", options: Options, folder: Path, say) -> dict:
     if options.waves:
         say.print(f"[bold]trace[/]     {next(iter(sorted(folder.glob('dump.*'))), folder)}")
     with say.status("comparing with golden"):
-        return figures_of(project, model, compiled, chosen, run)
+        return figures_of(project, model, compiled, chosen, run, options.seed)
 
 
 def _model(project: "Project", options: Options) -> "IntegerViT":

@@ -87,16 +87,17 @@ def _different(options: Mapping[str, Any], usual: Mapping[str, Any]) -> list[str
             if value != usual[name]]
 
 
-def summary_file(project: Project, changes: Mapping[str, Any], model: Path | None = None) -> Path:
-    """Return where the figures of a simulation belong: ``sim.json`` if it is of what the project's file says.
+def summary_file(project: Project, changes: Mapping[str, Any], model: Path | None = None, *,
+                 command: str = "sim") -> Path:
+    """Return where the figures of a command belong: ``sim.json`` if a simulation is of what the project's file says.
 
     Other options of the quantization (``changes``) are in the name, as is the file of another integer model.
     """
     usual = options_of(project, {})
-    words = _different(usual | dict(changes), usual)
+    words = _different(usual | {name: value for name, value in changes.items() if value is not None}, usual)
     if model is not None:
         words.append(f"model_{model.stem}-{checked(lambda: hashlib.sha256(model.read_bytes()).hexdigest())[:8]}")
-    return project.build / f"{'-'.join(['sim', *words])}.json"
+    return project.build / f"{'-'.join([command, *words])}.json"
 
 
 def _short(value: str | int | Mapping) -> str:

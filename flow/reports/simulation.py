@@ -19,8 +19,11 @@ __all__ = ["figures_of", "show"]
 LISTED = 20
 
 
-def figures_of(project: Project, model: IntegerViT, compiled: Compiled, chosen: TestImages, run: Run) -> dict:
-    """Return what ``sim.json`` holds; every value of every image is compared.
+def figures_of(project: Project, model: IntegerViT, compiled: Compiled, chosen: TestImages, run: Run,
+               seed: int) -> dict:
+    """Return what ``sim.json`` holds, and as ``activity`` what ``activity.json`` does; every value is compared.
+
+    ``seed`` is that of the images, if they are random, and of pauses.
 
     Raises
     ------
@@ -45,8 +48,8 @@ def figures_of(project: Project, model: IntegerViT, compiled: Compiled, chosen: 
     spec = compiled.spec
     beats = sum(command["beats"] for command in commands)
     figures = {
-        "config": project.name, "spec": spec.name, "images": len(chosen.images), "values_compared": compared,
-        "values_differ": differ, "mismatches": listed,
+        "config": project.name, "spec": spec.name, "images": len(chosen.images), "seed": seed,
+        "values_compared": compared, "values_differ": differ, "mismatches": listed,
         "accuracy": _accuracy(project, chosen, logits, run.logits),
         "cycles_per_image": cycles,
         "macs_per_cycle": spec.macs_per_cycle,
@@ -57,10 +60,11 @@ def figures_of(project: Project, model: IntegerViT, compiled: Compiled, chosen: 
         "encoder": _encoder(commands, spec.model_bits),
         "model_words_per_image": len(compiled.stream.words), "model_bits": spec.model_bits,
         "commands": commands, "breakdown": _breakdown(commands),
+        "logits": run.logits.tolist(),
         "verilator_cycles": int(run.cycles[-1]), "verilator_cycles_per_second": round(run.cycles_per_second),
         "simulation_seconds": round(run.seconds, 2), "build_seconds": round(run.build_seconds, 2),
     }
-    return figures
+    return figures | {"activity": _activity(run)}
 
 
 def _accuracy(project: Project, chosen: TestImages, golden: torch.Tensor, rtl: torch.Tensor) -> dict:
@@ -94,6 +98,17 @@ def _commands(compiled: Compiled, run: Run) -> list[dict]:
          **dict(zip(("cycles", "beats", "model_words"), (total / images for total in totals[index]), strict=True))}
         for index in sorted(totals)
     ]
+
+
+def _activity(run: Run) -> dict:
+    """Return what each engine did in the first image, in cycles from its first model word on."""
+    from vitric.hdl.accelerator.core import ENGINES
+
+    first = run.activity[run.activity[:, 0] == 0]
+    begin = int(first[:, 3].min()) if len(first) else 0
+    return {"engines": list(ENGINES), "stretches": [
+        [engine, command, start - begin, end - begin + 1, active]
+        for _, engine, command, start, end, active in first.tolist()]}
 
 
 def _encoder(commands: list[dict], model_bits: int) -> dict:

@@ -37,7 +37,10 @@ from .progress import Completion
 from .row_engine import RowEngine
 from .writeback import Writeback
 
-__all__ = ["Core", "tap_signature"]
+__all__ = ["ENGINES", "Core", "tap_signature"]
+
+ENGINES = ("front end", "loader", "feeder", "writeback", "softmax", "layernorm", "row engine")
+"""What the debug port tells the work of, by the bits of ``active``."""
 
 
 def tap_signature(spec: AcceleratorSpec) -> wiring.Signature:
@@ -46,7 +49,10 @@ def tap_signature(spec: AcceleratorSpec) -> wiring.Signature:
     ``act_command`` and ``residual_command`` are the numbers of the commands that write. ``act_data`` is a tile
     ``[row][col]`` at tile address ``act_address``; ``residual_data`` holds ``drain_cols`` columns ``[row]`` from
     ``residual_address`` on. ``beat`` is 1 when the array takes a beat, and ``done`` counts the commands that are
-    complete. Unconnected, the port costs nothing.
+    complete. ``active`` has a bit for each of :data:`ENGINES` that is 1 in a cycle in which it does something for the
+    command of that number in ``commands``: the front end takes a model word, the loader reads keys or values, the
+    feeder issues a beat, the writeback writes, softmax gives codes, LayerNorm takes a channel, the row engine writes.
+    Unconnected, the port costs nothing.
     """
     return wiring.Signature({
         "act_valid": Out(1), "act_command": Out(FIELD_BITS),
@@ -55,6 +61,7 @@ def tap_signature(spec: AcceleratorSpec) -> wiring.Signature:
         "residual_address": Out(range(spec.residual_words)),
         "residual_data": Out(unsigned(spec.residual_word_bits * spec.drain_cols)),
         "beat": Out(1), "done": Out(FIELD_BITS),
+        "active": Out(len(ENGINES)), "commands": Out(data.ArrayLayout(FIELD_BITS, len(ENGINES))),
     })
 
 
@@ -118,6 +125,10 @@ class Core(wiring.Component):
 
         beyond = Signal()
         m.d.sync += beyond.eq(beyond | activations.beyond | residual.beyond)
+        softmax, norm = m.submodules.softmax, m.submodules.norm
+        m.d.comb += self.tap.active.eq(Cat(
+            front.i.valid & front.i.ready, front.read.en, feeder.issued, writeback.act.en | writeback.residual_write.en,
+            softmax.o.valid & softmax.o.ready, norm.i.valid & norm.i.ready, rows.act.en & rows.grant))
         m.d.comb += [
             self.tap.act_command.eq(Mux(writeback.act.en, writeback.index, rows.index)),
             self.tap.act_valid.eq(activations.write.en), self.tap.act_address.eq(activations.write.address),
@@ -126,6 +137,8 @@ class Core(wiring.Component):
             self.tap.residual_valid.eq(residual.write.en), self.tap.residual_address.eq(residual.write.address),
             self.tap.residual_data.eq(residual.write.data),
             self.tap.beat.eq(feeder.o.valid), self.tap.done.eq(completion.done),
+            *(self.tap.commands[place].eq(part.index)
+              for place, part in enumerate((front, front, feeder, writeback, rows, rows, rows))),
             self.limit.eq(front.limit), self.finished.eq(front.finished), self.index.eq(front.index),
             self.error_valid.eq(front.error_valid | rows.bad_image | beyond | feeder.bad_set),
             self.error.eq(Mux(

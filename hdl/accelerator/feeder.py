@@ -59,6 +59,8 @@ class Feeder(wiring.Component):
         The first beat of a row group of scores is issued.
     bad_set : 1, out
         From the cycle after one on: the tiles of a set have other words than the set.
+    issued, index : 1 and unsigned(16), out
+        A beat of command ``index`` leaves the loop counters.
     read : read port of activation memory
     weights : read side of the weight ring
     channels_filled : place in the channel ring, in
@@ -73,6 +75,7 @@ class Feeder(wiring.Component):
             "done": In(FIELD_BITS), "product": In(PROGRESS), "rows": In(PROGRESS),
             "o": Out(stream.Signature(array_beat(spec), always_ready=True)),
             "wanted": In(1), "row_room": In(1), "row_begins": Out(1), "bad_set": Out(1),
+            "issued": Out(1), "index": Out(FIELD_BITS),
             "read": Out(activation_read(spec)),
             "weights": Out(ring_port(weight_word(spec), spec.weight_words)),
             "channels_filled": In(range(2 * self._channel_depth)),
@@ -106,6 +109,7 @@ class Feeder(wiring.Component):
                 with m.If(finished):
                     m.next = "IDLE"
         issue, beat = self._loops(m, command, start, running, finished, open_set)
+        m.d.comb += [self.issued.eq(issue), self.index.eq(command.index)]
         self._read(m, command, issue, beat)
         return m
 

@@ -9,6 +9,8 @@
 //   status.txt    out: "<image> <error> <command> <cycle> <images taken from pixels.hex so far>"
 //   act.txt, residual.txt  out, with tap: "<image> <command> <address> <data>"
 //   events.txt    out: "<image> <command> <cycle> <beats> <model words>" when a command is complete
+//   activity.txt  out: "<image> <engine> <command> <first cycle> <last cycle> <active cycles>" of each stretch in which
+//                 an engine works on a command and never rests for PAUSE cycles or more
 // With stall percent s, every port pauses at random in s of 100 cycles. An output that breaks rule 2 of
 // hdl/streams.py ends the simulation.
 `default_nettype none
@@ -22,7 +24,9 @@ module harness #(
     parameter ACT_ADDRESS_BITS = 10,
     parameter ACT_BITS = 64,
     parameter RESIDUAL_ADDRESS_BITS = 10,
-    parameter RESIDUAL_BITS = 64
+    parameter RESIDUAL_BITS = 64,
+    parameter ENGINES = 7,
+    parameter PAUSE = 16
 ) (
     input wire clk,
     input wire rst,
@@ -37,7 +41,7 @@ module harness #(
     wire [31:0] model_words = settings[0], pixel_columns = settings[1], images = settings[2];
     wire [31:0] stall = settings[3], seed = settings[4];
     wire tap = settings[5][0];
-    integer logits_file, status_file, act_file, residual_file, events_file;
+    integer logits_file, status_file, act_file, residual_file, events_file, activity_file;
 
     initial begin
         $readmemh("settings.hex", settings);
@@ -46,6 +50,7 @@ module harness #(
         logits_file = $fopen("logits.txt", "w");
         status_file = $fopen("status.txt", "w");
         events_file = $fopen("events.txt", "w");
+        activity_file = $fopen("activity.txt", "w");
         act_file = $fopen("act.txt", "w");
         residual_file = $fopen("residual.txt", "w");
     end
@@ -82,6 +87,8 @@ module harness #(
     wire [ACT_BITS-1:0] act_data;
     wire [RESIDUAL_ADDRESS_BITS-1:0] residual_address;
     wire [RESIDUAL_BITS-1:0] residual_data;
+    wire [ENGINES-1:0] active;
+    wire [16*ENGINES-1:0] commands;
 
     accelerator dut (
         .clk(clk), .rst(rst),
@@ -93,7 +100,7 @@ module harness #(
         .tap__act_command(act_command), .tap__residual_command(residual_command),
         .tap__act_valid(act_valid), .tap__act_address(act_address), .tap__act_data(act_data),
         .tap__residual_valid(residual_valid), .tap__residual_address(residual_address),
-        .tap__residual_data(residual_data), .abort(1'b0), .busy()
+        .tap__residual_data(residual_data), .tap__active(active), .tap__commands(commands), .abort(1'b0), .busy()
     );
 
     // Rule 2 at the outputs: what is offered stays until it is taken.
@@ -108,6 +115,30 @@ module harness #(
         if (logit_held && !(logit_valid && logit == held_logit)) $fatal(1, "o changed before its transfer");
         if (status_held && !(status_valid && status == held_status)) $fatal(1, "status changed before its transfer");
     end
+
+    // What each engine is at: its stretch ends when it takes another command or has rested.
+    reg [ENGINES-1:0] begun = 0;
+    reg [15:0] at [0:ENGINES-1];
+    reg [63:0] first [0:ENGINES-1], latest [0:ENGINES-1];
+    reg [31:0] worked [0:ENGINES-1];
+    wire image_ends = status_valid & status_ready;
+    always @(posedge clk) if (!rst && tap)
+        for (int e = 0; e < ENGINES; e++) begin
+            if (begun[e] & (image_ends | cycle - latest[e] > PAUSE | active[e] & at[e] != commands[16*e +: 16])) begin
+                $fwrite(activity_file, "%h %h %h %h %h %h\n", image, e, at[e], first[e], latest[e], worked[e]);
+                begun[e] <= 0;
+            end
+            if (active[e]) begin
+                if (~begun[e] | cycle - latest[e] > PAUSE | at[e] != commands[16*e +: 16]) begin
+                    first[e] <= cycle;
+                    worked[e] <= 1;
+                end else
+                    worked[e] <= worked[e] + 1;
+                begun[e] <= 1;
+                at[e] <= commands[16*e +: 16];
+                latest[e] <= cycle;
+            end
+        end
 
     reg [15:0] last_done = 0;
     reg [31:0] beats = 0, words = 0;
@@ -150,6 +181,7 @@ module harness #(
                     $fclose(events_file);
                     $fclose(act_file);
                     $fclose(residual_file);
+                    $fclose(activity_file);
                     done <= 1;
                 end
             end

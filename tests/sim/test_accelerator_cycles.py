@@ -1,12 +1,16 @@
 """The cycle model against the simulated hardware, in the build of ``test_accelerator``."""
 
+from collections import Counter
+
 import pytest
 import torch
 from vitric.compiler.compile import compile_model
 from vitric.compiler.cycles import predict
 from vitric.golden.integer.code_table import log2_values
 from vitric.golden.integer.random import random_integer_vit
+from vitric.golden.spec.command import Flag, Opcode, Target
 from vitric.golden.spec.vit import VIT_CONFIGS
+from vitric.hdl.accelerator.core import ENGINES
 from vitric.sim.accelerator import EVENTS
 
 from tests.sim.test_accelerator import SPEC, simulate, vit
@@ -36,3 +40,40 @@ def test_prediction_is_within_two_percent(config, bits, values):
     assert prediction.beats == beats[products][-1]
     # the second image takes as long as the first
     assert int(result.cycles[1]) - measured == pytest.approx(prediction.cycles, rel=0.02)
+
+
+@pytest.mark.parametrize("stall", [0, 40])
+def test_activity_is_what_each_engine_did(stall):
+    config = VIT_CONFIGS["tiny"]
+    compiled = compile_model(random_integer_vit(config, seed=1, spec=SPEC), SPEC)
+    images = torch.zeros(2, config.in_chans, config.image_size, config.image_size, dtype=torch.uint8)
+    result = simulate(compiled, images, stall=stall)
+    commands = predict(compiled.stream.commands(), SPEC).commands
+    for image in range(2):
+        rows = result.activity[result.activity[:, 0] == image, 1:]
+        worked = {engine: Counter() for engine in ENGINES}
+        for number, engine in enumerate(ENGINES):
+            stretches = rows[rows[:, 0] == number]
+            for (_, command, first, last, active), (_, following, begin, *_) in zip(
+                    stretches, [*stretches[1:], (number, -1, 1 << 40, 0, 0)], strict=True):
+                assert 1 <= active <= last - first + 1 and begin > last
+                assert following != command or begin - last > 16
+                worked[engine][command] += active
+        begin = int(result.cycles[0]) if image else 0
+        assert begin <= rows[:, 2].min() and rows[:, 3].max() <= result.cycles[image]
+        assert worked["feeder"] == {c.index: c.beats for c in commands if c.beats}
+        assert sum(worked["front end"].values()) == len(compiled.stream.words)
+        act, residual = (records["command"][records["image"] == image] for records in (result.act, result.residual))
+        own = {c.fields["index"]: c for c in compiled.stream.commands()}
+        of = {kind: {index: c for index, c in own.items() if c.opcode is kind} for kind in Opcode}
+        columns = Counter(residual.tolist())
+        written = Counter(act.tolist()) + Counter({index: count // SPEC.drain_cols for index, count in columns.items()
+                                                   if index not in of[Opcode.LOAD]})
+        assert worked["writeback"] + worked["row engine"] == written
+        assert worked["layernorm"] == {index: c.fields["groups"] * config.embed_dim
+                                       for index, c in of[Opcode.NORM].items()}
+        scores = {index: c for index, c in of[Opcode.MATMUL].items() if c.target is Target.SOFTMAX}
+        assert worked["softmax"] == {index: c.fields["groups"] * -(-c.fields["columns"] // SPEC.drain_cols)
+                                     for index, c in scores.items()}
+        assert set(worked["loader"]) == {index for index, c in of[Opcode.MATMUL].items()
+                                         if Flag.WEIGHTS_ACT in c.flags}
