@@ -141,8 +141,10 @@ class System(wiring.Component):
         broken = Signal()
         m.d.sync += broken.eq(receiver.held)
         for name, part in {"frames": frames, "answers": answers, "store": store, "controller": controller,
-                           "inference": inference, "accelerator": accelerator}.items():
+                           "inference": inference}.items():
             m.submodules[name] = ResetInserter(broken)(part)
+        m.submodules.accelerator = accelerator
+        m.d.comb += accelerator.restart.eq(broken)
 
         m.d.comb += [receiver.rx.eq(self.rx), self.tx.eq(transmitter.tx)]
         connect(m, receiver.o, frames.i)

@@ -1,6 +1,6 @@
 """The machine that reads a model stream and runs a whole ViT."""
 
-from amaranth.hdl import Array, Module, Mux, ResetInserter, Signal, signed
+from amaranth.hdl import Array, Cat, Module, Mux, ResetInserter, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.accelerator import AcceleratorSpec
@@ -49,6 +49,9 @@ class Accelerator(wiring.Component):
         If a stream has been begun it ends now, with the error ``ABORTED``.
     busy : 1, out
         A stream has been begun and its status not yet been taken.
+    restart : 1, in
+        While it is 1, and for a few cycles more, nothing is taken; everything that has begun is forgotten, without a
+        status, and nothing more of it is waited for: as a reset.
     """
 
     def __init__(self, spec: AcceleratorSpec, *, fabric: str | None = None):
@@ -62,23 +65,36 @@ class Accelerator(wiring.Component):
             "tap": Out(tap_signature(spec)),
             "abort": In(1),
             "busy": Out(1),
+            "restart": In(1),
         })
 
     def elaborate(self, platform):
         """Return the module."""
         m = Module()
-        reset = Signal()
-        core = Core(self.spec, fabric=self.fabric)
-        m.submodules.core = ResetInserter(reset)(core)
-        logits = Queue(logit_beat(self.spec), depth=max(2, -(-self.spec.max_classes // self.spec.drain_cols)))
-        m.submodules.logits = ResetInserter(reset)(logits)
-        position = Signal(range(self.spec.drain_cols))  # of the present logit among those of its beat
+        m.submodules.core = core = Core(self.spec, fabric=self.fabric)
+        m.submodules.control = ResetInserter(self.restart)(self._control(core))
         m.d.comb += [
             core.model.payload.eq(self.model.payload), core.i.payload.eq(self.i.payload),
-            logits.i.valid.eq(core.o.valid), logits.i.payload.eq(core.o.payload),
-            self.o.payload.eq(Array(logits.o.p.value)[position]),
             *(getattr(self.tap, name).eq(getattr(core.tap, name)) for name in self.tap.signature.members),
         ]
+        return m
+
+    def _control(self, core: Core) -> Module:
+        """Return what begins and ends inferences on a core, and clears it behind each of them."""
+        m = Module()
+        clear, empty = Signal(), Signal()
+        logits = Queue(logit_beat(self.spec), depth=max(2, -(-self.spec.max_classes // self.spec.drain_cols)))
+        m.submodules.logits = ResetInserter(empty)(logits)
+        position = Signal(range(self.spec.drain_cols))  # of the present logit among those of its beat
+        m.d.comb += [
+            logits.i.valid.eq(core.o.valid), logits.i.payload.eq(core.o.payload),
+            self.o.payload.eq(Array(logits.o.p.value)[position]),
+        ]
+
+        # The core is told to a cycle later, and is cleared a cycle after that.
+        cleared = Signal(2, init=0b11)
+        m.d.sync += cleared.eq(Cat(clear, cleared))
+        m.d.comb += core.clear.eq(cleared[0])
 
         # What has begun and not ended, to be dropped after an error. An error is seen a cycle late, so that no path
         # leads from where it arises to where words are taken. So after the last word of a stream none is taken, and
@@ -109,6 +125,11 @@ class Accelerator(wiring.Component):
         status = self.status.p
         m.d.comb += self.busy.eq(begun)
         with m.FSM():
+            with m.State("CLEAR"):
+                m.d.comb += empty.eq(1)
+                m.d.sync += [failed.eq(0), stalled.eq(0)]
+                with m.If(cleared == 0):
+                    m.next = "RUN"
             with m.State("RUN"):
                 m.d.comb += running.eq(~ends)
                 m.d.sync += cycles.eq(cycles + (begun & ~waits))
@@ -131,13 +152,13 @@ class Accelerator(wiring.Component):
                 with m.If(logits.level == 0):
                     m.next = "STATUS"
             with m.State("FLUSH"):
-                m.d.comb += [flushing.eq(1), reset.eq(1)]
+                m.d.comb += [flushing.eq(1), clear.eq(1), empty.eq(1)]
                 with m.If(~in_stream & ~in_image):
                     m.next = "STATUS"
-            with m.State("STATUS"):  # the reset also clears what a stream of contradicting sizes leaves behind
-                m.d.comb += [self.status.valid.eq(1), reset.eq(1)]
-                m.d.sync += [cycles.eq(0), failed.eq(0), stalled.eq(0)]
+            with m.State("STATUS"):  # what is cleared is also what a stream of contradicting sizes leaves behind
+                m.d.comb += [self.status.valid.eq(1), clear.eq(1), empty.eq(1)]
+                m.d.sync += cycles.eq(0)
                 with m.If(self.status.ready):
                     m.d.sync += begun.eq(0)
-                    m.next = "RUN"
+                    m.next = "CLEAR"
         return m

@@ -1,6 +1,6 @@
 """The engines, units and memories of the accelerator, wired together."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.accelerator import AcceleratorSpec
@@ -8,6 +8,7 @@ from vitric.golden.spec.command import FIELD_BITS, LIMIT_MAX, ErrorCode, Flag, O
 
 from ..activation.gelu import Gelu
 from ..activation.requantize import Requantize
+from ..fabric.replicas import Replicas
 from ..layernorm.unit import LayerNorm
 from ..mac.array import MacArray
 from ..softmax import Softmax
@@ -69,9 +70,10 @@ class Core(wiring.Component):
     """Front end; feeder, array, drain, requantize and writeback of the products; row engine; units and memories.
 
     Ports as :class:`~vitric.hdl.accelerator.accelerator.Accelerator`, without its recovery from errors: after
-    ``error_valid`` or ``finished``, which hold, the component must be reset. Logits come several at a time and do not
-    wait. ``limit`` is the binary logarithm of the cycles that the stream may take; before its header is checked, the
-    largest.
+    ``error_valid`` or ``finished``, which hold, the component must be cleared. ``clear`` acts as a reset does, one
+    cycle later, through a register for each part: as one signal it would be the longest wire of the design. Logits
+    come several at a time and do not wait. ``limit`` is the binary logarithm of the cycles that the stream may take;
+    before its header is checked, the largest.
     """
 
     def __init__(self, spec: AcceleratorSpec, *, fabric: str | None = None):
@@ -83,26 +85,26 @@ class Core(wiring.Component):
             "o": Out(stream.Signature(logit_beat(spec), always_ready=True)),
             "tap": Out(tap_signature(spec)),
             "limit": Out(range(LIMIT_MAX + 1)), "finished": Out(1),
-            "error_valid": Out(1), "error": Out(8), "index": Out(FIELD_BITS),
+            "error_valid": Out(1), "error": Out(8), "index": Out(FIELD_BITS), "clear": In(1),
         })
 
     def elaborate(self, platform):
         """Return the module."""
         m = Module()
-        spec = self.spec
-        m.submodules.front = front = FrontEnd(spec)
-        m.submodules.feeder = feeder = Feeder(spec)
-        m.submodules.writeback = writeback = Writeback(spec)
-        m.submodules.rows = rows = RowEngine(spec)
-        m.submodules.completion = completion = Completion()
-        m.submodules.activations = activations = ActivationMemory(spec)
-        m.submodules.residual = residual = ResidualMemory(spec)
+        spec, parts = self.spec, _Parts(m)
+        front = parts.add("front", FrontEnd(spec))
+        feeder = parts.add("feeder", Feeder(spec))
+        writeback = parts.add("writeback", Writeback(spec))
+        rows = parts.add("rows", RowEngine(spec))
+        completion = parts.add("completion", Completion())
+        activations = parts.add("activations", ActivationMemory(spec))
+        residual = parts.add("residual", ResidualMemory(spec))
         connect(m, wiring.flipped(self.model), front.i)
         connect(m, wiring.flipped(self.i), rows.i_pixels)
         for name, shape, source, sink in (
                 ("products", PRODUCT_COMMAND, front.o_product, feeder.i),
                 ("row_commands", ROW_COMMAND, front.o_row, rows.i)):
-            m.submodules[name] = queue = Queue(shape, depth=spec.command_queue, buffered=False)
+            queue = parts.add(name, Queue(shape, depth=spec.command_queue, buffered=False))
             connect(m, source, queue.i)
             connect(m, queue.o, sink)
         m.d.comb += [
@@ -112,8 +114,8 @@ class Core(wiring.Component):
             completion.rows.valid.eq(rows.complete), completion.rows.index.eq(rows.index),
             self.o.valid.eq(writeback.o_logits.valid), self.o.payload.eq(writeback.o_logits.payload),
         ]
-        self._products(m, front, feeder, writeback, rows)
-        norm_feeder = self._norm(m, front, writeback, rows, completion)
+        softmax = self._products(m, parts, front, feeder, writeback, rows)
+        norm_feeder, norm = self._norm(m, parts, front, writeback, rows, completion)
 
         # The loader reads activation memory when the feeder does not; products write it first.
         m.d.comb += [feeder.wanted.eq(front.want), rows.grant.eq(~writeback.act.en)]
@@ -124,8 +126,8 @@ class Core(wiring.Component):
         share_write(m, residual.write, front.residual, writeback.residual_write)
 
         beyond = Signal()
-        m.d.sync += beyond.eq(beyond | activations.beyond | residual.beyond)
-        softmax, norm = m.submodules.softmax, m.submodules.norm
+        m.d.sync += beyond.eq((beyond | activations.beyond | residual.beyond) & ~parts.cleared)
+        parts.clear(self.clear, self.fabric or "generic")
         m.d.comb += self.tap.active.eq(Cat(
             front.i.valid & front.i.ready, front.read.en, feeder.issued, writeback.act.en | writeback.residual_write.en,
             softmax.o.valid & softmax.o.ready, norm.i.valid & norm.i.ready, rows.act.en & rows.grant))
@@ -148,21 +150,21 @@ class Core(wiring.Component):
         ]
         return m
 
-    def _products(self, m, front, feeder, writeback, rows):
-        """From the rings through array, drain and requantize to the unit that the tag of the columns names."""
+    def _products(self, m, parts, front, feeder, writeback, rows):
+        """From the rings through array, drain and requantize to the unit that the tag names; return softmax."""
         spec = self.spec
         fabric = self.fabric or "generic"
-        m.submodules.weights = weights = Ring(shape=weight_word(spec), depth=spec.weight_words)
-        m.submodules.channels = channels = Ring(
-            shape=channel_group(spec), depth=spec.channel_words // spec.channel_group)
-        m.submodules.array = array = MacArray(spec.mac, fabric=self.fabric)
-        m.submodules.drain = drain = Drain(spec)
-        m.submodules.table = table = Gelu(spec.gelu, tag_bits=1)
-        m.submodules.softmax = softmax = Softmax(spec.softmax)
+        weights = parts.add("weights", Ring(shape=weight_word(spec), depth=spec.weight_words))
+        channels = parts.add("channels", Ring(
+            shape=channel_group(spec), depth=spec.channel_words // spec.channel_group))
+        array = parts.add("array", MacArray(spec.mac, fabric=self.fabric))
+        drain = parts.add("drain", Drain(spec))
+        table = parts.add("table", Gelu(spec.gelu, tag_bits=1))
+        softmax = parts.add("softmax", Softmax(spec.softmax))
         for name, shape, source, sink in (
                 ("to_drain", DRAIN_COMMAND, feeder.o_drain, drain.i),
                 ("to_writeback", WRITE_COMMAND, feeder.o_write, writeback.i)):
-            m.submodules[name] = queue = Queue(shape, depth=2, buffered=False)
+            queue = parts.add(name, Queue(shape, depth=2, buffered=False))
             connect(m, source, queue.i)
             connect(m, queue.o, sink)
         connect(m, front.weights, weights.i)
@@ -179,7 +181,7 @@ class Core(wiring.Component):
         units = [Requantize(spec.requantize, tag_bits=column_tag(spec).size if c == 0 else 0, fabric=fabric)
                  for c in range(spec.drain_cols)]
         for c, (unit, column) in enumerate(zip(units, drain.columns, strict=True)):
-            m.submodules[f"requantize_{c}"] = unit
+            parts.add(f"requantize_{c}", unit)
             fields = [name for name in column.shape().members if name != "tag"]
             m.d.comb += [
                 unit.i.valid.eq(drain.valid), unit.o.ready.eq(1),
@@ -215,14 +217,15 @@ class Core(wiring.Component):
                 ]
         inside = Signal(range(spec.softmax.max_rows + 1))  # row groups between the feeder and the last code taken
         leaves = softmax.o.valid & softmax.o.ready & softmax.o.p.last
-        m.d.sync += inside.eq(inside + feeder.row_begins - leaves)
+        m.d.sync += inside.eq(Mux(parts.cleared, 0, inside + feeder.row_begins - leaves))
         m.d.comb += feeder.row_room.eq(inside != spec.softmax.max_rows)
+        return softmax
 
-    def _norm(self, m, front, writeback, rows, completion):
-        """Join residual memory, affine constants and row engine to the LayerNorm unit; return the reader."""
-        m.submodules.norm_feeder = feeder = NormFeeder(self.spec)
-        m.submodules.affine = affine = Affine(self.spec)
-        m.submodules.norm = norm = LayerNorm(self.spec.layernorm, fabric=self.fabric or "generic")
+    def _norm(self, m, parts, front, writeback, rows, completion):
+        """Join residual memory, affine constants and row engine to the LayerNorm unit; return the reader and that."""
+        feeder = parts.add("norm_feeder", NormFeeder(self.spec))
+        affine = parts.add("affine", Affine(self.spec))
+        norm = parts.add("norm", LayerNorm(self.spec.layernorm, fabric=self.fabric or "generic"))
         command = rows.command
         join(m, front.affine, affine.write)
         connect(m, feeder.o, norm.i)
@@ -237,4 +240,25 @@ class Core(wiring.Component):
             rows.i_norm.valid.eq(norm.o.valid), norm.o.ready.eq(rows.i_norm.ready),
             rows.i_norm.payload.eq(norm.o.p.code),
         ]
-        return feeder
+        return feeder, norm
+
+
+class _Parts:
+    """The parts of a module, each with a register of its own that resets it."""
+
+    def __init__(self, m: Module):
+        self._m = m
+        self.cleared = Signal()
+        self._resets = [self.cleared]
+
+    def add(self, name: str, part: wiring.Component) -> wiring.Component:
+        """Make ``part`` a submodule; return it."""
+        reset = Signal(name=f"clear_{name}")
+        self._resets.append(reset)
+        self._m.submodules[name] = ResetInserter(reset)(part)
+        return part
+
+    def clear(self, by: Signal, fabric: str) -> None:
+        """Have every part that was added be reset in the cycle after ``by``."""
+        self._m.submodules.clears = clears = Replicas(len(self._resets), fabric=fabric)
+        self._m.d.comb += [clears.d.eq(by), Cat(self._resets).eq(clears.q)]

@@ -100,7 +100,7 @@ module harness #(
         .tap__act_command(act_command), .tap__residual_command(residual_command),
         .tap__act_valid(act_valid), .tap__act_address(act_address), .tap__act_data(act_data),
         .tap__residual_valid(residual_valid), .tap__residual_address(residual_address),
-        .tap__residual_data(residual_data), .tap__active(active), .tap__commands(commands), .abort(1'b0), .busy()
+        .tap__residual_data(residual_data), .tap__active(active), .tap__commands(commands), .abort(1'b0), .busy(), .restart(1'b0)
     );
 
     // Rule 2 at the outputs: what is offered stays until it is taken.

@@ -90,8 +90,10 @@ def test_nothing_is_taken_before_the_status():
         assert ctx.get(dut.status.valid)
         assert plain(ctx.get(dut.status.payload))["error"] == ErrorCode.BAD_LENGTH
         ctx.set(dut.status.ready, 1)
-        await ctx.tick()
-        assert ctx.get(dut.model.ready) and not ctx.get(dut.busy)
+        for cycle in range(1, 5):  # the core is cleared
+            await ctx.tick()
+            assert ctx.get(dut.model.ready) == (cycle == 4) and not ctx.get(dut.busy)
+            assert not ctx.get(dut.i.ready)
 
     sim.add_testbench(testbench)
     sim.run()
@@ -186,6 +188,7 @@ def test_abort_of_nothing():
 
     async def testbench(ctx):
         ctx.set(dut.abort, 1)
+        await ctx.tick().repeat(3)
         for _ in range(5):
             await ctx.tick()
             assert not ctx.get(dut.status.valid) and not ctx.get(dut.busy) and ctx.get(dut.model.ready)
@@ -220,10 +223,12 @@ def test_abort():
 
 
 @pytest.mark.parametrize("words", [2, 60, 400])
-def test_reset_at_any_time(words):
-    """For a source that cannot end its stream or its image: after a reset nothing of them is left."""
-    reset, dut = Signal(), Accelerator(SPEC)
-    sim = Simulator(ResetInserter(reset)(dut))
+@pytest.mark.parametrize("how", ["reset", "restart"])
+def test_reset_at_any_time(words, how):
+    """For a source that cannot end its stream or its image: after a reset or a restart nothing of them is left."""
+    dut = Accelerator(SPEC)
+    reset = Signal() if how == "reset" else dut.restart
+    sim = Simulator(ResetInserter(reset)(dut) if how == "reset" else dut)
     sim.add_clock(1e-6)
     again = []  # the first stream was broken off
 
