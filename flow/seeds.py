@@ -1,17 +1,22 @@
 """Place and route with several seeds, side by side where there are workers; the best one counts."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vitric.golden.files import write_bytes
+from vitric.golden.files import write_bytes, write_text
 from vitric.toolchain.families import FAMILIES, Family
+from vitric.toolchain.floorplan import FLOORPLAN, floorplan
 from vitric.toolchain.folders import locked
 from vitric.toolchain.run import Steps, place_and_route
 
 from .tasks import HERE, Workers, run_tasks
 
-__all__ = ["Placed", "place_best"]
+__all__ = ["SCOPES", "Placed", "place_best"]
+
+SCOPES = "top.scopes"
+"""File with the submodules of a design; where it is an input, a floorplan is made."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,11 @@ def _place(common: tuple, seed: int, tell=lambda doing, share=None: None) -> tup
     with locked(place):
         for name, content in inputs.items():
             write_bytes(place / name, content)
-        report = place_and_route(FAMILIES[family], place, [*arguments, "--seed", str(seed)], tell, next(iter(inputs)))
+        netlist, own = next(iter(inputs)), FAMILIES[family]
+        report = place_and_route(own, place, [*arguments, "--seed", str(seed)], tell, netlist)
+        if own.placed and SCOPES in inputs:  # the file itself is as large as the netlist
+            write_text(place / FLOORPLAN, json.dumps(floorplan(own, place / own.placed, place / SCOPES)) + "\n")
+            (place / own.placed).unlink()
         written = (path for path in place.iterdir() if path.name not in (*inputs, ".lock"))
         return report, {path.name: path.read_bytes() for path in written}
 
@@ -61,7 +70,7 @@ def place_best(
         Of :func:`~vitric.toolchain.run.place_and_route`, without the seed.
     seeds : sequence of int
     inputs : sequence of str
-        Names of the files in ``folder`` that nextpnr reads, the netlist first.
+        Names of the files in ``folder`` that nextpnr reads, the netlist first, and :data:`SCOPES` for a floorplan.
     fmax : function
         Returns the clock in MHz that counts, of nextpnr's report.
     steps : Steps

@@ -82,6 +82,8 @@ class Family:
         How many look-up tables one of each kind of cell takes the place of, by name in reports.
     logic : str
         What nextpnr's report calls a cell of logic.
+    placed : str
+        File that nextpnr writes with the place of every cell, with ``constrained``; empty if it does not.
     words : mapping of str to str
         What people call what a report counts.
     """
@@ -100,6 +102,7 @@ class Family:
     cells: Mapping[str, Mapping[str, float]]
     lut_weights: Mapping[str, int]
     logic: str
+    placed: str = ""
     words: Mapping[str, str] = field(default_factory=dict)
 
     def script(self, name: str, *, bare: bool = False) -> str:
@@ -128,11 +131,11 @@ _WORDS = {
 
 ECP5 = Family(
     name="ecp5", title="Lattice ECP5", synthesis="synth_ecp5 -nodsp -nowidelut", nextpnr="nextpnr-ecp5",
-    constraints="top.lpf", constrained=("--lpf", "top.lpf", "--textcfg", "top.config"),
+    constraints="top.lpf", constrained=("--lpf", "top.lpf", "--textcfg", "top.config", "--write", "placed.json"),
     unconstrained=("--lpf-allow-unconstrained", "--router", "router1"),
     packer=Packer(tool="ecppack", arguments=("--compress", "--input", "top.config", "--bit", "top.bit"),
                   product="top.bit"),
-    target_mhz=200, block_bits=16384, logic="TRELLIS_COMB",
+    target_mhz=200, block_bits=16384, logic="TRELLIS_COMB", placed="placed.json",
     cells={
         "lut4": {"LUT4": 1}, "ccu2c": {"CCU2C": 1}, "dpr16x4": {"TRELLIS_DPR16X4": 1}, "carry": {"CCU2C": 2},
         "ff": {"TRELLIS_FF": 1}, "dsp": {"MULT18X18D": 1}, "bram": {"DP16KD": 1, "PDPW16KD": 1},

@@ -17,6 +17,7 @@ from vitric.golden.files import write_text
 
 from . import processes, tools
 from .families import Family
+from .floorplan import module_of
 
 __all__ = ["Steps", "breakdown", "pack", "place_and_route", "run_script", "run_tool", "run_yosys",
            "synthesize"]
@@ -143,10 +144,7 @@ def breakdown(family: Family, folder: Path, levels: int = 4) -> list[dict]:
     modules: dict[str, dict[str, dict]] = {}
     for name, cell in cells.items():
         if cell["type"] in known:
-            parts = name.split(".")[:levels]
-            paths = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
-            path = next((path for path in paths if path in scopes), "top")
-            modules.setdefault(path, {})[name] = cell
+            modules.setdefault(module_of(name, scopes, levels), {})[name] = cell
     rows = [{"module": path, **family.count(own)} for path, own in modules.items()]
     return sorted(rows, key=lambda row: -(row["lut_eq"] + row["ff"]))
 

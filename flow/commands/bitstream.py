@@ -111,7 +111,7 @@ def _build(project: "Project", folder: Path, clock_mhz: float, seeds: int, worke
 
     from ..project.integer import integer_model
     from ..reports.bitstream import markdown, reached, report_of, show
-    from ..seeds import place_best
+    from ..seeds import SCOPES, place_best
 
     board, said = project.board, project.settings.board
     say.print(f"[bold]board[/]           {board.title}, {project.name}")
@@ -137,7 +137,7 @@ def _build(project: "Project", folder: Path, clock_mhz: float, seeds: int, worke
         netlist, arguments = SPREAD_NETLIST, [*arguments, *SPREAD_ARGUMENTS]
         say.print(f"                {len(rows)} rows of logic are kept empty, so that it can be routed")
     best = place_best(
-        family, work, arguments, range(said.seed, said.seed + seeds), inputs=(netlist, family.constraints),
+        family, work, arguments, range(said.seed, said.seed + seeds), inputs=(netlist, family.constraints, SCOPES),
         fmax=lambda placed: reached(placed, top),
         steps=steps, workers=workers)
     report = report_of(project, board, compiled, top, cells, best, work, rows)

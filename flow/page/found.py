@@ -70,6 +70,11 @@ class Found:
         return self._read(f"{self.project.settings.board.name}/report.json")
 
     @cached_property
+    def floorplan(self) -> dict | None:
+        """Where the cells of the design lie on the part, see :mod:`vitric.toolchain.floorplan`."""
+        return self._read(f"{self.project.settings.board.name}/work/floorplan.json")
+
+    @cached_property
     def model(self) -> "IntegerViT":
         """The integer model; quantized if it is not there."""
         return integer_model(self.project)

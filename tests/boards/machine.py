@@ -4,7 +4,7 @@
 import struct
 from dataclasses import replace
 
-from amaranth.hdl import Const, Module, Mux, Signal, signed
+from amaranth.hdl import Const, Module, Mux, ResetInserter, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from vitric.boards.crc import crc32c
@@ -45,9 +45,15 @@ class Machine(wiring.Component):
             "i": In(stream.Signature(input_column(spec))),
             "o": Out(stream.Signature(signed(spec.residual_bits))),
             "status": Out(stream.Signature(STATUS)),
+            "restart": In(1),
         })
 
     def elaborate(self, platform):
+        m = Module()
+        m.submodules.machine = ResetInserter(self.restart)(self._machine())
+        return m
+
+    def _machine(self):
         m = Module()
         sums = [Signal(signed(16), name=f"sum{k}") for k in range(3)]
         first, refuses, starves, hangs, index = Signal(init=1), Signal(), Signal(), Signal(), Signal(3)

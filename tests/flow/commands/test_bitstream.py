@@ -35,6 +35,8 @@ def on_board(name="ulx3s", **changes):
     return open_project("tiny").changed({"board": {"name": name, **changes}})
 
 
+PLACED = json.dumps({"modules": {"top": {"cells": {"system.x": {
+    "type": "TRELLIS_FF", "attributes": {"NEXTPNR_BEL": "X3/Y4/SLICEA.FF0"}}}}}})
 NETLIST = json.dumps({"modules": {"top": {"cells": {}}}})
 
 
@@ -73,11 +75,13 @@ def tools(monkeypatch, tmp_path):
 
     def synthesize(family, folder, name, tell):
         (folder / f"{name}.json").write_text(NETLIST)
+        (folder / f"{name}.scopes").write_text("top/system\n")
         return state.cells
 
     def place_and_route(family, folder, arguments, tell, netlist):
         assert family is ECP5 and (folder / "top.lpf").read_text() == "lpf"
         state.pnr, state.netlist = arguments, json.loads((folder / netlist).read_text())
+        (folder / "placed.json").write_text(PLACED)
         (folder / "top.config").write_text(f"placed with seed {arguments[-1]}")
         report = placed(state.fmax_of.get(int(arguments[-1]), state.fmax), float(state.top.pll.output_mhz), state.used)
         if state.top.system.sdram is not None:
@@ -105,7 +109,10 @@ def test_report_and_products(tools, tmp_path):
     assert (folder / "top.bit").read_bytes() == b"bits"
     assert json.loads((folder / "report.json").read_text()) == report
     assert tools.pnr == ["--85k", "--package", "CABGA381", "--speed", "6", "--lpf", "top.lpf",
-                         "--textcfg", "top.config", "--seed", "7"]
+                         "--textcfg", "top.config", "--write", "placed.json", "--seed", "7"]
+    assert json.loads((folder / "work" / "floorplan.json").read_text()) == {
+        "modules": ["system"], "places": {"logic": [], "ff": [[3, 4, 0, 1]], "dsp": [], "bram": []}}
+    assert not list((folder / "work").rglob("placed.json"))
     compiled = compile_model(random_model(open_project("tiny")), open_project("tiny").spec)
     cycles = predict(compiled.stream.commands(), compiled.spec).cycles
     expected = {

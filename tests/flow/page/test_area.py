@@ -4,6 +4,8 @@ from vitric.flow.page.area import area
 from tests.flow.page.kit import found_in, texts
 
 ROWS = [("top.a.b.c", 60, 7), ("top.a.b.d", 30, 0), ("top.e", 10, 3)]
+PLAN = {"modules": ["top.a.b.c", "top.a.d", "top.e"], "places": {
+    "logic": [[3, 4, 0, 5], [3, 4, 2, 8], [5, 4, 1, 1]], "ff": [[3, 4, 1, 4]], "dsp": [[8, 2, 2, 1]], "bram": []}}
 REPORT = {
     "device": "LFE5U-85F", "lut4": 100, "ccu2c": 0, "ff": 10, "dsp": 0, "bram": 0,
     "percent": {"lut4": 1.5, "ccu2c": 0.0, "ff": 0.1, "dsp": 0.0, "bram": 0.0},
@@ -27,6 +29,17 @@ def test_treemaps_show_each_module_by_its_size(parts):
         assert areas == pytest.approx([wanted[name] * 16 * 7 / sum(wanted.values()) for name in data["module"]])
     where = {name: (x0, x1) for name, x0, x1 in zip(luts["module"], luts["x0"], luts["x1"], strict=True)}
     assert where["top.a.b.c"] == where["top.a.b.d"] != where["top.e"]  # one group, to zoom into
+
+
+def test_floorplan_shows_the_module_that_has_most_of_a_tile(tmp_path):
+    found = found_in(tmp_path, **{"ulx3s/report": REPORT, "ulx3s/work/floorplan": PLAN})
+    plot = next(part for part in area(found).parts if part.kind == "plot" and part.title == "Floorplan").model
+    tiles, multipliers, blocks = (renderer.data_source.data for renderer in plot.renderers)
+    assert list(zip(tiles["x"], tiles["y"], tiles["module"], tiles["cells"], strict=True)) == [
+        (3, 4, "top.a", "top.a: 9, top.e: 8"), (5, 4, "top.a", "top.a: 1")]
+    assert tiles["colour"][0] == tiles["colour"][1] and tiles["alpha"][0] > tiles["alpha"][1]
+    assert list(zip(multipliers["x"], multipliers["y"], multipliers["module"], strict=True)) == [(8, 2, "top.e")]
+    assert blocks["x"] == []
 
 
 def test_the_critical_path_is_told_module_by_module(parts):
