@@ -4,7 +4,7 @@ torch is imported where it is used, so that ``--help`` is quick.
 """
 
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +26,7 @@ __all__ = ["quantize_command"]
 _BATCH_ELEMENTS = 1 << 25  # of the largest tensors of a block, all images of a batch together
 _TOP5_CLASSES = 100  # from so many classes on, the five largest logits are counted too
 _LISTED = 20  # skipped files that the table shows
+_LOOKED_AT = 32  # images on which the errors of tensors are measured
 
 
 def quantize_command(
@@ -139,14 +140,15 @@ def _quantize(work: Workload, images, others, options: dict, test: int):
             seconds = time.process_time() - started
             accuracy, top5, test = _accuracy(work, lowered, test, bars)
             snr = _snr(lowered, others, bars)
+            errors = _tensors(lowered, others[:min(_LOOKED_AT, _batch(work.model.config))])
         except (TypeError, ValueError, OSError) as error:
             raise UserError(str(error)) from error
     return lowered, {
         "config": work.name, "data": work.project.data, **options,
         "softmax_bits": int(lowered.model.info["softmax_bits"]),
         "calibration_images": len(images), "test_images": test, "accuracy": accuracy,
-        "accuracy_top5": top5, "logit_snr_db": snr, "skipped_files": work.skipped, "assumed": list(work.assumed),
-        "class_order": getattr(work.test, "order", None),
+        "accuracy_top5": top5, "logit_snr_db": snr, "tensors": errors,
+        "skipped_files": work.skipped, "assumed": list(work.assumed), "class_order": getattr(work.test, "order", None),
         "cpu_seconds": round(seconds, 2),
     }
 
@@ -195,6 +197,13 @@ def _snr(lowered, images, bars):
             done += len(part)
             bars.show("logits", done, len(images))
     return round(ratio.db, 2)
+
+
+def _tensors(lowered, images) -> dict[str, dict]:
+    """Return how far each tensor is from the float model's; empty without images."""
+    from vitric.golden.quantization.analysis.tensor_errors import tensor_errors
+
+    return {name: asdict(error) for name, error in tensor_errors(lowered, images).items()} if len(images) else {}
 
 
 def _show(figures, work, *, stderr):

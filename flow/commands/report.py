@@ -25,6 +25,7 @@ def report_command(
     """
     from vitric.golden.files import write_text
 
+    from ..page.accuracy import accuracy
     from ..page.area import area
     from ..page.contract import contract
     from ..page.found import Found
@@ -42,7 +43,7 @@ def report_command(
     found = Found(project=work, name=project or work.name, board=board)
     say, sections = console(), []
     with say.status("reading") as status:
-        for make in (summary, images, time, area, memory, contract):
+        for make in (summary, images, accuracy, time, area, memory, contract):
             status.update(f"{make.__name__} of {work.name}")
             sections.append(make(found))
     write_text(path, page(f"{work.name} · vitric", sections))

@@ -1,15 +1,11 @@
 """The section with the contract: number formats of every tensor, and the stream command by command."""
 
-from typing import TYPE_CHECKING
-
-from vitric.golden.tensors import block_of, short_name, tensor
+from vitric.golden.tensors import tensor
 
 from ..reports.stream import command_row
+from .codes import codes_of
 from .found import Found
 from .parts import Part, Section, Table
-
-if TYPE_CHECKING:
-    from vitric.golden.integer import IntegerViT
 
 __all__ = ["contract"]
 
@@ -24,7 +20,7 @@ def _formats(found: Found) -> Table:
     """Return the codes of every tensor, and how the shown images use them."""
     rows = []
     for name, values in found.golden[1].items():
-        low, high, zero = _codes(found.model, name)
+        low, high, zero = codes_of(found.model, name)
         ends, shape = (values == low) | (values == high), " × ".join(str(size) for size in values.shape[1:])
         rows.append((
             name, tensor(name).kind, shape, _width(low, high), f"{low} to {high}", "" if zero is None else str(zero),
@@ -32,25 +28,6 @@ def _formats(found: Found) -> Table:
     return Table(title="Tensors", header=(
         "tensor", "kind", "shape", "bits", "codes", "zero point", "in these images", "at an end"), rows=rows, numbers=2,
         search=True)
-
-
-def _codes(model: "IntegerViT", name: str) -> tuple[int, int, int | None]:
-    """Return the least and the greatest code of a tensor, and its zero point; None where it has none."""
-    kind, index, short = tensor(name).kind, block_of(name), short_name(name)
-    if kind == "pixels":
-        return 0, 255, 0
-    if kind in ("residual", "logits"):
-        return -(1 << model.residual_bits - 1), (1 << model.residual_bits - 1) - 1, None
-    if kind == "norm":
-        norm = model.norm if index is None else getattr(model.blocks[index], short)
-        return 0, (1 << norm.out_bits) - 1, None
-    attn, mlp = model.blocks[index].attn, model.blocks[index].mlp
-    if kind == "hidden":
-        return 0, (1 << mlp.fc2.a_bits) - 1, None
-    if kind == "probabilities":
-        return 0, (1 << attn.softmax_bits) - 1, 0
-    maker = attn.context if kind == "context" else getattr(attn, short[-1]).requantizer
-    return maker.low, maker.high, maker.zero_point
 
 
 def _width(low: int, high: int) -> str:

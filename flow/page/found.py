@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from vitric.toolchain.floorplan import FLOORPLAN
+
 from ..inputs.checked import checked
 from ..project.integer import integer_model
 from ..project.project import Project
@@ -72,7 +74,7 @@ class Found:
     @cached_property
     def floorplan(self) -> dict | None:
         """Where the cells of the design lie on the part, see :mod:`vitric.toolchain.floorplan`."""
-        return self._read(f"{self.project.settings.board.name}/work/floorplan.json")
+        return self._read("/".join((self.project.settings.board.name, "work", FLOORPLAN)))
 
     @cached_property
     def model(self) -> "IntegerViT":

@@ -9,7 +9,7 @@ from vitric.flow.cli import app
 from vitric.flow.commands.sim import Options, simulate, write_figures
 from vitric.flow.project.project import open_project
 
-SECTIONS = ["summary", "images", "time", "area", "memory", "contract"]
+SECTIONS = ["summary", "images", "accuracy", "time", "area", "memory", "contract"]
 
 
 def run(*arguments):
