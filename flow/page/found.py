@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vitric.toolchain.floorplan import FLOORPLAN
 
 from ..inputs.checked import checked
+from ..project.file import CONFIGS
 from ..project.integer import integer_model
 from ..project.project import Project
 
@@ -60,6 +61,18 @@ class Found:
     def simulated(self) -> dict | None:
         """Figures of `vitric sim`."""
         return self._read("sim.json")
+
+    @cached_property
+    def sensitivity(self) -> list[dict]:
+        """Records of `vitric study sensitivity` for the project's quantization; empty if it was not run."""
+        project, info = self.project, self.model.info
+        folder = project.build.parent if project.folder == CONFIGS else project.build
+        path = folder / "studies" / f"sensitivity-{project.name}.json"
+        if not path.is_file():
+            return []
+        records = checked(lambda: json.loads(path.read_text(encoding="utf-8")))
+        return [one for one in records
+                if all(str(one[name]) == info.get(name) for name in ("method", "w_bits", "a_bits"))]
 
     @cached_property
     def activity(self) -> dict:

@@ -62,12 +62,14 @@ def _gantt(found: Found, stretches) -> Plot:
                            ("colour", shades.get(_kind(name), "#808890")), ("alpha", round(0.3 + 0.7 * share, 2)),
                            ("active", f"{share:.0%}")):
             rows[key].append(value)
+    free = 0
     for command in found.prediction.commands:
         if command.beats:
             name = names[command.index]
-            for key, value in (("engine", "feeder, predicted"), ("left", min(command.ready, command.fed)),
-                               ("right", command.fed + 1), ("tensor", f"{command.index}: {name}"),
-                               ("colour", shades[_kind(name)]), ("alpha", 0.6), ("active", "cycle model")):
+            begin, free = max(free, min(command.ready, command.fed)), command.fed + 1
+            for key, value in (("engine", "feeder, predicted"), ("left", begin), ("right", free),
+                               ("tensor", f"{command.index}: {name}"), ("colour", shades[_kind(name)]),
+                               ("alpha", 0.6), ("active", "by the cycle model")):
                 rows[key].append(value)
     order = [*activity["engines"], "feeder, predicted"]
     plot = blank(y_range=order[::-1], height=60 + 36 * len(order), x_axis_label="cycles from the first model word",

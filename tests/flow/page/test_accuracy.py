@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from vitric.flow.page.accuracy import accuracy
 
@@ -14,6 +16,20 @@ def test_errors_of_tensors_are_those_of_the_file(tmp_path):
         ("patch_embed", 20.04, "residual"), ("blocks.0.norm1", 12.0, "norm")]
     assert scales.rows == [("patch_embed", "20.0", "0.5", "8", "12.5%", "2.5"),
                            ("blocks.0.norm1", "12.0", "0.25 to 4", "8", "12.5%", "2.5")]
+
+
+def test_rounding_of_one_kind_is_that_of_the_study(tmp_path):
+    record = {"method": "mse", "w_bits": 4, "a_bits": 4, "mode": "only", "images": 9, "float": 0.9, "accuracy": 0.8}
+    records = [record | {"part": "weights", "logit_snr_db": 28.0}, record | {"part": "keys", "logit_snr_db": 21.0},
+               record | {"part": "queries", "logit_snr_db": 9.0, "w_bits": 3},
+               record | {"part": "values", "logit_snr_db": 9.0, "mode": "all but"}]
+    found = found_in(tmp_path / "build")
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies" / "sensitivity-tiny.json").write_text(json.dumps(records))
+    plot = next(part for part in accuracy(found).parts if "alone" in getattr(part, "title", ""))
+    data = plot.model.renderers[0].data_source.data
+    assert list(zip(data["part"], data["db"], strict=True)) == [("keys", 21.0), ("weights", 28.0)]
+    assert data["accuracy"][0] == "80.00% of 9 images, float 90.00%"
 
 
 def test_histograms_count_every_value_once(tmp_path):
