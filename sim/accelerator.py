@@ -1,31 +1,23 @@
 """Runs an integer ViT on the generated accelerator under Verilator and reads back everything it wrote."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from vitric.compiler.compare import act_records, logit_records, residual_records
+from vitric.compiler.compare import logit_records
 from vitric.compiler.compile import Compiled, compile_model
 from vitric.golden.integer import IntegerViT
 from vitric.golden.spec.accelerator import SPECS, AcceleratorSpec
 from vitric.golden.spec.command import ErrorCode
 from vitric.toolchain.folders import locked
 
-from .runner import run_bench
+from .harness import ACTIVITY, EVENTS, OUTPUTS, model_lines, pixel_lines, run_harness, table, tap_records, write_inputs
 
-__all__ = ["ACTIVITY", "EVENTS", "Run", "run", "run_stream"]
-
-EVENTS = ("image", "command", "cycle", "beats", "model_words")
-"""Columns of :attr:`Run.events`."""
-
-ACTIVITY = ("image", "engine", "command", "first", "last", "active")
-"""Columns of :attr:`Run.activity`."""
-
-HARNESS = Path(__file__).with_name("benches") / "harness.sv"
+__all__ = ["Run", "read_run", "run", "run_stream"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,11 +37,12 @@ class Run:
     act, residual : structured arrays with the fields of the tap's records and ``image``
         Empty without the tap.
     events : int64 array (n, 5)
-        See :data:`EVENTS`: counters since reset at the completion of each command; END has the last number.
+        See :data:`~vitric.sim.harness.EVENTS`: counters since reset at the completion of each command; END has the
+        last number.
     activity : int64 array (n, 6)
-        See :data:`ACTIVITY`: each stretch, from cycle ``first`` to ``last``, in which an engine, by its number among
-        :data:`vitric.hdl.accelerator.core.ENGINES`, works on a command without a rest of 16 cycles, and in how many of
-        them it does something. Empty without the tap.
+        See :data:`~vitric.sim.harness.ACTIVITY`: each stretch, from cycle ``first`` to ``last``, in which an engine, by
+        its number among :data:`vitric.hdl.accelerator.core.ENGINES`, works on a command without a rest of 16 cycles,
+        and in how many of them it does something. Empty without the tap.
     cycles : int64 array (images,)
         Cycle of each image's status.
     seconds : float
@@ -164,48 +157,18 @@ def run_stream(
     progress : callable, optional
         Called from another thread about five times a second with images and cycles done.
     """
-    from vitric.hdl.accelerator import Accelerator
-
     spec = compiled.spec
     folder = Path(build_dir or Path("build") / spec.name / "verilator").resolve()
     columns = compiled.input_words(images) if columns is None else columns
-    streams = [compiled.stream.words] if words is None else words
+    model, pixels = model_lines([compiled.stream.words] if words is None else words, spec), pixel_lines(columns)
     count = len(images) if words is None else len(words)
-    lines = [f"{word | last << spec.model_bits:x}" for stream in streams for word, last in _with_last(stream)]
-    pixels = [f"{last}{column[::-1].tobytes().hex()}"  # row 0 in the lowest bits
-              for image in columns for column, last in _with_last(np.asarray(image, dtype=np.uint8))]
-    settings = (len(lines), len(pixels), count, stall, seed, int(tap))
-    accelerator = Accelerator(spec)
-    parameters = {
-        "MODEL_BITS": spec.model_bits, "MODEL_DEPTH": _depth(len(lines)),
-        "PIXEL_BITS": spec.rows * spec.code_bits, "PIXEL_DEPTH": _depth(len(pixels)),
-        "LOGIT_BITS": spec.residual_bits,
-        "ACT_ADDRESS_BITS": len(accelerator.tap.act_address), "ACT_BITS": spec.tile_bits,
-        "RESIDUAL_ADDRESS_BITS": len(accelerator.tap.residual_address),
-        "RESIDUAL_BITS": spec.residual_word_bits * spec.drain_cols, "ENGINES": len(accelerator.tap.active),
-    }
     environment = {**(extra_env or {}), **({} if cycle_limit is None else {"VITRIC_CYCLE_LIMIT": str(cycle_limit)})}
     with locked(folder):
-        for name, text in (("model", lines), ("pixels", pixels), ("settings", [f"{value:x}" for value in settings])):
-            (folder / f"{name}.hex").write_text("\n".join(text) + "\n")
+        write_inputs(folder, model, pixels, (count, stall, seed, int(tap), 0))
         with _watched(folder / "progress.txt", progress):
-            bench = run_bench(
-                accelerator, name="accelerator", toplevel="harness", extra_sources=[HARNESS], parameters=parameters,
-                public=["clk", "rst", "done", "image", "cycle"], test_module="vitric.sim.benches.accelerator",
-                build_dir=folder, waves=waves, extra_env=environment,
-            )
-        return _read(folder, compiled, count, bench)
-
-
-def _depth(count: int) -> int:
-    """Return a power of two for ``count`` lines; the same for all small models, which then share one build."""
-    return max(1 << 18, 1 << (count - 1).bit_length())
-
-
-def _with_last(items: Sequence) -> Iterator[tuple]:
-    """Yield every item with 1 for the final one, else 0."""
-    for number, item in enumerate(items, 1):
-        yield item, int(number == len(items))
+            bench = run_harness(folder, spec, model, pixels, waves=waves, environment=environment)
+        texts = {name: (folder / f"{name}.txt").read_bytes() for name in OUTPUTS}
+    return read_run(texts, compiled, count, bench.test_seconds, bench.build_seconds)
 
 
 @contextmanager
@@ -227,52 +190,17 @@ def _watched(path: Path, progress: Callable[[int, int], None] | None) -> Iterato
         stop.set()
 
 
-def _table(path: Path, columns: int) -> np.ndarray:
-    """Return a text file of hexadecimal columns as int64."""
-    rows = [[int(field, 16) for field in line.split()] for line in path.read_text().splitlines()]
-    return np.array(rows, dtype=np.int64).reshape(-1, columns)
+def read_run(texts: Mapping[str, bytes], compiled: Compiled, images: int, seconds: float, build_seconds: float, *,
+             first: int = 0) -> Run:
+    """Return what the files of the harness (:data:`~vitric.sim.harness.OUTPUTS`) say of ``images`` images.
 
-
-def _with_image(dtype: np.dtype) -> np.dtype:
-    return np.dtype([("image", "<u4"), *((name, dtype[name]) for name in dtype.names)])
-
-
-def _records(path: Path, dtype: np.dtype) -> np.ndarray:
-    """Return lines "<image 8> <command 4> <address 8> <data>" as records; every line has the same length."""
-    wide = _with_image(dtype)
-    raw = np.frombuffer(path.read_bytes(), dtype=np.uint8)
-    if not len(raw):
-        return np.zeros(0, dtype=wide)
-    lines = raw.reshape(-1, int(np.argmax(raw == ord("\n"))) + 1)
-    digits = np.where(lines >= ord("a"), lines - ord("a") + 10, lines - ord("0")).astype(np.uint8)
-
-    def number(start: int, stop: int) -> np.ndarray:
-        powers = 16 ** np.arange(stop - start - 1, -1, -1, dtype=np.int64)
-        return digits[:, start:stop].astype(np.int64) @ powers
-
-    result = np.zeros(len(lines), dtype=wide)
-    result["image"], result["command"], result["address"] = number(0, 8), number(9, 13), number(14, 22)
-    data = digits[:, 23:-1]
-    size = dtype["data"].shape[0]
-    if data.shape[1] < 2 * size:
-        data = np.pad(data, ((0, 0), (2 * size - data.shape[1], 0)))
-    result["data"] = (data[:, ::2] << 4 | data[:, 1::2])[:, ::-1]
-    return result
-
-
-def _columns(records: np.ndarray, spec: AcceleratorSpec) -> np.ndarray:
-    """Return records of several residual columns each as records of one."""
-    parts = np.zeros((len(records), spec.drain_cols), dtype=_with_image(residual_records(spec)))
-    for name in ("image", "command"):
-        parts[name] = records[name][:, None]
-    parts["address"] = records["address"][:, None] + np.arange(spec.drain_cols)
-    parts["data"] = records["data"].reshape(parts["data"].shape)
-    return parts.reshape(-1)
-
-
-def _read(folder: Path, compiled: Compiled, images: int, bench) -> Run:
-    status = _table(folder / "status.txt", 5)
-    lines = _table(folder / "logits.txt", 2)
+    ``first`` is the number of the first one there; in the result it is 0.
+    """
+    status, lines = table(texts["status"], 5), table(texts["logits"], 2)
+    events, activity = table(texts["events"], len(EVENTS)), table(texts["activity"], len(ACTIVITY))
+    act, residual = tap_records(texts, compiled.spec)
+    for numbers in (lines[:, 0], events[:, 0], activity[:, 0], act["image"], residual["image"]):
+        numbers -= first
     counts = np.bincount(lines[:, 0], minlength=images)
     classes = max(compiled.config.num_classes, counts.max(initial=0))
     logits = torch.zeros(images, classes, dtype=torch.int64)
@@ -282,10 +210,6 @@ def _read(folder: Path, compiled: Compiled, images: int, bench) -> Run:
     return Run(
         logits=logits, logit_counts=counts, images_taken=status[:, 4],
         status=[(ErrorCode(error), command) for _, error, command, *_ in status.tolist()],
-        act=_records(folder / "act.txt", act_records(compiled.spec)),
-        residual=_columns(_records(folder / "residual.txt", residual_records(compiled.spec, compiled.spec.drain_cols)),
-                          compiled.spec),
-        events=_table(folder / "events.txt", len(EVENTS)),
-        activity=_table(folder / "activity.txt", len(ACTIVITY)), cycles=status[:, 3],
-        seconds=bench.test_seconds, build_seconds=bench.build_seconds,
+        act=act, residual=residual, events=events, activity=activity, cycles=status[:, 3],
+        seconds=seconds, build_seconds=build_seconds,
     )

@@ -2,9 +2,12 @@
 //
 // Streams model words and input columns, each file again from its start when it is at its end, takes logits and
 // status, and writes what the debug tap shows. Files, all in the working folder, all hexadecimal:
-//   settings.hex  in: lines of model.hex, lines of pixels.hex, inferences, stall percent, seed, tap (0 or 1)
+//   settings.hex  in: lines of model.hex, lines of pixels.hex, inferences, stall percent, seed, tap (0 or 1),
+//                 live (0 or 1)
 //   model.hex     in: one model word a line, the flag `last` above its highest bit
 //   pixels.hex    in: one input column a line, the flag `last` above its highest bit
+//   pixels.fifo   in, if live: as many columns for each image, one image after the other, waited for; the simulation
+//                 ends when it is at its end
 //   logits.txt    out: "<image> <logit>"
 //   status.txt    out: "<image> <error> <command> <cycle> <images taken from pixels.hex so far>"
 //   act.txt, residual.txt  out, with tap: "<image> <command> <address> <data>"
@@ -37,16 +40,20 @@ module harness #(
     reg [MODEL_BITS:0] model [0:MODEL_DEPTH-1];
     reg [PIXEL_BITS:0] pixels [0:PIXEL_DEPTH-1];
 
-    reg [31:0] settings [0:5];
+    reg [31:0] settings [0:6];
     wire [31:0] model_words = settings[0], pixel_columns = settings[1], images = settings[2];
     wire [31:0] stall = settings[3], seed = settings[4];
-    wire tap = settings[5][0];
-    integer logits_file, status_file, act_file, residual_file, events_file, activity_file;
+    wire tap = settings[5][0], live = settings[6][0];
+    integer logits_file, status_file, act_file, residual_file, events_file, activity_file, live_file;
+    reg is_there;  // the image that is to be run next
+    reg [PIXEL_BITS:0] column;
 
     initial begin
         $readmemh("settings.hex", settings);
         $readmemh("model.hex", model);
         $readmemh("pixels.hex", pixels);
+        if (settings[6][0]) live_file = $fopen("pixels.fifo", "r");
+        is_there = ~settings[6][0];
         logits_file = $fopen("logits.txt", "w");
         status_file = $fopen("status.txt", "w");
         events_file = $fopen("events.txt", "w");
@@ -72,8 +79,8 @@ module harness #(
     // Once a beat is offered it stays (rule 2).
     reg model_offered = 0, pixel_offered = 0;
     reg [31:0] model_index = 0, pixel_index = 0, pixel_images = 0;
-    wire model_valid = (image < images) & (model_offered | ~pause_model) & ~rst;
-    wire pixel_valid = (image < images) & (pixel_offered | ~pause_pixel) & ~rst;
+    wire model_valid = (image < images) & is_there & (model_offered | ~pause_model) & ~rst;
+    wire pixel_valid = (image < images) & is_there & (pixel_offered | ~pause_pixel) & ~rst;
     wire model_ready, pixel_ready, logit_valid, status_valid;
     wire logit_ready = ~pause_logit, status_ready = ~pause_status;
     wire [LOGIT_BITS-1:0] logit;
@@ -140,6 +147,18 @@ module harness #(
             end
         end
 
+    // The next image: the simulation stands still until it is there.
+    always @(posedge clk) if (!rst & live & !is_there & !done) begin
+        is_there <= 1;
+        for (int k = 0; k < pixel_columns; k++) begin
+            if ($fscanf(live_file, "%h", column) == 1) pixels[k] = column;
+            else if (!done) begin
+                done <= 1;
+                is_there <= 0;
+            end
+        end
+    end
+
     reg [15:0] last_done = 0;
     reg [31:0] beats = 0, words = 0;
 
@@ -175,6 +194,15 @@ module harness #(
             if (status_valid & status_ready) begin
                 $fwrite(status_file, "%h %h %h %h %h\n", image, status[7:0], status[23:8], cycle, pixel_images);
                 image <= image + 1;
+                if (live) begin
+                    is_there <= 0;
+                    $fflush(logits_file);
+                    $fflush(events_file);
+                    $fflush(act_file);
+                    $fflush(residual_file);
+                    $fflush(activity_file);
+                    $fflush(status_file);
+                end
                 if (image == images - 1) begin
                     $fclose(logits_file);
                     $fclose(status_file);

@@ -11,7 +11,7 @@ from vitric.golden.integer.random import random_integer_vit
 from vitric.golden.spec.command import Flag, Opcode, Target
 from vitric.golden.spec.vit import VIT_CONFIGS
 from vitric.hdl.accelerator.core import ENGINES
-from vitric.sim.accelerator import EVENTS
+from vitric.sim.harness import EVENTS
 
 from tests.sim.test_accelerator import SPEC, simulate, vit
 
