@@ -11,7 +11,7 @@ UNIT   ?= mac
 VITRIC := .venv/bin/vitric
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sim test docs-test formal mutate bitstream program train report doctor bench-units clean
+.PHONY: help setup sim test docs-test formal mutate bitstream program train demo report doctor bench-units clean
 
 help:  ## show this
 	@echo "make TARGET [CONFIG=$(CONFIG)] [BOARD=$(BOARD)] [SEED=n] [IMAGES=n] [WAVES=1]"
@@ -43,6 +43,9 @@ program: setup  ## load the bitstream into the board
 
 train: setup  ## train a float ViT
 	@$(VITRIC) train --config $(CONFIG) $(if $(SEED),--seed $(SEED))
+
+demo: setup  ## show the hardware in a browser: draw, see what it makes of it
+	@$(VITRIC) demo --config $(CONFIG)
 
 report: setup  ## write one page of HTML from what sim, quantize and bitstream left
 	@$(VITRIC) report --config $(CONFIG)

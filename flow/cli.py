@@ -41,6 +41,7 @@ COMMANDS = {
     "infer": "Run an image on a board.",
     "run": "Classify pictures with the integer model, and in the generated hardware.",
     "report": "Write one page of HTML: accuracy, images, cycles, area, memory.",
+    "demo": "Show the hardware in a browser: draw, see what it makes of it.",
     "samples": "Write test images as files.",
 }
 """One line for ``vitric --help`` by name; the command NAME is ``NAME_command`` in ``vitric.flow.commands.NAME``."""

@@ -46,7 +46,7 @@ class Session:
 
     def __enter__(self) -> "Session":
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name in OUTPUTS:
+        for name in (*OUTPUTS, "progress"):
             (self.folder / f"{name}.txt").unlink(missing_ok=True)
         fifo = self.folder / LIVE
         fifo.unlink(missing_ok=True)
@@ -81,6 +81,13 @@ class Session:
             self._offsets[name] += len(text)
         self._images += 1
         return read_run(texts, self.compiled, 1, perf_counter() - started, self._build_seconds, first=self._images - 1)
+
+    def cycles(self) -> int:
+        """Return about how many cycles were simulated so far, since the beginning of the session."""
+        try:
+            return int((self.folder / "progress.txt").read_text().split()[1])
+        except (OSError, IndexError):  # not there yet, or just being written
+            return 0
 
     def _simulate(self) -> None:
         spec, model = self.compiled.spec, model_lines([self.compiled.stream.words], self.compiled.spec)

@@ -11,8 +11,9 @@ from .summary import other_images
 
 if TYPE_CHECKING:
     import torch
+    from vitric.golden.spec.vit import VitConfig
 
-__all__ = ["images"]
+__all__ = ["attention_png", "image_png", "images"]
 
 _LIKELY = 3  # classes
 _GAP = 1  # pixels between maps of attention
@@ -44,8 +45,8 @@ def images(found: Found) -> Section:
         if n in wrong:
             lines.append("hardware: other logits")
         bad = n in wrong or (labels is not None and bool(labels[n] != classes[n]))
-        shown.append(Picture(png=_png(pixels[n]), lines=lines, tone="bad" if bad else "plain",
-                             more=_attention(trace, n, found), more_text="attention"))
+        shown.append(Picture(png=image_png(pixels[n]), lines=lines, tone="bad" if bad else "plain",
+                             more=attention_png(trace, n, found.project.vit), more_text="attention"))
     parts: list[Part] = []
     if rtl is None:
         parts.append(Missing(what="what the generated hardware makes of them", command=found.command("sim")))
@@ -64,7 +65,7 @@ def _shares(found: Found, logits: "torch.Tensor") -> "torch.Tensor | None":
     return None if scale is None else (logits.double() * float(scale)).softmax(1)
 
 
-def _png(pixels: "torch.Tensor") -> bytes:
+def image_png(pixels: "torch.Tensor") -> bytes:
     """Return an image, uint8 [C, S, S] with one channel or three, as a file."""
     import torch
     from PIL import Image
@@ -80,12 +81,11 @@ def _file(image) -> bytes:
     return file.getvalue()
 
 
-def _attention(trace: "dict[str, torch.Tensor]", image: int, found: Found) -> bytes:
+def attention_png(trace: "dict[str, torch.Tensor]", image: int, vit: "VitConfig") -> bytes:
     """Return the probabilities of the class token for each patch: block by block, head by head, each at its largest."""
     import torch
     from PIL import Image
 
-    vit = found.project.vit
     side, step = vit.image_size // vit.patch_size, vit.image_size // vit.patch_size + _GAP
     sheet = torch.full((vit.depth * step - _GAP, vit.num_heads * step - _GAP), 128, dtype=torch.uint8)
     for block in range(vit.depth):

@@ -1,0 +1,1 @@
+"""The hardware in a browser: drawn or dropped pictures through the simulated accelerator, or a board."""
