@@ -4,6 +4,7 @@ torch and the server are imported where they are used, so that ``--help`` is qui
 """
 
 import secrets
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -61,5 +62,6 @@ def demo_command(
     address = f"http://{name}:{listener.getsockname()[1]}/" + (f"?token={token}" if token else "")
     with ProjectService(answers, machine) as service:
         console().print(f"open {address}   (Ctrl-C ends it)", markup=False, soft_wrap=True)
-        server = uvicorn.Server(uvicorn.Config(application(service, token), log_level="warning", access_log=False))
-        server.run(sockets=[listener])
+        settings = uvicorn.Config(application(service, token), log_level="warning", access_log=False, lifespan="off")
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(settings).run(sockets=[listener])

@@ -28,14 +28,13 @@ def served(*arguments):
     with one_at_a_time(FOLDER):
         process = subprocess.Popen(
             [sys.executable, "-c", code, "demo", "--project", "tiny", "--web-port", "0", *arguments], cwd=ROOT,
-            stdout=subprocess.PIPE, text=True)
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
             yield process, re.match(r"open (http://\S+)", process.stdout.readline())[1]
         finally:
             process.send_signal(signal.SIGINT)
-            status = process.wait(30)
-            process.stdout.close()
-        assert status in (0, 130)
+            _, errors = process.communicate(timeout=30)
+        assert (process.returncode, errors) == (0, "")
 
 
 def about(address):
