@@ -30,7 +30,7 @@ from .area import measure
 
 __all__ = ["PROJECTS", "main"]
 
-PROJECTS = {"digits": "bram", "fashion": "sdram", "deit_tiny": "external"}
+PROJECTS = {"digits": "bram", "fashion": "sdram", "deit_tiny": "sdram"}
 """Built-in projects, and where their models lie."""
 
 BOARD = "ulx3s"

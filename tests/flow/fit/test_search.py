@@ -7,6 +7,7 @@ from vitric.compiler.compile import compile_model
 from vitric.compiler.cycles import predict
 from vitric.flow.fit.area import Area
 from vitric.flow.fit.search import (
+    LUT_MOST,
     LUT_SHARE,
     MEMORIES,
     Choice,
@@ -79,9 +80,9 @@ def test_limits_name_what_would_help_and_why_it_is_not_taken():
         ("more columns drained per cycle", 0.2, "+50 LUT-eq, +0 block RAMs")]
 
 
-def test_over_keeps_a_share_of_the_look_up_tables_free():
-    part = PARTS["ecp5-25k"]
-    there = int(LUT_SHARE * part.lut4)
+@pytest.mark.parametrize(("name", "there"), [("ecp5-25k", int(LUT_SHARE * 24_288)), ("ecp5-85k", LUT_MOST)])
+def test_over_keeps_look_up_tables_free(name, there):
+    part = PARTS[name]
     assert over(Area(lut_eq=there, ff=part.ff, dsp=part.dsp, bram=part.bram), part) == {}
     assert over(Area(lut_eq=there + 1, ff=part.ff + 1, dsp=1, bram=1), part) == {
         "LUT4": (there + 1, there), "flip-flops": (part.ff + 1, part.ff)}
