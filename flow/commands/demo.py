@@ -60,7 +60,7 @@ def demo_command(
         raise UserError(f"cannot listen at {host}, --web-port {web_port}: {error.strerror}") from error
     name = f"[{host}]" if ":" in host else host
     address = f"http://{name}:{listener.getsockname()[1]}/" + (f"?token={token}" if token else "")
-    with ProjectService(answers, machine) as service:
+    with listener, ProjectService(answers, machine) as service:
         console().print(f"open {address}   (Ctrl-C ends it)", markup=False, soft_wrap=True)
         settings = uvicorn.Config(application(service, token), log_level="warning", access_log=False, lifespan="off")
         with suppress(KeyboardInterrupt):

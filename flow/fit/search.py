@@ -35,9 +35,9 @@ _DEPTH_MAX = 128
 LUT_SHARE = 0.85
 """Share of a part's look-up tables that may be taken: beyond, place and route finds no way, or a slow one."""
 
-LUT_MOST = 35_000
-"""Look-up tables that may be taken of any part: wires grow faster than designs. 34,468 logic cells were routed in ten
-minutes on an LFE5U-85F; 50,000 came to no end (docs/fit.md)."""
+LUT_MOST = 29_500
+"""Look-up tables that may be taken of any part: wires grow faster than designs. With nearly all multipliers of an
+LFE5U-85F in the array, 29,086 logic cells were routed, and 33,000 came to no end (docs/fit.md)."""
 
 
 @dataclass(frozen=True, kw_only=True)

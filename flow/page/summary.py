@@ -1,9 +1,11 @@
 """The section that says it all in one screen."""
 
 import platform
-import subprocess
 from importlib import metadata
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
+
+from vitric.toolchain.processes import started
 
 from .found import Found
 from .parts import Facts, Missing, Note, Part, Section, Table
@@ -127,9 +129,7 @@ def _made(found: Found) -> list[Part]:
 
 def _commit() -> str | None:
     """Return the commit that vitric runs from; None for an installed one."""
-    try:
-        said = subprocess.run(["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--tags"],
-                              capture_output=True, text=True, check=True, timeout=10)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return said.stdout.strip() or None
+    command = ["git", "describe", "--always", "--dirty", "--tags"]
+    with started(command, Path(__file__).parent, stdout=PIPE, stderr=DEVNULL, text=True) as process:
+        said = process.communicate()[0]
+    return said.strip() or None

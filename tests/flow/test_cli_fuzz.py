@@ -25,6 +25,7 @@ WORK = (
     "vitric.formal.prover:prove", "vitric.flow.studies.runner:run_study", "vitric.golden.train:train",
     "vitric.golden:quantize", "vitric.golden.quantization:quantize_with_scales", "vitric.golden.pruning.prune:prune",
     "vitric.golden.quantization.analysis.layer_errors:measure_layer_errors", "vitric.golden.data_free:synthesize",
+    "vitric.flow.demo.service:ProjectService",
 )
 """Where commands begin what takes long: ``module:function``."""
 

@@ -12,7 +12,7 @@ from vitric.flow.project.project import open_project
 from vitric.golden import digits, load_float, quantize
 from vitric.golden.errors import UserError
 from vitric.golden.integer.storage import save_integer
-from vitric.sim import accelerator
+from vitric.sim import accelerator, harness
 
 RUNNER = CliRunner()
 
@@ -90,7 +90,7 @@ def test_python_takes_the_build_of_the_command(tmp_path, monkeypatch):
         raise UserError("the work would begin here")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(accelerator, "run_bench", run_bench)
+    monkeypatch.setattr(harness, "run_bench", run_bench)
     project = open_project("tiny")
     model = integer.integer_model(project)
     with pytest.raises(UserError, match="would begin"):
