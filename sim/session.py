@@ -56,9 +56,9 @@ class Session:
         return self
 
     def __exit__(self, *error) -> None:
+        (self.folder / LIVE).unlink(missing_ok=True)  # first: one that is only now started must not wait for a writer
         os.close(self._fifo)  # the simulation ends when there are no more images
         self._thread.join()
-        (self.folder / LIVE).unlink(missing_ok=True)
 
     def run(self, image: torch.Tensor) -> Run:
         """Run one image, integer [C, H, W]; return what :func:`~vitric.sim.accelerator.run_stream` does for it.

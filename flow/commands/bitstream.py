@@ -90,7 +90,7 @@ def build_bitstream(project: "Project", *, seeds: int = 1, workers: Workers = HE
         A tool failed.
     """
     board, said = project.board, project.settings.board
-    clock_mhz = board.clock_mhz if said.clock_mhz is None else said.clock_mhz
+    clock_mhz = project.clock_mhz
     _check_clock(board, clock_mhz)
     if said.memory == "sdram":
         checked(lambda: board.sdram_spec(project.spec.model_bits))

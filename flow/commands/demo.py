@@ -49,9 +49,7 @@ def demo_command(
     work = open_project(project)
     model = integer_model(work)
     compiled = compile_model(model, work.spec)
-    said = work.settings.board.clock_mhz
-    answers = Answers(project=work, model=model, compiled=compiled,
-                      clock_mhz=work.board.clock_mhz if said is None else said)
+    answers = Answers(project=work, model=model, compiled=compiled, clock_mhz=work.clock_mhz)
     machine = simulated_machine(work, compiled) if port is None else board_machine(work, compiled, port, baud)
     token = None if host in _HOME else secrets.token_urlsafe(16)
     try:

@@ -42,7 +42,7 @@ def run_command(
     status 1 if the hardware's logits are not golden's.
     """
     from ..project.integer import integer_model
-    from ..project.pictures import prepared
+    from ..project.pictures import likely, prepared
     from ..project.project import open_project
     from ..reports.classes import picture
 
@@ -56,7 +56,7 @@ def run_command(
     pixels, notes = prepared(work, images)
     model = integer_model(work)
     logits = model(pixels)
-    results = [_result(path, note, row, model, work.labels)
+    results = [{"image": str(path), "notes": note, "best": likely(row, model, work.labels, _BEST)}
                for path, note, row in zip(images, notes, logits, strict=True)]
     figures = {"project": work.name, "images": results, "picture": str(where)}
     if rtl:
@@ -70,21 +70,6 @@ def run_command(
     _show(figures, stderr=str(json_file) == "-")
     if figures.get("rtl_equal") is False:
         raise typer.Exit(1)
-
-
-def _result(path: Path, notes: list[str], logits: "torch.Tensor", model: "IntegerViT",
-            labels: tuple[str, ...] | None) -> dict:
-    """Return what is said of one picture; probabilities are None if nobody knows what a step of the logits is worth."""
-    import torch
-
-    from ..project.pictures import label_of
-
-    scale = model.info.get("logit_scale")
-    shares = None if scale is None else torch.softmax(logits.double() * float(scale), 0).tolist()
-    order = logits.argsort(descending=True, stable=True).tolist()[:_BEST]  # of equal ones the first, as on a board
-    best = [{"class": index, "label": label_of(labels, index), "logit": int(logits[index]),
-             "probability": None if shares is None else round(shares[index], 6)} for index in order]
-    return {"image": str(path), "notes": notes, "best": best}
 
 
 def _simulated(project: "Project", model: "IntegerViT", pixels: "torch.Tensor") -> "torch.Tensor":

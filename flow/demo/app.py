@@ -4,6 +4,7 @@ import secrets
 import time
 from collections import deque
 from pathlib import Path
+from typing import Protocol
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -23,7 +24,7 @@ _FILES = {"/": "demo.html", "/demo.css": "demo.css", "/demo.js": "demo.js"}
 _RATE, _SECONDS = 20, 10  # images that one client may send in so many seconds
 
 
-class Service:
+class Service(Protocol):
     """What the application asks: it knows nothing of models and machines.
 
     Attributes
@@ -38,15 +39,12 @@ class Service:
 
     def state(self) -> dict:
         """Return ``ready`` and, while it is not, ``text``: what is done first, or why it will never be."""
-        raise NotImplementedError
 
     def cycles(self) -> int:
         """Return the cycles that are done of the image that is being run."""
-        raise NotImplementedError
 
     def prepare(self, data: bytes, *, drawn: bool):
         """Return a function that answers for a picture file; raise :exc:`ValueError` if it is none."""
-        raise NotImplementedError
 
 
 def application(service: Service, token: str | None = None) -> Starlette:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from vitric.golden.errors import UserError
 
 from .answers import Answers
-from .app import Service
 from .drawing import drawn_pixels
 from .jobs import Jobs
 from .machines import Machine
@@ -23,7 +22,7 @@ _WAITING = 8  # images
 _HINTS = {"digits": "Sevens need their bar, as they were written where these digits were collected."}
 
 
-class ProjectService(Service):
+class ProjectService:
     """Answers for a project, by a machine that a thread of its own opens and works with.
 
     Parameters
@@ -51,7 +50,8 @@ class ProjectService(Service):
 
     def __exit__(self, *error) -> None:
         self.jobs.close()
-        self._thread.join()
+        if self._machine is not None:  # else it may still be built: that ends with this process
+            self._thread.join()
 
     def _work(self) -> None:
         try:

@@ -57,8 +57,7 @@ class Found:
     @property
     def clock_mhz(self) -> float:
         """Clock that images per second are told for."""
-        said = self.project.settings.board.clock_mhz
-        return self.board.clock_mhz if said is None else said
+        return self.project.clock_mhz
 
     @cached_property
     def choices(self) -> list[Choice]:
@@ -87,7 +86,7 @@ def find(project: "Project", *, memory: str | None = None, workers: Workers = HE
     if part.family.name != "ecp5":
         raise UserError(f"areas are known for ECP5 alone, not for {part.name} of {project.board.title}")
     if memory == "sdram":
-        clock_hz = round(1e6 * (board.clock_mhz if said.clock_mhz is None else said.clock_mhz))
+        clock_hz = round(1e6 * project.clock_mhz)
         rates = checked(lambda: {bits: board.sdram_spec(bits).word_rate(clock_hz) for bits in MODEL_BITS})
     demand = Demand(config=project.vit, options=quantization_options(options_of(project, {})), name=project.name,
                     memory=memory, rates=rates)

@@ -5,7 +5,7 @@ from collections import defaultdict
 from vitric.golden.tensors import short_name
 
 from .found import Found
-from .parts import Facts, Missing, Note, Part, Plot, Section, Table
+from .parts import Facts, Missing, Part, Plot, Section, Table
 from .plots import blank, colours
 
 __all__ = ["time"]
@@ -134,10 +134,10 @@ def _by_command(found: Found) -> Plot:
         "not necessarily cheap."))
 
 
-def _bound(found: Found) -> Facts | Note:
+def _bound(found: Found) -> Facts:
     sim = found.simulated
     encoder = sim["encoder"]
-    clock = found.placed["clock_mhz"] if found.placed else found.project.board.clock_mhz
+    clock = found.placed["clock_mhz"] if found.placed else found.project.clock_mhz
     words = sim["model_words_per_image"]
     return Facts([
         ("array", f"{sim['mac_bound_cycles']:,} cycles if it did nothing else: {sim['array_utilization']:.1%} of "

@@ -9,8 +9,9 @@ from .project import Project
 
 if TYPE_CHECKING:
     import torch
+    from vitric.golden.integer import IntegerViT
 
-__all__ = ["label_of", "prepared"]
+__all__ = ["label_of", "likely", "prepared"]
 
 
 def prepared(project: Project, pictures: Sequence[Path]) -> "tuple[torch.Tensor, list[list[str]]]":
@@ -31,3 +32,18 @@ def prepared(project: Project, pictures: Sequence[Path]) -> "tuple[torch.Tensor,
 def label_of(labels: Sequence[str] | None, index: int) -> str:
     """Return the name of a class, or its number where classes have no names."""
     return labels[index] if labels else str(index)
+
+
+def likely(logits: "torch.Tensor", model: "IntegerViT", labels: Sequence[str] | None, count: int) -> list[dict]:
+    """Return the ``count`` largest of an image's logits: ``class``, ``label``, ``logit`` and ``probability``.
+
+    Of equal ones the first class comes first, as on a board. Probabilities are None if nobody knows what a step of the
+    logits is worth.
+    """
+    import torch
+
+    scale = model.info.get("logit_scale")
+    shares = None if scale is None else torch.softmax(logits.double() * float(scale), 0).tolist()
+    order = logits.argsort(descending=True, stable=True).tolist()[:count]
+    return [{"class": index, "label": label_of(labels, index), "logit": int(logits[index]),
+             "probability": None if shares is None else round(shares[index], 6)} for index in order]

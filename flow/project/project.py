@@ -126,6 +126,12 @@ class Project:
         return board if baud is None else replace(board, baud=baud)
 
     @property
+    def clock_mhz(self) -> float:
+        """Clock of the design: what the file says, else the board's."""
+        said = self.settings.board.clock_mhz
+        return self.board.clock_mhz if said is None else said
+
+    @property
     def data(self) -> str | None:
         """Name or folder of the data set; None for random images."""
         from vitric.golden.data.sets import DATASETS

@@ -37,7 +37,7 @@ async function connect() {
 
 // Drawing: white on black, a round pen.
 const canvas = $("canvas"), pen = canvas.getContext("2d", {willReadFrequently: true})
-const cursor = {x: 160, y: 160, shown: false}
+const cursor = {x: 160, y: 160}
 function clear() {
   pen.fillStyle = "#000"
   pen.fillRect(0, 0, canvas.width, canvas.height)

@@ -4,11 +4,11 @@ import time
 import pytest
 from starlette.testclient import TestClient
 from vitric.flow.demo import app
-from vitric.flow.demo.app import Service, application
+from vitric.flow.demo.app import application
 from vitric.flow.demo.jobs import Jobs
 
 
-class Echo(Service):
+class Echo:
     """Answers how many bytes a picture has; "bad" ones are none, "fails" ones fail."""
 
     def __init__(self):

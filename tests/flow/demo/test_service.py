@@ -1,4 +1,5 @@
 import io
+import threading
 import time
 from contextlib import contextmanager
 
@@ -81,6 +82,21 @@ def test_pictures_are_prepared_as_the_models_images(answers):
 def test_what_cannot_be_read_is_told(answers, data, drawn, message):
     with pytest.raises(ValueError, match=message):
         serve(answers, Golden(answers.model)).prepare(data, drawn=drawn)
+
+
+def test_nobody_waits_for_a_machine_that_is_not_there_yet(answers):
+    gate = threading.Event()
+
+    @contextmanager
+    def slow():
+        gate.wait(30)
+        yield Golden(answers.model)
+
+    begun = time.monotonic()
+    with ProjectService(answers, slow()) as service:
+        assert service.state()["ready"] is False and "being built" in service.state()["text"]
+    assert time.monotonic() - begun < 10
+    gate.set()
 
 
 def test_a_machine_that_cannot_be_opened_is_told(answers):
