@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Module, Mux, ResetInserter, Signal
+from amaranth.hdl import DomainRenamer, Module, Mux, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.accelerator import AcceleratorSpec
@@ -73,6 +73,9 @@ class System(wiring.Component):
         Default: block RAM.
     flash : FlashSpec, optional
         Where a model for the SDRAM may lie.
+    core_domain : str
+        Domain of the accelerator. Its clock must be that of ``sync``, but it may be without a reset, which would be a
+        net across the whole part: while ``sync`` is reset, and for a cycle more, the accelerator is told to restart.
 
     Members
     -------
@@ -97,7 +100,7 @@ class System(wiring.Component):
 
     def __init__(self, spec: AcceleratorSpec, *, init: Sequence[int], capacity: int, divisor: int, clock_hz: int,
                  max_payload: int = MAX_PAYLOAD, gap: int | None = None, fabric: str | None = None,
-                 sdram: SdramSpec | None = None, flash: FlashSpec | None = None):
+                 sdram: SdramSpec | None = None, flash: FlashSpec | None = None, core_domain: str = "sync"):
         check_int("capacity", capacity, max(1, len(init)), WORDS_MAX)
         check_int("divisor", divisor, DIVISOR_MIN, 1 << 20)
         self.spec = spec
@@ -109,6 +112,7 @@ class System(wiring.Component):
         self.gap = GAP_BITS * divisor if gap is None else gap
         self.fabric = fabric
         self.sdram, self.flash = sdram, flash
+        self.core_domain = core_domain
         if flash is not None and sdram is None:
             raise ValueError("a flash must have an SDRAM beside it, to which its model is copied")
         if sdram is not None and init:
@@ -138,12 +142,12 @@ class System(wiring.Component):
             divisor=self.divisor, image_words=0 if self.sdram is None else self.sdram.lines // 2)
         inference = Inference(self.spec)
         accelerator = Accelerator(self.spec, fabric=self.fabric)
-        broken = Signal()
+        broken = Signal(init=1)
         m.d.sync += broken.eq(receiver.held)
         for name, part in {"frames": frames, "answers": answers, "store": store, "controller": controller,
                            "inference": inference}.items():
             m.submodules[name] = ResetInserter(broken)(part)
-        m.submodules.accelerator = accelerator
+        m.submodules.accelerator = DomainRenamer(self.core_domain)(accelerator)
         m.d.comb += accelerator.restart.eq(broken)
 
         m.d.comb += [receiver.rx.eq(self.rx), self.tx.eq(transmitter.tx)]

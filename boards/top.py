@@ -18,6 +18,8 @@ __all__ = ["Top"]
 class Top(Elaboratable):
     """The pins of a board, the PLL, reset until it has locked, and the system.
 
+    A ``core_domain`` of the system's own is made without a reset.
+
     The PLL is the ECP5's. An SDRAM has a second one, for the clock of its controller and, shifted in phase, that of the
     chip; its pins are the platform's resource ``sdram``, those of a flash ``spi_flash``.
 
@@ -48,6 +50,9 @@ class Top(Elaboratable):
         m.submodules.clock_buffer = clock = io.Buffer("i", platform.request(self.clock, dir="-"))
         locked = Signal()
         m.domains.sync = sync = ClockDomain()
+        if self.system.core_domain != "sync":
+            m.domains += (core := ClockDomain(self.system.core_domain, reset_less=True))
+            core.clk = sync.clk
         m.submodules.pll = ehxplll(self.pll, clock_in=clock.i, clock_out=sync.clk, locked=locked)
         domains, ready = ["sync"], locked
         if self.system.sdram is not None:

@@ -1,6 +1,6 @@
 """A board's system with its memory chips at its pins, for testbenches."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import ClockDomain, ClockSignal, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from vitric.boards.system import System
@@ -17,7 +17,7 @@ class SystemOnChip(wiring.Component):
     Parameters
     ----------
     system : System
-        ``capture_cycles`` of its SDRAM must be 2.
+        ``capture_cycles`` of its SDRAM must be 2. A ``core_domain`` of its own is made without a reset.
 
     Members
     -------
@@ -41,6 +41,9 @@ class SystemOnChip(wiring.Component):
         """Return the module."""
         m = Module()
         m.submodules.system = system = self.system
+        if system.core_domain != "sync":
+            m.domains += ClockDomain(system.core_domain, reset_less=True)
+            m.d.comb += ClockSignal(system.core_domain).eq(ClockSignal())
         add_chip(m, self, system, system.sdram)
         if system.flash is not None:
             add_flash(m, self, system.flash_pins, system.flash_dq, system.flash)

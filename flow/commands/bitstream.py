@@ -181,7 +181,7 @@ def _design(board: "Board", compiled: "Compiled", clock_mhz: float, said: "Board
     def system(clock_hz: int) -> System:
         return System(spec, init=words if sdram is None else (), capacity=capacity, divisor=_divisor(board, clock_hz),
                       clock_hz=clock_hz, max_payload=max_payload, fabric=board.part.family.name, sdram=sdram,
-                      flash=None if sdram is None else board.flash_spec(clock_hz))
+                      flash=None if sdram is None else board.flash_spec(clock_hz), core_domain="core")
 
     return board.make_top(system, clock_mhz)
 

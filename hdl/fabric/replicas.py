@@ -58,7 +58,7 @@ class Replicas(wiring.Component):
                 m.d.sync += q.eq(self.d.replicate(self.copies))
             m.d.comb += self.q.eq(q)
             return m
-        reset = Const(0, 1) if self.reset_less else ResetSignal()
+        reset = Const(0, 1) if self.reset_less else ResetSignal(allow_reset_less=True)
         for n, q in enumerate(self.q):
             m.submodules[f"copy_{n}"] = Instance(
                 "TRELLIS_FF", a_keep=1, p_GSR="DISABLED", p_CEMUX="CE" if self.enable else "1", p_CLKMUX="CLK",

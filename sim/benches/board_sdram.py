@@ -20,7 +20,7 @@ from ..pins import PinTransport, call
 from .board import CAPACITY, CLOCK_HZ, DIVISOR, GAP, SECOND, SPEC, check, device_on, load_wrongly, model, start
 
 __all__ = ["damaged_word", "images_during_a_run", "impossible_runs", "make_system", "models_and_images", "no_memory",
-           "queue_of_images", "refusal", "reset_in_the_middle", "start_chips"]
+           "power_cycle", "queue_of_images", "refusal", "reset_in_the_middle", "start_chips"]
 
 SDRAM = SdramSpec(clock_hz=133_333_333, burst=SPEC.model_bits // 16, row_bits=4, column_bits=7, t_power_up=2000,
                   init_refreshes=2)
@@ -33,7 +33,7 @@ CORE_HZ = 10**9 // PERIOD_NS
 def make_system(flash: FlashSpec | None = None) -> SystemOnChip:
     """Return the system under test, without a model, and its chips."""
     return SystemOnChip(System(SPEC, init=(), capacity=CAPACITY, divisor=DIVISOR, clock_hz=CLOCK_HZ, gap=GAP,
-                               sdram=SDRAM, flash=flash))
+                               sdram=SDRAM, flash=flash, core_domain="core"))
 
 
 async def start_chips(dut, stuck: int = 0, reset_cycles: int = 8) -> PinTransport:
@@ -96,6 +96,23 @@ async def reset_in_the_middle(dut):
         await ClockCycles(dut.clk, cycles + 1)
         await call(device.abort)
         await check(dut, device, model(1), digits("test")[index])
+
+
+@cocotb.test(timeout_time=20, timeout_unit="ms")
+async def power_cycle(dut):
+    """A reset at any time: the accelerator, which has none, begins afresh, too."""
+    transport = await start_chips(dut)
+    device = device_on(transport)
+    for index, cycles in enumerate((400, 1500, 2500)):
+        await call(device.load, model(1).data)
+        await call(transport.write, encode(Kind.INFER, model(1).columns(digits("test")[9])), 1.0)
+        await ClockCycles(dut.clk, cycles + 1)
+        dut.rst.value = dut.sdram_rst.value = 1
+        await ClockCycles(dut.clk, 8)
+        dut.rst.value = dut.sdram_rst.value = 0
+        await call(transport.read, 2 * GAP / SECOND)  # what was being answered
+        await call(device.load, model(2).data)
+        await check(dut, device, model(2), digits("test")[index])
 
 
 async def _raw(transport: PinTransport, kind: Kind, payload: bytes = b"") -> Frame:
