@@ -1,8 +1,8 @@
 """The tutorial's notebook runs, and prints what is committed."""
 
 import nbformat
-from docs.notebook import NOTEBOOK, execute, printed
 
+from docs.notebook import NOTEBOOK, execute, printed
 from tests.processes import one_at_a_time
 from tests.sim.test_accelerator import FOLDER
 

@@ -13,7 +13,8 @@ from ..pins import call
 from . import board_sdram
 from .board import CLOCK_HZ, SPEC, check, device_on, model
 from .board_sdram import refusal, start_chips
-from .flash_commands import poke, watch_flash
+from .faults import watch_flash
+from .flash_commands import poke
 
 __all__ = ["damaged_model", "empty_flash", "foreign_model", "make_system", "newest_model", "no_memory", "older_model",
            "one_lane", "reset_in_the_middle"]

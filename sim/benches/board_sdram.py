@@ -2,7 +2,7 @@
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+from cocotb.triggers import ClockCycles, FallingEdge
 from vitric.boards.host import Device, DeviceError
 from vitric.boards.image_queue import ImageQueue
 from vitric.boards.link import BEGIN_LAYOUT, Frame, FrameReader, Kind, LinkError, encode, pack_layout
@@ -14,10 +14,10 @@ from vitric.golden.spec.flash import FlashSpec
 from vitric.golden.spec.sdram import SdramSpec
 
 from ..board import SystemOnChip
-from ..chips import RULES
 from ..clock import PERIOD_NS
 from ..pins import PinTransport, call
 from .board import CAPACITY, CLOCK_HZ, DIVISOR, GAP, SECOND, SPEC, check, device_on, load_wrongly, model, start
+from .faults import watch_sdram
 
 __all__ = ["damaged_word", "images_during_a_run", "impossible_runs", "make_system", "models_and_images", "no_memory",
            "power_cycle", "queue_of_images", "refusal", "reset_in_the_middle", "start_chips"]
@@ -43,13 +43,7 @@ async def start_chips(dut, stuck: int = 0, reset_cycles: int = 8) -> PinTranspor
     Clock(dut.sdram_clk, round(10**12 / SDRAM.clock_hz), unit="ps").start()
     transport = await start(dut, reset_cycles=reset_cycles)
     dut.sdram_rst.value = 0
-
-    async def watch():
-        while True:
-            await RisingEdge(dut.sdram_clk)
-            assert int(dut.fault.value) == 0, f"the chip's rule {RULES[int(dut.fault.value)]} is broken"
-
-    cocotb.start_soon(watch())
+    cocotb.start_soon(watch_sdram(dut))
     return transport
 
 

@@ -9,7 +9,8 @@ from vitric.golden.spec.flash import FlashSpec
 from ..clock import start_clock
 from ..parameters import read_spec
 from ..stream_kit import PATTERNS, Driver, Monitor, Scoreboard, check_stream_rules
-from .flash_commands import poke, watch_flash
+from .faults import watch_flash
+from .flash_commands import poke
 
 __all__ = ["fast", "no_quad", "random_reads"]
 

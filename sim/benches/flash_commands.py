@@ -2,17 +2,7 @@
 
 from cocotb.triggers import RisingEdge
 
-from ..chips import FLASH_RULES
-
-__all__ = ["poke", "watch_flash"]
-
-
-async def watch_flash(dut) -> None:
-    """Fail the test as soon as the flash shows a fault."""
-    while True:
-        await RisingEdge(dut.clk)
-        fault = int(dut.flash_fault.value)
-        assert fault == 0, f"the flash's rule {FLASH_RULES[fault]} is broken"
+__all__ = ["poke"]
 
 
 async def poke(dut, address: int, data: bytes) -> None:

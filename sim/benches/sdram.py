@@ -6,12 +6,12 @@ import cocotb
 from cocotb.triggers import Event, RisingEdge
 from vitric.golden.spec.sdram import SdramSpec
 
-from ..chips import RULES
 from ..clock import start_clock
 from ..parameters import read_spec
 from ..stream_kit import PATTERNS, Driver, ReadyRandomizer
+from .faults import watch_sdram
 
-__all__ = ["Client", "period_ps", "random_mix", "streams", "watch_chip"]
+__all__ = ["Client", "period_ps", "random_mix", "streams"]
 
 SPEC = read_spec(SdramSpec)
 
@@ -19,14 +19,6 @@ SPEC = read_spec(SdramSpec)
 def period_ps(spec: SdramSpec) -> int:
     """Return the clock period of a spec in picoseconds."""
     return round(10**12 / spec.clock_hz)
-
-
-async def watch_chip(dut) -> None:
-    """Fail the test as soon as the chip model shows a fault."""
-    while True:
-        await RisingEdge(dut.clk)
-        fault = int(dut.fault.value)
-        assert fault == 0, f"the chip's rule {RULES[fault]} is broken"
 
 
 class Client:
@@ -49,7 +41,7 @@ class Client:
         self._complete = Event()
         dut.flip.value, dut.spot.value, dut.room.value = 0, 0, 0
         cocotb.start_soon(self._receive())
-        cocotb.start_soon(watch_chip(dut))
+        cocotb.start_soon(watch_sdram(dut))
 
     @property
     def pending(self) -> int:

@@ -7,10 +7,10 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from vitric.golden.spec.sdram import SdramSpec
 
-from ..chips import RULES
 from ..clock import start_clock
 from ..parameters import read_spec
 from ..stream_kit import PATTERNS, Driver, Monitor, Scoreboard, check_stream_rules
+from .faults import watch_sdram
 
 __all__ = ["after_reset", "damaged_word", "random_mix", "stream", "stuck_line"]
 
@@ -48,16 +48,10 @@ class Core:
         Clock(dut.sdram_clk, round(10**12 / SPEC.clock_hz), unit="ps").start()
         await start_clock(dut, reset_cycles=8, period_ps=self.core_ps)
         dut.sdram_rst.value = 0
-        cocotb.start_soon(self._watch())
+        cocotb.start_soon(watch_sdram(dut))
         while not dut.ready.value:
             await RisingEdge(dut.clk)
         assert dut.failed.value == (not checked), "the memory test is wrong"
-
-    async def _watch(self) -> None:
-        while True:
-            await RisingEdge(self.dut.sdram_clk)
-            fault = int(self.dut.fault.value)
-            assert fault == 0, f"the chip's rule {RULES[fault]} is broken"
 
     async def write(self, address: int, lines) -> None:
         """Write lines from an address on."""

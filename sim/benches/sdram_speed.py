@@ -9,7 +9,8 @@ from vitric.golden.spec.sdram import SdramSpec
 
 from ..clock import start_clock
 from ..parameters import component_parameters, read_spec
-from .sdram import period_ps, watch_chip
+from .faults import watch_sdram
+from .sdram import period_ps
 
 __all__ = ["measure"]
 
@@ -74,7 +75,7 @@ async def measure(dut):
     for name in ("flip", "spot", "request__valid"):
         getattr(dut, name).value = 0
     dut.room.value = 1
-    cocotb.start_soon(watch_chip(dut))
+    cocotb.start_soon(watch_sdram(dut))
     await start_clock(dut, reset_cycles=2, period_ps=period_ps(SPEC))
     while not dut.ready.value:
         await RisingEdge(dut.clk)

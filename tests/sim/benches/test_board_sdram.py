@@ -14,6 +14,6 @@ def run(tests, folder):
 
 def test_board_with_models_in_sdram(tmp_path):
     assert run("^(?!.*no_memory)", tmp_path) == [
-        "models_and_images", "reset_in_the_middle", "power_cycle", "queue_of_images", "images_during_a_run", "impossible_runs",
-        "damaged_word"]
+        "models_and_images", "reset_in_the_middle", "power_cycle", "queue_of_images", "images_during_a_run",
+        "impossible_runs", "damaged_word"]
     assert run("no_memory", tmp_path) == ["no_memory"]  # the memory is tested once, after configuration
