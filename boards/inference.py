@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import ErrorCode
 from vitric.hdl.accelerator.layouts import STATUS, input_column
-from vitric.hdl.streams import Queue, connect
+from vitric.hdl.streams import Queue, StreamBuffer, connect
 
 __all__ = ["OUTCOME", "Inference"]
 
@@ -28,8 +28,8 @@ class Inference(wiring.Component):
     (the accelerator then takes none). ``start`` is 1 for one cycle, between inferences only. Take every logit from
     ``o`` before the next ``start``.
 
-    *Latency*: a column is passed on in the same cycle; ``outcome`` is valid one cycle after the status, if the image
-    was taken. *Interval*: one column per cycle.
+    *Latency*: a column is passed on in the cycle after it was taken; no path leads from ``columns`` to ``i``.
+    ``outcome`` is valid one cycle after the status, if the image was taken. *Interval*: one column per cycle.
 
     Parameters
     ----------
@@ -73,11 +73,21 @@ class Inference(wiring.Component):
         connect(m, wiring.flipped(self.logits), queue.i)
         connect(m, queue.o, wiring.flipped(self.o))
 
-        ended = Signal()  # the last column was taken
+        m.submodules.image = image = StreamBuffer(input_column(spec))
+        taking = Signal()  # columns of this inference are still to be taken
+        m.d.comb += [
+            image.i.payload.eq(self.i.payload), image.i.valid.eq(self.i.valid & taking),
+            self.i.ready.eq(image.i.ready & taking), self.columns.payload.eq(image.o.payload),
+        ]
+        with m.If(self.i.valid & self.i.ready & self.i.p.last):
+            m.d.sync += taking.eq(0)
+        with m.If(self.start):
+            m.d.sync += taking.eq(1)
+
+        ended = Signal()  # the last column was passed on, or dropped
         outcome = self.outcome.p
-        with m.If(self.i.valid & self.i.ready):
-            m.d.sync += ended.eq(self.i.p.last)
-        m.d.comb += self.columns.payload.eq(self.i.payload)
+        with m.If(image.o.valid & image.o.ready):
+            m.d.sync += ended.eq(image.o.p.last)
 
         best = Signal(logit)
         leader = Signal(16)
@@ -95,7 +105,7 @@ class Inference(wiring.Component):
             with m.State("RUN"):
                 m.d.sync += outcome.cycles.eq(outcome.cycles + 1)
                 m.d.comb += [
-                    self.columns.valid.eq(self.i.valid & ~ended), self.i.ready.eq(self.columns.ready & ~ended),
+                    self.columns.valid.eq(image.o.valid & ~ended), image.o.ready.eq(self.columns.ready & ~ended),
                     self.status.ready.eq(1),
                 ]
                 with m.If(self.status.valid):
@@ -107,7 +117,7 @@ class Inference(wiring.Component):
                         m.d.sync += self.label.eq(leader)
                     m.next = "DRAIN"
             with m.State("DRAIN"):
-                m.d.comb += self.i.ready.eq(~ended)
+                m.d.comb += image.o.ready.eq(~ended)
                 with m.If(ended):
                     m.next = "OUTCOME"
             with m.State("OUTCOME"):
