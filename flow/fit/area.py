@@ -92,9 +92,10 @@ _array_cost = cache(array_cost)
 
 
 def array_quantities(spec: AcceleratorSpec, fabric: str) -> dict[str, float]:
-    """Return what the logic of the array grows with."""
+    """Return what the logic of the array grows with; what enters and leaves a multiplier is registered beside it."""
+    cells, multipliers = _array_cost(spec.mac, fabric)
     return {
-        "design": 1, "cells": _array_cost(spec.mac, fabric)[0],
+        "design": 1, "cells": cells, "multipliers": multipliers,
         "accumulator bits": spec.rows * spec.cols * spec.acc_bits,
         "operand bits": spec.depth * (spec.rows * spec.a_bits + spec.cols * spec.w_bits),
     }

@@ -84,6 +84,19 @@ class Found:
         """Figures of `vitric bitstream` for the project's board."""
         return self._read(f"{self.project.settings.board.name}/report.json")
 
+    @property
+    def clock_mhz(self) -> float:
+        """The clock of the bitstream, or the one that it would be made for."""
+        return self.placed["clock_mhz"] if self.placed else self.project.clock_mhz
+
+    @property
+    def word_cycles(self) -> float:
+        """Cycles of the accelerator per model word that the project's memory gives."""
+        project = self.project
+        if project.settings.board.memory != "sdram":
+            return 1.0
+        return project.board.sdram_spec(project.spec.model_bits).word_rate(round(1e6 * self.clock_mhz)).word_cycles
+
     @cached_property
     def floorplan(self) -> dict | None:
         """Where the cells of the design lie on the part, see :mod:`vitric.toolchain.floorplan`."""

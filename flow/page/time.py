@@ -7,6 +7,7 @@ from vitric.golden.tensors import short_name
 from .found import Found
 from .parts import Facts, Missing, Part, Plot, Section, Table
 from .plots import blank, colours
+from .roofline import roofline
 
 __all__ = ["time"]
 
@@ -19,7 +20,8 @@ def time(found: Found) -> Section:
         return Section(name="time", title="Time", parts=[
             Missing(what="what each engine does in an image", command=found.command("sim"))])
     stretches = _joined(found.activity)
-    parts: list[Part] = [_gantt(found, stretches), *_waits(found, stretches), _by_command(found), _bound(found)]
+    parts: list[Part] = [_gantt(found, stretches), *_waits(found, stretches), _by_command(found), roofline(found),
+                         _bound(found)]
     return Section(name="time", title="Time", parts=parts)
 
 
@@ -137,7 +139,7 @@ def _by_command(found: Found) -> Plot:
 def _bound(found: Found) -> Facts:
     sim = found.simulated
     encoder = sim["encoder"]
-    clock = found.placed["clock_mhz"] if found.placed else found.project.clock_mhz
+    clock = found.clock_mhz
     words = sim["model_words_per_image"]
     return Facts([
         ("array", f"{sim['mac_bound_cycles']:,} cycles if it did nothing else: {sim['array_utilization']:.1%} of "
