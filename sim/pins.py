@@ -1,5 +1,7 @@
 """The host driver's transport over simulated pins: a serial line bit by bit."""
 
+from itertools import groupby
+
 import cocotb
 from cocotb.simtime import get_sim_time
 from cocotb.task import bridge, resume
@@ -71,9 +73,9 @@ class PinTransport:
 
     async def _send(self, data: bytes) -> None:
         for byte in data:
-            for level in (0, *(byte >> k & 1 for k in range(8)), 1):
+            for level, bits in groupby((0, *(byte >> k & 1 for k in range(8)), 1)):
                 self._dut.rx.value = level
-                await Timer(self._bit_ns, unit="ns")
+                await Timer(len(list(bits)) * self._bit_ns, unit="ns")
 
     async def _break(self) -> None:
         for level in (0, 1):

@@ -46,4 +46,4 @@ def roofline(found: Found) -> Plot:
     return Plot(model=plot, title="Roofline", text=(
         f"From the simulation, at {clock:g} MHz. A point below the sloping roof can be no faster for want of weights, "
         "one below the flat roof for want of multipliers; how far below it lies is what waiting and draining cost. As "
-        "above, a kind has all that happens from the end of the command before to its own, its neighbours' beats, too."))
+        "above, a kind has all that happens from the end of the command before to its own, its neighbours' beats too."))

@@ -5,7 +5,7 @@ from vitric.flow.page.roofline import roofline
 
 from tests.flow.page.kit import found_in
 
-# by hand: 100 beats of 16 products on 50 words of 4 bytes are 8 per byte; 1600 products in 200 cycles of 20 ns are 0.4e9
+# by hand: 100 beats of 16 products on 50 words of 4 bytes are 8 per byte; 1600 products in 4 us are 0.4e9
 SIM = {"macs_per_cycle": 16, "model_bits": 32, "breakdown": [
     {"kind": "mlp.fc1", "commands": 1, "cycles": 200.0, "beats": 100.0, "model_words": 50.0},
     {"kind": "norm1", "commands": 1, "cycles": 30.0, "beats": 0.0, "model_words": 6.0}]}

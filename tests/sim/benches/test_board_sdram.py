@@ -2,18 +2,20 @@ import pytest
 from vitric.sim.benches import board_sdram
 from vitric.sim.chips import sdram_model
 from vitric.sim.runner import run_bench
+from vitric.toolchain.verilog import port_names, to_verilog
 
 pytestmark = pytest.mark.long
 
 
-def run(tests, folder):
-    result = run_bench(board_sdram.make_system(), test_module="vitric.sim.benches.board_sdram", build_dir=folder,
-                       extra_sources=[sdram_model()], test_filter=tests)
+def run(system, tests, folder):
+    result = run_bench(system, test_module="vitric.sim.benches.board_sdram", build_dir=folder,
+                       public=port_names(system, "top"), extra_sources=[sdram_model()], test_filter=tests)
     return [name.rpartition(".")[2] for name in result.tests]
 
 
 def test_board_with_models_in_sdram(tmp_path):
-    assert run("^(?!.*no_memory)", tmp_path) == [
+    system = to_verilog(board_sdram.make_system(), tmp_path / "system.v")
+    assert run(system, "^(?!.*no_memory)", tmp_path) == [
         "models_and_images", "reset_in_the_middle", "power_cycle", "queue_of_images", "images_during_a_run",
         "impossible_runs", "damaged_word"]
-    assert run("no_memory", tmp_path) == ["no_memory"]  # the memory is tested once, after configuration
+    assert run(system, "no_memory", tmp_path) == ["no_memory"]  # the memory is tested once, after configuration
