@@ -102,8 +102,8 @@ class ResidualMemory(wiring.Component):
 class Ring(wiring.Component):
     """Circular buffer: words are appended by a stream, read at random, and freed in bulk.
 
-    *Handshake*: ``i`` is a stream; ``i.ready`` is 0 while the ring is full. A word freed in one cycle is overwritten in
-    the next but one at the earliest, so the read of the last word may be one cycle later than its release.
+    *Handshake*: ``i`` is a stream; ``i.ready``, a register, is 0 while the ring is full. A word freed in one cycle is
+    overwritten in the next but one at the earliest, so the read of the last word may be a cycle later than its release.
 
     Parameters
     ----------
@@ -130,10 +130,14 @@ class Ring(wiring.Component):
         read, write, user = memory.read_port(), memory.write_port(), self.read
         freed = Signal.like(user.freed)
         push = self.i.valid & self.i.ready
+        room = Signal(init=1)
         m.d.comb += [
-            self.i.ready.eq(user.filled != freed ^ self.depth),
+            self.i.ready.eq(room),
             write.en.eq(push), write.addr.eq(user.filled[:len(write.addr)]), write.data.eq(self.i.payload),
             read.en.eq(user.en), read.addr.eq(user.address), user.data.eq(read.data),
         ]
-        m.d.sync += [user.filled.eq(user.filled + push), freed.eq(user.freed)]
+        m.d.sync += [
+            user.filled.eq(user.filled + push), freed.eq(user.freed),
+            room.eq((user.filled + push)[:len(freed)] != user.freed ^ self.depth),
+        ]
         return m

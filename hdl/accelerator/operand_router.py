@@ -89,6 +89,8 @@ class OperandRouter(wiring.Component):
         is_softmax = target(command) == Target.SOFTMAX
         m.d.sync += near.eq(command.index - self.done <= OUTSTANDING)
         other_user = flag(command, Flag.TABLE) & (is_softmax != table_softmax)
+        position = Signal(range(channel_group(self.spec).length))  # of a key bias in its word of the ring
+        completes = position == channel_group(self.spec).length - 1
         join(m, loader.read, wiring.flipped(self.read))
         m.d.comb += [
             loader.command.eq(command), loader.set_base.eq(set_base), self.want.eq(loader.want),
@@ -98,6 +100,8 @@ class OperandRouter(wiring.Component):
             self.affine.address.eq(address), self.affine.data.eq(assembler.affine),
             self.channels.payload.eq(assembler.channels), self.weights.payload.eq(assembler.weight),
             self.table.payload.eq(assembler.entry),
+            # In any state: the loader offers nothing but in its own.
+            loader.weights.ready.eq(self.weights.ready), loader.channels.ready.eq(self.channels.ready | ~completes),
         ]
         with m.FSM():
             with m.State("IDLE"):
@@ -142,7 +146,7 @@ class OperandRouter(wiring.Component):
                         m.next = "TABLE"
             self._table(m, assembler, part, left)
             self._sets(m, take, assembler, part, left, sets)
-            self._act(m, loader, set_base)
+            self._act(m, loader, set_base, position, completes)
         return m
 
     @staticmethod
@@ -233,21 +237,18 @@ class OperandRouter(wiring.Component):
             with self._final(m, take, assembler.weight_last, part, left):
                 m.next = "SET"
 
-    def _act(self, m, loader, set_base):
+    def _act(self, m, loader, set_base, position, completes):
         """One set of weights from activation memory; key biases are collected until a word of the ring is complete."""
         command = self.command
         together = channel_group(self.spec).length
-        position = Signal(range(together))
         before = [Signal(CHANNEL, name=f"before_{k}", reset_less=True) for k in range(together - 1)]
         with m.State("ACT WAIT"):
             with m.If(self.done >= command.w_wait):
                 m.d.comb += loader.start.eq(1)
                 m.next = "ACT"
         with m.State("ACT"):
-            completes = position == together - 1
             m.d.comb += [
                 self.weights.payload.eq(loader.weights.payload), self.weights.valid.eq(loader.weights.valid),
-                loader.weights.ready.eq(self.weights.ready), loader.channels.ready.eq(self.channels.ready | ~completes),
             ]
             with m.If(flag(command, Flag.KEY_BIAS)):
                 m.d.comb += [

@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.sdram import BUS_BITS, SdramSpec
 
+from ..streams import StreamBuffer, connect
 from .layouts import Command, line_layout, page_layout, pins_layout, request_layout, segment_layout
 from .rows import RowSequencer
 from .splitter import Splitter
@@ -54,7 +55,7 @@ class SdramController(wiring.Component):
     the chip cannot be stalled: take ``room`` away while ``lines_in_flight`` lines can still be taken, and no more than
     these will come.
 
-    *Latency*: ``max(rcd, 3) + read_latency + burst + 8`` cycles from the request of a read to its first line, while the
+    *Latency*: ``max(rcd, 3) + read_latency + burst + 9`` cycles from the request of a read to its first line, while the
     bank is closed and no refresh is due. *Interval*: ``burst`` cycles per line.
 
     Parameters
@@ -87,7 +88,7 @@ class SdramController(wiring.Component):
     @property
     def latency(self) -> int:
         """Cycles from the request of a read to its first line."""
-        return max(self.spec.rcd, 3) + self.spec.read_latency + self.spec.burst + 8
+        return max(self.spec.rcd, 3) + self.spec.read_latency + self.spec.burst + 9
 
     @property
     def interval(self) -> int:
@@ -100,6 +101,8 @@ class SdramController(wiring.Component):
         spec = self.spec
         m.submodules.rows = rows = RowSequencer(spec)
         m.submodules.splitter = splitter = Splitter(spec)
+        m.submodules.segments = segments = StreamBuffer(segment_layout(spec))
+        connect(m, splitter.o, segments.i)
         here, ahead = (_Page(m, segment_layout(spec), name) for name in ("here", "ahead"))
         write_shape = data.StructLayout({"column": spec.line_column_bits, "page": page_layout(spec)})
         there = _Page(m, write_shape, "there")
@@ -146,9 +149,10 @@ class SdramController(wiring.Component):
             m.d.sync += batch.eq(batch - (batch != 0))
 
         self._take_requests(m, splitter, there, line, written)
-        self._move_on(m, splitter, here, ahead, reads)
+        final = Signal()  # `here` is at the last line of its page
+        self._move_on(m, segments.o, here, ahead, reads, final)
         self._drive(m, rows, here, there, line, reads, written)
-        self._gather(m, reads, here)
+        self._gather(m, reads, here.item.last & final)
         m.d.comb += self.ready.eq(rows.ready)
         return m
 
@@ -173,23 +177,25 @@ class SdramController(wiring.Component):
             ]
 
     @staticmethod
-    def _move_on(m, splitter, here, ahead, reads):
+    def _move_on(m, segments, here, ahead, reads, final):
         """Count the lines of the page that is read; after its last one, go on to the page ahead."""
         moves, takes = Signal(), Signal()
         m.d.comb += [
-            moves.eq((reads & (here.item.count == 1)) | ~here.valid),
-            takes.eq(moves | ~ahead.valid), splitter.o.ready.eq(takes),
+            moves.eq((reads & final) | ~here.valid), takes.eq(moves | ~ahead.valid), segments.ready.eq(takes),
         ]
         with m.If(reads):
-            m.d.sync += [here.item.column.eq(here.item.column + 1), here.item.count.eq(here.item.count - 1)]
+            m.d.sync += [
+                here.item.column.eq(here.item.column + 1), here.item.count.eq(here.item.count - 1),
+                final.eq(here.item.count == 2),
+            ]
         with m.If(moves):
             same = ahead.item.page.as_value() == here.item.page.as_value()
             m.d.sync += [
-                here.valid.eq(ahead.valid), here.item.eq(ahead.item),
+                here.valid.eq(ahead.valid), here.item.eq(ahead.item), final.eq(ahead.item.count == 1),
                 here.open.eq(ahead.stays | (here.stays & same)),
             ]
         with m.If(takes):
-            m.d.sync += [ahead.valid.eq(splitter.o.valid), ahead.item.eq(splitter.o.payload), ahead.open.eq(0)]
+            m.d.sync += [ahead.valid.eq(segments.valid), ahead.item.eq(segments.payload), ahead.open.eq(0)]
 
     def _drive(self, m, rows, here, there, line, reads, written):
         """Set the registers of the pins."""
@@ -209,13 +215,13 @@ class SdramController(wiring.Component):
             driven.eq(Mux(written, ~0, driven >> 1)),
         ]
 
-    def _gather(self, m, reads, here):
+    def _gather(self, m, reads, ends):
         """Collect the words of a line as they come from the chip."""
         steps = self.spec.read_latency + self.spec.burst
         coming, last = Signal(steps + 1), Signal(steps + 1)
         words = Signal(self.spec.line_bits, reset_less=True)
         m.d.sync += [
-            coming.eq(Cat(reads, coming)), last.eq(Cat(here.item.last & (here.item.count == 1), last)),
+            coming.eq(Cat(reads, coming)), last.eq(Cat(ends, last)),
             words.eq(Cat(words[BUS_BITS:], self.dq)),
         ]
         m.d.comb += [self.arrives.eq(coming[-1]), self.line.data.eq(words), self.line.last.eq(last[-1])]
