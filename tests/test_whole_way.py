@@ -48,8 +48,11 @@ def test_from_a_checkpoint_and_pictures_to_a_bitstream(tmp_path, monkeypatch):
     run("sim", "--project", "pets", "--images", 3)
     simulated = json.loads((tmp_path / "pets" / "build" / "sim.json").read_text())
     assert simulated["values_differ"] == 0 and simulated["values_compared"] > 1000 and simulated["images"] == 3
-    shown = run("run", "--project", "pets", "pictures/val/cat/1.png")
-    assert all(name in shown for name in LABELS)
+    shown = run("run", "--project", "pets", "pictures/val/cat/1.png", "--rtl", "--json", "cat.json")
+    figures = json.loads((tmp_path / "cat.json").read_text())
+    cat, = figures["images"]
+    assert all(name in shown for name in LABELS) and figures["rtl_equal"] is True
+    assert [one["logit"] for one in cat["best"]] == sorted(cat["rtl_logits"], reverse=True)
     run("bitstream", "--project", "pets")
     folder = tmp_path / "pets" / "build" / "ulx3s_12f"
     report = json.loads((folder / "report.json").read_text())

@@ -9,25 +9,24 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 from vitric.flow.cli import app
 
 from tests.processes import one_at_a_time
-
-ROOT = Path(__file__).parents[3]
-FOLDER = ROOT / "build" / "tests" / "demo"
+from tests.sim.test_accelerator import FOLDER
 
 
 @contextmanager
-def served(*arguments):
-    """Start `vitric demo`, the build of which others may have; yield its process and its address."""
+def served(folder, *arguments):
+    """Start `vitric demo` in a folder with the build of the accelerator's tests; yield its process and its address."""
+    (folder / "build" / "tiny").mkdir(parents=True)
+    (folder / "build" / "tiny" / "verilator").symlink_to(FOLDER)
     code = "from vitric.flow.start import main; main()"
     with one_at_a_time(FOLDER):
         process = subprocess.Popen(
-            [sys.executable, "-c", code, "demo", "--project", "tiny", "--web-port", "0", *arguments], cwd=ROOT,
+            [sys.executable, "-c", code, "demo", "--project", "tiny", "--web-port", "0", *arguments], cwd=folder,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
             yield process, re.match(r"open (http://\S+)", process.stdout.readline())[1]
@@ -62,12 +61,12 @@ def test_wrong_arguments(arguments, message, tmp_path, monkeypatch):
     assert done.exit_code == 2 and message in " ".join(done.output.split())
 
 
-def test_a_drawing_sent_to_the_server():
+def test_a_drawing_sent_to_the_server(tmp_path):
     """Without a browser: the drawing's class, golden's, from hardware in which every value is golden's."""
     from tests.flow.demo.test_drawing import FOUR, drawing
     from tests.flow.demo.test_service import png
 
-    with served() as (_, address):
+    with served(tmp_path) as (_, address):
         assert until_ready(address)["project"] == "tiny"
         request = urllib.request.Request(f"{address}run?drawn", data=png(drawing(*FOUR)), method="POST")
         with urllib.request.urlopen(request) as reply:
@@ -83,8 +82,8 @@ def test_a_drawing_sent_to_the_server():
     assert answer["best"][0]["label"] == answer["golden"]
 
 
-def test_other_addresses_need_a_token():
-    with served("--host", "0.0.0.0") as (_, address):
+def test_other_addresses_need_a_token(tmp_path):
+    with served(tmp_path, "--host", "0.0.0.0") as (_, address):
         plain = address.partition("?")[0]
         assert re.search(r"\?token=[\w-]{20,}$", address)
         with pytest.raises(urllib.error.HTTPError, match="403"):

@@ -30,6 +30,7 @@ IMAGES = torch.randint(0, 256, (3, 1, 2, 2), generator=torch.Generator().manual_
 
 CYCLES = predict(COMPILED.stream.commands(), SPEC).cycles
 LIMIT = (CYCLES * 21 // 20).bit_length()
+BEYOND = (1 << LIMIT) - CYCLES * 9 // 10
 TIGHT = changed(COMPILED.stream, 0, version=VERSION | LIMIT << VERSION_BITS)  # the least that it needs
 COLUMNS = COMPILED.input_words(IMAGES).tolist()
 GOLDEN = MODEL(IMAGES).tolist()
@@ -130,12 +131,14 @@ def test_one_stream_for_any_number_of_columns_per_cycle():
 
 
 def test_late_words_and_columns_are_waited_for():
-    """Each pause is longer than what the stream may take: in every kind of operand, in blocks, in the image."""
+    """Each pause is longer than what the stream may take beyond its own cycles: in every kind of operand, in blocks, in
+    the image.
+    """
     words = {3, 25, len(TIGHT) - 30, len(TIGHT) - 1, *operand_positions(COMPILED.stream).values()}
     table = operand_positions(COMPILED.stream)["table"]
     words |= {table + 1}  # the entries of a word are taken one by one
     late = [("data", place) for place in words] + [("pixel", len(COLUMNS[0]) // 2)]
-    results, _ = infer(Accelerator(SPEC), TIGHT, COLUMNS[0], late=late, pause=(1 << LIMIT) + 10)
+    results, _ = infer(Accelerator(SPEC), TIGHT, COLUMNS[0], late=late, pause=BEYOND)
     assert results["status"]["error"] == ErrorCode.OK and results["logits"] == GOLDEN[0]
 
 
@@ -146,7 +149,7 @@ def test_an_image_that_comes_late_is_waited_for():
         await send(ctx, dut.model, beats("data", TIGHT))
 
     async def pixels(ctx):
-        await ctx.tick().repeat(3 << LIMIT)
+        await ctx.tick().repeat((1 << LIMIT) + 10)
         await send(ctx, dut.i, beats("pixel", COLUMNS[1]))
 
     async def sink(ctx):
