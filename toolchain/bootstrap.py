@@ -2,7 +2,7 @@
 
 Needs nothing but the standard library, and parses on Python 3.8 too, so that an old Python is told what is wrong. A
 stamp in ``.venv`` is written last and removed first: an interrupted set-up is never taken for a finished one, and a
-finished one costs a hash of two files.
+finished one costs a hash of two files. What pip says, hundreds of lines, is in ``build/setup.log``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TextIO
 
 __all__ = ["LOCK", "MINIMUM_PYTHON", "ROOT", "main", "prerequisites", "torch_requirement"]
 
@@ -77,10 +79,37 @@ def _say(text: str) -> None:
     print("setup: " + text, flush=True)
 
 
+def _log() -> Path:
+    return ROOT / "build" / "setup.log"
+
+
 def _run(*command: object) -> None:
     words = [str(word) for word in command]
     _say("$ " + " ".join(words))
-    subprocess.run(words, check=True, cwd=ROOT)
+    with open(_log(), "a", errors="replace") as log, subprocess.Popen(
+            words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as process:
+        _follow(process.stdout, log)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, words)
+
+
+def _follow(lines: Iterable[str], log: TextIO) -> None:
+    """Keep what pip says, and show how far it is: on a terminal in one line, elsewhere now and then."""
+    total, found = sum("==" in line for line in LOCK.read_text().splitlines()), 0
+    live = sys.stdout.isatty()
+    for line in lines:
+        log.write(line)
+        words = line.split()
+        if words[:1] == ["Collecting"] or words[:3] == ["Requirement", "already", "satisfied:"]:
+            found += 1
+            name = words[3 if words[0] == "Requirement" else 1]
+            if live:
+                print(f"\rsetup: package {found} of {total}: {name:<40.40}", end="", flush=True)
+            elif found % 50 == 0:
+                _say(f"{found} of {total} packages are here")
+        elif line.startswith("Installing collected packages"):
+            print(end="\n" if live else "")
+            _say("all packages are here; installing them takes a minute")
 
 
 def _install(venv: Path, stamp: Path) -> None:
@@ -116,10 +145,13 @@ def main() -> int:
     with open(ROOT / "build" / ".setup.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _say(f"installing the versions of {LOCK.name} into {venv} (once; a few minutes with a cold cache)")
+        _log().unlink(missing_ok=True)
         try:
             _install(venv, stamp)
         except subprocess.CalledProcessError as error:
-            print(f"setup: the command above failed with status {error.returncode}", file=sys.stderr)
+            said = _log().read_text(errors="replace").splitlines() if _log().exists() else []
+            print(*said[-15:], f"setup: the command above failed with status {error.returncode}; all it said is in "
+                  f"{_log()}", sep="\n", file=sys.stderr)
             return 1
     _say("done")
     return 0

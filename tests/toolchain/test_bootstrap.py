@@ -1,3 +1,4 @@
+import io
 import shutil
 import subprocess
 import sys
@@ -97,6 +98,41 @@ def test_old_python_is_named(tree, monkeypatch, capsys):
     monkeypatch.setattr(bootstrap, "MINIMUM_PYTHON", (3, 99))
     assert bootstrap.main() == 2
     assert "Python 3.99 or newer is missing" in capsys.readouterr().err
+
+
+PIP = ["Looking in indexes: somewhere\n", *(f"Collecting a{k}==1 (from -r x)\n" for k in range(60)),
+       *["Requirement already satisfied: b==1 in /x\n"] * 50, "  Downloading a.whl (1 kB)\n",
+       "Installing collected packages: a0, a1\n", "Successfully installed a0 a1\n"]
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_hundreds_of_lines_become_a_few(tmp_path, monkeypatch, capsys, live):
+    (tmp_path / "lock").write_text("# pins\n" + "a==1\n" * 110)
+    monkeypatch.setattr(bootstrap, "LOCK", tmp_path / "lock")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: live)
+    log = io.StringIO()
+    bootstrap._follow(PIP, log)
+    assert log.getvalue() == "".join(PIP)
+    shown = capsys.readouterr().out
+    assert shown.endswith("setup: all packages are here; installing them takes a minute\n")
+    if live:
+        assert shown.count("\n") == 2 and "package 60 of 110: a59==1" in shown and "package 110 of 110: b==1" in shown
+    else:
+        assert shown.count("\n") == 3 and "setup: 100 of 110 packages are here" in shown
+
+
+def test_a_command_that_fails_shows_its_last_lines(tree, monkeypatch, capsys):
+    root, _ = tree
+    monkeypatch.undo()
+    for name, value in (("ROOT", root), ("LOCK", root / "requirements.lock"), ("_PROJECT", root / "pyproject.toml")):
+        monkeypatch.setattr(bootstrap, name, value)
+    program = "import sys; print(*range(40), sep='\\n'); print('out of disk', file=sys.stderr); sys.exit(3)"
+    monkeypatch.setattr(bootstrap, "_install", lambda venv, stamp: bootstrap._run(sys.executable, "-c", program))
+    assert bootstrap.main() == 1
+    errors = capsys.readouterr().err
+    assert "out of disk\n" in errors and "39\n" in errors and "\n5\n" not in errors
+    assert f"failed with status 3; all it said is in {root / 'build' / 'setup.log'}" in errors
+    assert "\n5\n" in (root / "build" / "setup.log").read_text()
 
 
 def test_needs_only_the_standard_library():
