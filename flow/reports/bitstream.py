@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -49,6 +50,11 @@ def cycles_per_image(compiled: Compiled, simulated: Path, rate: WordRate = EVERY
     if same and math.isclose(cycles, predicted, rel_tol=_AGREEMENT):
         return cycles, f"simulation ({simulated.as_posix()})"
     return float(predicted), "cycle model"
+
+
+def _signal(cell: str) -> str:
+    """Return the name of the signal that Yosys named a cell after."""
+    return re.sub(r"_[A-Z][A-Z0-9]+[^.]*$", "", cell)
 
 
 def _critical_path(placed: dict, clock: str) -> dict | None:
@@ -151,8 +157,8 @@ def _rows(report: dict) -> list[tuple[str, str]]:
     if sdram:
         rows.insert(1, ("SDRAM clock", f"{sdram['clock_mhz']:g} MHz, Fmax {sdram['fmax_mhz']:.1f} MHz"))
     if path:
-        rows.append(("critical path", f"{path['delay_ns']} ns ({path['logic_ns']} logic, {path['routing_ns']} routing) "
-                                      f"from {path['from']} to {path['to']}"))
+        rows += [("critical path", f"{path['delay_ns']} ns ({path['logic_ns']} logic, {path['routing_ns']} routing)"),
+                 ("from", _signal(path["from"])), ("to", _signal(path["to"]))]
     rows.append(("tools", ", ".join(f"{name} {version}" for name, version in report["tools"].items())))
     rows.append(("seed", str(report["seed"])))
     if len(report["seeds"]) > 1:
