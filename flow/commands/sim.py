@@ -116,8 +116,10 @@ def simulate(project: "Project", options: Options = Options(), *, stderr: bool =
 def _simulate(project: "Project", options: Options, folder: Path, say) -> dict:
     from vitric.compiler.compile import compile_model
     from vitric.sim.accelerator import run_stream
+    from vitric.sim.runner import BUILD
 
     from ..project.images import test_images
+    from ..reports.simulating import Simulating
     from ..reports.simulation import figures_of
 
     count = (1 if project.data is None else DEFAULT_IMAGES) if options.images is None else options.images
@@ -134,7 +136,7 @@ def _simulate(project: "Project", options: Options, folder: Path, say) -> dict:
     if options.waves:
         begin, end = options.waves
         extra = {"VITRIC_WAVES_BEGIN": str(10 * begin), "VITRIC_WAVES_END": str(10 * end)}
-    with _progress(say, len(chosen.images)) as report:
+    with Simulating(say, len(chosen.images), folder / BUILD) as report:
         run = run_stream(
             compiled, chosen.images, build_dir=folder, stall=options.stall, seed=options.seed,
             waves=options.waves is not None, progress=report, extra_env=extra,
@@ -152,33 +154,3 @@ def _model(project: "Project", options: Options) -> "IntegerViT":
     if options.model is not None:
         project = project.changed({"model": {"integer": str(options.model.absolute())}})
     return integer_model(project, **options.quantization)
-
-
-class _progress:
-    """A line while Verilator builds, then a bar over the images."""
-
-    def __init__(self, say, images: int):
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-        self._bar = Progress(
-            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-            TextColumn("images"), TimeElapsedColumn(), console=say, transient=True, disable=not say.is_terminal)
-        self._say = say
-        self._task = self._bar.add_task("building the simulator", total=images)
-        self._plain = not say.is_terminal
-        self._told = -1
-
-    def __enter__(self):
-        if self._plain:
-            self._say.print("[bold]simulator[/] building (kept for the next run), then running")
-        self._bar.start()
-        return self._report
-
-    def __exit__(self, *error):
-        self._bar.stop()
-
-    def _report(self, images: int, cycles: int) -> None:
-        self._bar.update(self._task, completed=images, description=f"simulating, {cycles} cycles")
-        if self._plain and images // 8 > self._told:
-            self._told = images // 8
-            self._say.print(f"[bold]running[/]   {images} images, {cycles} cycles")
