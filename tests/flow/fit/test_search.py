@@ -7,6 +7,7 @@ from vitric.compiler.compile import compile_model
 from vitric.compiler.cycles import predict
 from vitric.flow.fit.area import Area
 from vitric.flow.fit.search import (
+    BLOCKS_MOST,
     LUT_MOST,
     LUT_SHARE,
     MEMORIES,
@@ -83,9 +84,10 @@ def test_limits_name_what_would_help_and_why_it_is_not_taken():
 @pytest.mark.parametrize(("name", "there"), [("ecp5-25k", int(LUT_SHARE * 24_288)), ("ecp5-85k", LUT_MOST)])
 def test_over_keeps_look_up_tables_free(name, there):
     part = PARTS[name]
-    assert over(Area(lut_eq=there, ff=part.ff, dsp=part.dsp, bram=part.bram), part) == {}
-    assert over(Area(lut_eq=there + 1, ff=part.ff + 1, dsp=1, bram=1), part) == {
-        "LUT4": (there + 1, there), "flip-flops": (part.ff + 1, part.ff)}
+    blocks = min(BLOCKS_MOST, part.bram)
+    assert over(Area(lut_eq=there, ff=part.ff, dsp=part.dsp, bram=blocks), part) == {}
+    assert over(Area(lut_eq=there + 1, ff=part.ff + 1, dsp=1, bram=blocks + 1), part) == {
+        "LUT4": (there + 1, there), "flip-flops": (part.ff + 1, part.ff), "block RAMs": (blocks + 1, blocks)}
 
 
 @pytest.mark.parametrize("memory", MEMORIES)
