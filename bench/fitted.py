@@ -48,7 +48,8 @@ def fitted(name: str, memory: str, build: Path) -> dict:
     design = (usual_capacity(chosen.run.words), chosen.run.image_bytes) if memory == "bram" else (STORE_WORDS, 0)
     measured = measure(tools.require("yosys").version, chosen.spec, *design)
     return {
-        "spec": parameters, "memory": memory, "images_per_s": chosen.images_per_s(found.clock_mhz),
+        "spec": parameters, "memory": memory, "clock_mhz": found.clock_mhz,
+        "images_per_s": chosen.images_per_s(found.clock_mhz),
         "predicted": {"cycles": predict(compiled.stream.commands(), own.spec).cycles,
                       **asdict(area_model().area(chosen.spec, *design))},
         "measured": {"cycles": figures["cycles_per_image"], **measured["area"],

@@ -221,8 +221,9 @@ def fitted() -> str:
         shape = (f"`{name}`", _MODELS_IN[row["memory"]],
                  f"{spec['rows']} × {spec['cols']} × {spec['depth']}, {spec['a_bits']} × {spec['w_bits']}",
                  str(spec["model_bits"]), str(spec["drain_cols"]), f"{row['images_per_s']:,.0f}")
-        for how, beside, mhz in (("predicted", shape, ""),
-                                 ("measured", ("",) * 6, f"{placed['fmax_mhz']:.1f}" if placed else "")):
+        speed = f"{placed['fmax_mhz'] * 1e6 / row['measured']['cycles']:,.0f}" if placed else ""
+        for how, beside, mhz in (("predicted", shape, f"{row['clock_mhz']:g}"),
+                                 ("measured", (*("",) * 5, speed), f"{placed['fmax_mhz']:.1f}" if placed else "")):
             own = row[how]
             figures = (own[key] for key in ("cycles", "lut_eq", "ff", "dsp", "bram"))
             lines.append(f"| {' | '.join((*beside, how, *(f'{figure:,.0f}' for figure in figures), mhz))} |")
