@@ -1,6 +1,7 @@
 """From a checkpoint of Hugging Face's and a folder of pictures to a bitstream, with the real tools."""
 
 import json
+from contextlib import chdir
 
 import numpy as np
 import pytest
@@ -45,8 +46,10 @@ def test_from_a_checkpoint_and_pictures_to_a_bitstream(tmp_path, monkeypatch):
     run("init", "pets", "--weights", "hf/model.safetensors", "--data", "pictures", "--board", "ulx3s_12f", "--array",
         "tiny")
     run("quantize", "--project", "pets")
-    run("sim", "--project", "pets", "--images", 3)
+    with chdir("pets"):  # there, without options
+        run("sim", "--images", 3)
     simulated = json.loads((tmp_path / "pets" / "build" / "sim.json").read_text())
+    assert simulated["config"] == "pets" and None not in simulated["accuracy"].values()
     assert simulated["values_differ"] == 0 and simulated["values_compared"] > 1000 and simulated["images"] == 3
     shown = run("run", "--project", "pets", "pictures/val/cat/1.png", "--rtl", "--json", "cat.json")
     figures = json.loads((tmp_path / "cat.json").read_text())
