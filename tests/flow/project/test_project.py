@@ -1,7 +1,10 @@
+import json
 from dataclasses import replace
 
 import pytest
 from safetensors.torch import save_file
+from typer.testing import CliRunner
+from vitric.flow.cli import app
 from vitric.flow.project.file import CONFIGS
 from vitric.flow.project.images import test_images as images_of
 from vitric.flow.project.integer import integer_file, integer_model, options_of, summary_file
@@ -123,6 +126,17 @@ def test_network_and_weights_must_agree(mine):
     other = open_project(mine).changed({"network": {"base": "tiny"}})
     with pytest.raises(UserError, match=r"vit.safetensors is the network VitConfig\(image_size=12, .* of my vit is "):
         other.model  # noqa: B018
+
+
+def test_own_weights_and_pictures_in_the_generated_hardware(mine, monkeypatch):
+    """As a user would: in the project's folder, without options."""
+    monkeypatch.chdir(mine)
+    done = CliRunner().invoke(app, ["sim", "--images", "2", "--json", "figures.json"])
+    assert done.exit_code == 0, done.output
+    figures = json.loads((mine / "figures.json").read_text())
+    assert figures["config"] == "my vit" and figures["values_differ"] == 0 < figures["values_compared"]
+    assert set(figures["accuracy"]) == {"float", "golden", "rtl"} and None not in figures["accuracy"].values()
+    assert (mine / "build" / "sim.json").is_file() and (mine / "build" / "verilator").is_dir()
 
 
 def test_a_committed_model_is_for_its_accelerator(tmp_path):
