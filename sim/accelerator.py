@@ -41,7 +41,7 @@ class Run:
         last number.
     activity : int64 array (n, 6)
         See :data:`~vitric.sim.harness.ACTIVITY`: each stretch, from cycle ``first`` to ``last``, in which an engine, by
-        its number among :data:`vitric.hdl.accelerator.core.ENGINES`, works on a command without a rest of 16 cycles,
+        its number among :data:`vitric.hdl.accelerator.tap.ENGINES`, works on a command without a rest of 16 cycles,
         and in how many of them it does something. Empty without the tap.
     cycles : int64 array (images,)
         Cycle of each image's status.

@@ -70,7 +70,7 @@ class Answers:
     def _engines(self, activity: list | None) -> dict | None:
         """Return the names of engines and of what commands make, and the stretches."""
         from vitric.golden.tensors import short_name
-        from vitric.hdl.accelerator.core import ENGINES
+        from vitric.hdl.accelerator.tap import ENGINES
 
         if activity is None:
             return None

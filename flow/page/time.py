@@ -87,7 +87,8 @@ def _gantt(found: Found, stretches) -> Plot:
 
 def _waits(found: Found, stretches) -> list[Part]:
     """Return for which kinds of products the array waited, and which engine was the last to work before it went on."""
-    others = sorted((end, engine, command) for engine, command, _, end, _ in stretches if engine != "feeder")
+    others = sorted((end, engine, command) for engine, command, _, end, _ in stretches
+                    if engine != "feeder" and not engine.endswith(" memory"))
     feeder = sorted((begin, end, command, active) for engine, command, begin, end, active in stretches
                     if engine == "feeder")
     waits: dict[tuple[str, str], int] = defaultdict(int)

@@ -102,7 +102,7 @@ def _commands(compiled: Compiled, run: Run) -> list[dict]:
 
 def _activity(run: Run) -> dict:
     """Return what each engine did in the first image, in cycles from its first model word on."""
-    from vitric.hdl.accelerator.core import ENGINES
+    from vitric.hdl.accelerator.tap import ENGINES
 
     first = run.activity[run.activity[:, 0] == 0]
     begin = int(first[:, 3].min()) if len(first) else 0

@@ -7,8 +7,9 @@ from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import LIMIT_MAX, ErrorCode
 
 from ..streams import Queue
-from .core import Core, tap_signature
+from .core import Core
 from .layouts import STATUS, input_column, logit_beat, model_word
+from .tap import tap_signature
 
 __all__ = ["Accelerator"]
 

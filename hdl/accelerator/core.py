@@ -1,6 +1,6 @@
 """The engines, units and memories of the accelerator, wired together."""
 
-from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, unsigned
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.accelerator import AcceleratorSpec
@@ -36,35 +36,10 @@ from .norm_feeder import NormFeeder
 from .ports import join, share_read, share_write
 from .progress import Completion
 from .row_engine import RowEngine
+from .tap import engines_at_work, tap_signature
 from .writeback import Writeback
 
-__all__ = ["ENGINES", "Core", "tap_signature"]
-
-ENGINES = ("front end", "loader", "feeder", "writeback", "softmax", "layernorm", "row engine")
-"""What the debug port tells the work of, by the bits of ``active``."""
-
-
-def tap_signature(spec: AcceleratorSpec) -> wiring.Signature:
-    """Return the debug port: every write to activation and residual memory, in the cycle in which it happens.
-
-    ``act_command`` and ``residual_command`` are the numbers of the commands that write. ``act_data`` is a tile
-    ``[row][col]`` at tile address ``act_address``; ``residual_data`` holds ``drain_cols`` columns ``[row]`` from
-    ``residual_address`` on. ``beat`` is 1 when the array takes a beat, and ``done`` counts the commands that are
-    complete. ``active`` has a bit for each of :data:`ENGINES` that is 1 in a cycle in which it does something for the
-    command of that number in ``commands``: the front end takes a model word, the loader reads keys or values, the
-    feeder issues a beat, the writeback writes, softmax gives codes, LayerNorm takes a channel, the row engine writes.
-    Unconnected, the port costs nothing.
-    """
-    return wiring.Signature({
-        "act_valid": Out(1), "act_command": Out(FIELD_BITS),
-        "act_address": Out(range(spec.act_words * spec.word_tiles)), "act_data": Out(unsigned(spec.tile_bits)),
-        "residual_valid": Out(1), "residual_command": Out(FIELD_BITS),
-        "residual_address": Out(range(spec.residual_words)),
-        "residual_data": Out(unsigned(spec.residual_word_bits * spec.drain_cols)),
-        "beat": Out(1), "done": Out(FIELD_BITS),
-        "active": Out(len(ENGINES)), "commands": Out(data.ArrayLayout(FIELD_BITS, len(ENGINES))),
-    })
-
+__all__ = ["Core"]
 
 class Core(wiring.Component):
     """Front end; feeder, array, drain, requantize and writeback of the products; row engine; units and memories.
@@ -114,8 +89,8 @@ class Core(wiring.Component):
             completion.rows.valid.eq(rows.complete), completion.rows.index.eq(rows.index),
             self.o.valid.eq(writeback.o_logits.valid), self.o.payload.eq(writeback.o_logits.payload),
         ]
-        softmax = self._products(m, parts, front, feeder, writeback, rows)
-        norm_feeder, norm = self._norm(m, parts, front, writeback, rows, completion)
+        self._products(m, parts, front, feeder, writeback, rows)
+        norm_feeder = self._norm(m, parts, front, writeback, rows, completion)
 
         # The loader reads activation memory when the feeder does not; products write it first.
         m.d.comb += [feeder.wanted.eq(front.want), rows.grant.eq(~writeback.act.en)]
@@ -128,10 +103,9 @@ class Core(wiring.Component):
         beyond = Signal()
         m.d.sync += beyond.eq((beyond | activations.beyond | residual.beyond) & ~parts.cleared)
         parts.clear(self.clear, self.fabric or "generic")
-        m.d.comb += self.tap.active.eq(Cat(
-            front.i.valid & front.i.ready, front.read.en, feeder.issued, writeback.act.en | writeback.residual_write.en,
-            softmax.o.valid & softmax.o.ready, norm.i.valid & norm.i.ready, rows.act.en & rows.grant))
+        active, commands = engines_at_work(m, parts.named)
         m.d.comb += [
+            self.tap.active.eq(active), self.tap.commands.eq(commands),
             self.tap.act_command.eq(Mux(writeback.act.en, writeback.index, rows.index)),
             self.tap.act_valid.eq(activations.write.en), self.tap.act_address.eq(activations.write.address),
             self.tap.act_data.eq(activations.write.data),
@@ -139,8 +113,6 @@ class Core(wiring.Component):
             self.tap.residual_valid.eq(residual.write.en), self.tap.residual_address.eq(residual.write.address),
             self.tap.residual_data.eq(residual.write.data),
             self.tap.beat.eq(feeder.o.valid), self.tap.done.eq(completion.done),
-            *(self.tap.commands[place].eq(part.index)
-              for place, part in enumerate((front, front, feeder, writeback, rows, rows, rows))),
             self.limit.eq(front.limit), self.finished.eq(front.finished), self.index.eq(front.index),
             self.error_valid.eq(front.error_valid | rows.bad_image | beyond | feeder.bad_set),
             self.error.eq(Mux(
@@ -151,7 +123,7 @@ class Core(wiring.Component):
         return m
 
     def _products(self, m, parts, front, feeder, writeback, rows):
-        """From the rings through array, drain and requantize to the unit that the tag names; return softmax."""
+        """From the rings through array, drain and requantize to the unit that the tag names."""
         spec = self.spec
         fabric = self.fabric or "generic"
         weights = parts.add("weights", Ring(shape=weight_word(spec), depth=spec.weight_words))
@@ -219,10 +191,9 @@ class Core(wiring.Component):
         leaves = softmax.o.valid & softmax.o.ready & softmax.o.p.last
         m.d.sync += inside.eq(Mux(parts.cleared, 0, inside + feeder.row_begins - leaves))
         m.d.comb += feeder.row_room.eq(inside != spec.softmax.max_rows)
-        return softmax
 
     def _norm(self, m, parts, front, writeback, rows, completion):
-        """Join residual memory, affine constants and row engine to the LayerNorm unit; return the reader and that."""
+        """Join residual memory, affine constants and row engine to the LayerNorm unit; return the reader."""
         feeder = parts.add("norm_feeder", NormFeeder(self.spec))
         affine = parts.add("affine", Affine(self.spec))
         norm = parts.add("norm", LayerNorm(self.spec.layernorm, fabric=self.fabric or "generic"))
@@ -240,14 +211,15 @@ class Core(wiring.Component):
             rows.i_norm.valid.eq(norm.o.valid), norm.o.ready.eq(rows.i_norm.ready),
             rows.i_norm.payload.eq(norm.o.p.code),
         ]
-        return feeder, norm
+        return feeder
 
 
 class _Parts:
-    """The parts of a module, each with a register of its own that resets it."""
+    """The parts of a module by name, each with a register of its own that resets it."""
 
     def __init__(self, m: Module):
         self._m = m
+        self.named: dict[str, wiring.Component] = {}
         self.cleared = Signal()
         self._resets = [self.cleared]
 
@@ -255,6 +227,7 @@ class _Parts:
         """Make ``part`` a submodule; return it."""
         reset = Signal(name=f"clear_{name}")
         self._resets.append(reset)
+        self.named[name] = part
         self._m.submodules[name] = ResetInserter(reset)(part)
         return part
 

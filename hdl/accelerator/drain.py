@@ -107,7 +107,7 @@ class Drain(wiring.Component):
         m.d.comb += [
             self.valid.eq(used), self.tag.last.eq(tags[1].last), self.tag.mask.eq(tags[1].mask),
             self.tag.target.eq(target(command)), self.tag.table.eq(flag(command, Flag.TABLE)),
-            self.tag.offset.eq(command.offset),
+            self.tag.offset.eq(command.offset), self.tag.index.eq(command.index),
         ]
         for index, column in enumerate(self.columns):
             constants = Signal(CHANNEL, name=f"constants_{index}")

@@ -25,8 +25,8 @@ def _part(*names: str) -> data.StructLayout:
     return data.StructLayout({name: COMMAND.members[name] for name in names})
 
 
-DRAIN_COMMAND = _part("opcode", "flags", "groups", "sets", "set_tiles", "columns", "zero_point", "low", "high",
-                      "offset")
+DRAIN_COMMAND = _part("opcode", "flags", "index", "groups", "sets", "set_tiles", "columns", "zero_point", "low",
+                      "high", "offset")
 """What the drain needs of a MATMUL."""
 
 WRITE_COMMAND = _part("opcode", "flags", "index", "groups", "sets", "row_tiles", "dst_base", "dst_stride",
@@ -154,10 +154,11 @@ def column_tag(spec: AcceleratorSpec) -> data.StructLayout:
     """Return what travels beside ``drain_cols`` columns through the requantize units.
 
     :class:`~vitric.golden.spec.command.Target`; whether the code table applies; for softmax the last columns of a row,
-    which of the columns belong to it, and its offset.
+    which of the columns belong to it, and its offset; the command, which only the debug port reads.
     """
     return data.StructLayout({
-        "target": unsigned(2), "table": 1, "last": 1, "mask": unsigned(spec.drain_cols), "offset": signed(FIELD_BITS)})
+        "target": unsigned(2), "table": 1, "last": 1, "mask": unsigned(spec.drain_cols), "offset": signed(FIELD_BITS),
+        "index": unsigned(FIELD_BITS)})
 
 
 def value_columns(spec: AcceleratorSpec) -> data.ArrayLayout:

@@ -10,7 +10,7 @@ from vitric.golden.integer.code_table import log2_values
 from vitric.golden.integer.random import random_integer_vit
 from vitric.golden.spec.command import Flag, Opcode, Target
 from vitric.golden.spec.vit import VIT_CONFIGS
-from vitric.hdl.accelerator.core import ENGINES
+from vitric.hdl.accelerator.tap import ENGINES
 from vitric.sim.harness import EVENTS
 
 from tests.sim.test_accelerator import SPEC, simulate, vit
@@ -42,10 +42,10 @@ def test_prediction_is_within_two_percent(config, bits, values):
     assert int(result.cycles[1]) - measured == pytest.approx(prediction.cycles, rel=0.02)
 
 
-@pytest.mark.parametrize("stall", [0, 40])
-def test_activity_is_what_each_engine_did(stall):
+@pytest.mark.parametrize("stall,values", [(0, None), (40, log2_values(4))], ids=["tiny", "pauses, a table for softmax"])
+def test_activity_is_what_each_engine_did(stall, values):
     config = VIT_CONFIGS["tiny"]
-    compiled = compile_model(random_integer_vit(config, seed=1, spec=SPEC), SPEC)
+    compiled = compile_model(random_integer_vit(config, seed=1, spec=SPEC, probability_values=values), SPEC)
     images = torch.zeros(2, config.in_chans, config.image_size, config.image_size, dtype=torch.uint8)
     result = simulate(compiled, images, stall=stall)
     commands = predict(compiled.stream.commands(), SPEC).commands
@@ -73,7 +73,23 @@ def test_activity_is_what_each_engine_did(stall):
         assert worked["layernorm"] == {index: c.fields["groups"] * config.embed_dim
                                        for index, c in of[Opcode.NORM].items()}
         scores = {index: c for index, c in of[Opcode.MATMUL].items() if c.target is Target.SOFTMAX}
-        assert worked["softmax"] == {index: c.fields["groups"] * -(-c.fields["columns"] // SPEC.drain_cols)
-                                     for index, c in scores.items()}
+        softmax = Counter({index: c.fields["groups"] * -(-c.fields["columns"] // SPEC.drain_cols)
+                           for index, c in scores.items()})
+        assert worked["softmax"] == softmax
+        taken = Counter({index: c.fields["sets"] * c.fields["groups"] * c.fields["set_tiles"] * SPEC.cols
+                         // SPEC.drain_cols for index, c in of[Opcode.MATMUL].items()})
+        assert worked["drain"] == taken
+        assert worked["requantize"] == {index: softmax.get(index, count) for index, count in taken.items()}
+        by_table = [index for index, c in own.items() if Flag.TABLE in c.flags]
+        assert worked["code table"] == {index: worked["requantize"][index] for index in by_table}
+        assert by_table and bool(set(by_table) & set(scores)) == (values is not None)
+        # A write counts for its writer; a read that meets none, for the reader.
+        assert worked["act memory"] >= Counter(act.tolist())
+        reads = worked["loader"] + worked["feeder"]
+        assert max(reads.total(), len(act)) <= worked["act memory"].total() <= reads.total() + len(act)
+        assert set(worked["act memory"]) <= set(reads) | set(act)
+        assert worked["residual memory"] >= Counter({index: count // SPEC.drain_cols
+                                                     for index, count in columns.items()})
+        assert set(of[Opcode.NORM]) <= set(worked["residual memory"]) <= set(of[Opcode.NORM]) | set(columns)
         assert set(worked["loader"]) == {index for index, c in of[Opcode.MATMUL].items()
                                          if Flag.WEIGHTS_ACT in c.flags}

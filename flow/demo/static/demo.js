@@ -186,8 +186,8 @@ const palette = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b
   "#aec7e8", "#ffbb78", "#98df8a", "#ff9896", "#c5b0d5"]
 let bars = []
 function gantt({names, stretches}, cycles) {
-  const sheet = $("gantt"), width = sheet.width = sheet.clientWidth * devicePixelRatio, left = 90 * devicePixelRatio
-  const height = sheet.height = 30 * names.length * devicePixelRatio, row = height / names.length
+  const sheet = $("gantt"), width = sheet.width = sheet.clientWidth * devicePixelRatio, left = 110 * devicePixelRatio
+  const height = sheet.height = 20 * names.length * devicePixelRatio, row = height / names.length
   const ink = sheet.getContext("2d"), kinds = [...new Set(stretches.map(one => one[1]))]
   ink.font = `${12 * devicePixelRatio}px system-ui, sans-serif`
   ink.fillStyle = getComputedStyle(document.body).color

@@ -28,7 +28,7 @@ def random_command(rng, spec, **fixed):
         "opcode": Opcode.MATMUL | target << 8, "flags": int(Flag.TABLE) if rng.random() < 0.3 else 0,
         "sets": rng.randint(1, 3), "groups": rng.randint(1, 3), "set_tiles": tiles, "columns": columns,
         "zero_point": rng.randrange(-99, 99), "low": rng.randrange(-99, 0), "high": rng.randrange(99),
-        "offset": rng.randrange(-999, 999), **fixed})
+        "offset": rng.randrange(-999, 999), "index": rng.randrange(1 << 16), **fixed})
 
 
 class Bench:
@@ -69,7 +69,7 @@ class Bench:
                      **{key: constants[channel][key] for key in PER_CHANNEL}, **shared} for channel in here
                 ], {"target": fields["opcode"] >> 8, "table": int(bool(fields["flags"] & Flag.TABLE)),
                     "last": int(first + spec.drain_cols >= columns), "mask": (1 << len(here)) - 1,
-                    "offset": fields["offset"]}))
+                    "offset": fields["offset"], "index": fields["index"]}))
 
     async def array(self, ctx):
         """The tiles; each stays until the next one."""
