@@ -1,6 +1,7 @@
 """The files of the harness around the accelerator, and what they say: see ``benches/harness.sv``."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,13 +53,19 @@ def write_inputs(folder: Path, model: Sequence[str], pixels: Sequence[str], sett
 def run_harness(folder: Path, spec: AcceleratorSpec, model: Sequence[str], pixels: Sequence[str], *,
                 waves: bool = False, environment: Mapping[str, str] | None = None) -> BenchResult:
     """Build the accelerator of ``spec`` in its harness, for so many lines, and simulate what lies in ``folder``."""
-    from vitric.hdl.accelerator import Accelerator
-
-    accelerator = Accelerator(spec)
+    accelerator = _accelerator(spec)
     return run_bench(
         accelerator, name="accelerator", toplevel="harness", extra_sources=[_HARNESS],
         parameters=_parameters(accelerator, len(model), len(pixels)), public=["clk", "rst", "done", "image", "cycle"],
         test_module="vitric.sim.benches.accelerator", build_dir=folder, waves=waves, extra_env=environment)
+
+
+@lru_cache(maxsize=8)
+def _accelerator(spec: AcceleratorSpec) -> "Accelerator":
+    """Return the same component for the same spec, which is then elaborated once."""
+    from vitric.hdl.accelerator import Accelerator
+
+    return Accelerator(spec)
 
 
 def _parameters(accelerator: "Accelerator", model: int, pixels: int) -> dict[str, int]:

@@ -4,12 +4,16 @@ import hashlib
 import os
 import re
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from vitric.golden.errors import UserError
 
 from .processes import variables
 
 __all__ = ["port_names", "to_verilog", "verilog_text"]
+
+_DIGESTS: WeakKeyDictionary = WeakKeyDictionary()
+"""Of the RTLIL of components by name, for as long as the component is there."""
 
 
 def verilog_text(component, name: str) -> str:
@@ -37,19 +41,27 @@ def to_verilog(component, path: str | os.PathLike, *, name: str = "top") -> Path
     """Write a component to a Verilog file, as :func:`verilog_text` makes it.
 
     The component is elaborated to RTLIL first; if an earlier file came from the same RTLIL it is kept, which saves
-    the run of Yosys. A stamp ``<path>.sha256`` is left beside the file.
+    the run of Yosys. A stamp ``<path>.sha256`` is left beside the file. A component that was elaborated by this
+    function before is not again.
     """
-    from amaranth.back import rtlil
-
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     stamp = path.with_name(path.name + ".sha256")
-    digest = hashlib.sha256(rtlil.convert(component, name=name, emit_src=False).encode()).hexdigest()
+    digest = _rtlil_digest(component, name)
     if not (path.exists() and stamp.exists() and stamp.read_text() == digest):
         stamp.unlink(missing_ok=True)
         path.write_text(verilog_text(component, name))
         stamp.write_text(digest)
     return path
+
+
+def _rtlil_digest(component, name: str) -> str:
+    from amaranth.back import rtlil
+
+    known = _DIGESTS.setdefault(component, {})
+    if name not in known:
+        known[name] = hashlib.sha256(rtlil.convert(component, name=name, emit_src=False).encode()).hexdigest()
+    return known[name]
 
 
 def port_names(source: Path, module: str) -> list[str]:

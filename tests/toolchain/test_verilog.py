@@ -41,6 +41,23 @@ def test_a_file_is_kept_while_it_is_the_same(tmp_path):
     assert to_verilog(Register(1), path).read_text() != "kept"
 
 
+def test_a_component_is_elaborated_once_for_files_that_are_kept(tmp_path, monkeypatch):
+    elaborated, elaborate = [], Register.elaborate
+
+    def counted(self, platform):
+        elaborated.append(self)
+        return elaborate(self, platform)
+
+    monkeypatch.setattr(Register, "elaborate", counted)
+    component = Register()
+    path = to_verilog(component, tmp_path / "register.v")
+    count = len(elaborated)
+    text = path.read_text()
+    assert to_verilog(component, path).read_text() == text and len(elaborated) == count
+    assert to_verilog(component, path, name="other").read_text() != text  # another name is another file
+    assert to_verilog(Register(), tmp_path / "again.v").read_text() == text and len(elaborated) > count
+
+
 def test_a_yosys_that_fails(monkeypatch):
     def convert(*arguments, **options):
         raise verilog.YosysError("Traceback\nno cache folder\n")
