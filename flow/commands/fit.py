@@ -126,9 +126,9 @@ def _place(project: "Project", front: "Sequence[Choice]", chosen: "Choice", coun
     list of dict
         ``spec``, ``predicted`` and ``measured``: area; ``fmax_mhz`` and whether the clock is met.
     """
+    from ..bitstream import build_bitstream
     from ..fit.report import describe
     from ..reports.stream import aligned
-    from .bitstream import build_bitstream
 
     order = [chosen, *(choice for choice in front if choice is not chosen)][:count]
     out, rows = console(stderr=stderr), []

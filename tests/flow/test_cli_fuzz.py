@@ -19,7 +19,7 @@ from vitric.golden.errors import UserError
 CASES = 60  # of each command
 
 WORK = (
-    "vitric.toolchain.tools:find_all", "vitric.flow.commands.bitstream:_build",
+    "vitric.toolchain.tools:find_all", "vitric.flow.bitstream:_build",
     "vitric.flow.commands.generate:verilog_text",
     "vitric.flow.commands.synth:_synthesize", "vitric.sim.accelerator:run_stream", "vitric.sim.mutants:plant",
     "vitric.formal.prover:prove", "vitric.flow.studies.runner:run_study", "vitric.golden.train:train",

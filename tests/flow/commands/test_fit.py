@@ -140,7 +140,7 @@ def test_the_front_is_placed_and_routed(monkeypatch, tmp_path):
         asked.append((project.spec, project.build, seeds))
         return {"lut_eq": 11, "ff": 12, "dsp": 13, "bram": 14, "fmax_mhz": 51.5, "timing_met": True}
 
-    monkeypatch.setattr("vitric.flow.commands.bitstream.build_bitstream", build)
+    monkeypatch.setattr("vitric.flow.bitstream.build_bitstream", build)
     found, text = figures("--project", "tiny", "--board", "ulx3s_25f", "--objective", "area", "--pnr", 2, "--seeds", 3)
     chosen, fastest = found["chosen"]["spec"], found["front"][0]["spec"]
     for (spec, folder, seeds), number, wanted in zip(asked, (1, 2), (chosen, fastest), strict=True):
