@@ -10,9 +10,10 @@ from pathlib import Path
 
 import cocotb_tools.config
 from cocotb_tools import runner as cocotb_runner
+from platformdirs import user_cache_path
 from vitric.toolchain import processes, tools
 
-__all__ = ["FLAGS", "OPTIMIZE", "RUNTIME_CACHE", "Verilator"]
+__all__ = ["FLAGS", "OPTIMIZE", "Verilator", "runtime_cache"]
 
 FLAGS = (
     "-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "-Wno-fatal",
@@ -26,9 +27,6 @@ OPTIMIZE = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2")
 ``-O2`` takes 1.5 times as long as ``-O1`` and simulates no faster.
 """
 
-RUNTIME_CACHE = Path("build", "verilator-runtime")
-"""Where the compiled runtime library is kept, below the working directory."""
-
 _DUMP = "tfp->dump(main_time);"
 _DUMP_IN_WINDOW = """{
                 static const char *b = getenv("VITRIC_WAVES_BEGIN"), *e = getenv("VITRIC_WAVES_END");
@@ -36,6 +34,11 @@ _DUMP_IN_WINDOW = """{
                 static const double begin = (b ? atof(b) : 0.0) * unit, end = (e ? atof(e) : 1e15) * unit;
                 if (main_time >= begin && main_time < end) tfp->dump(main_time);
             }"""
+
+
+def runtime_cache() -> Path:
+    """Return where the compiled runtime libraries are kept for all projects of this user: about 1 MB each."""
+    return user_cache_path("vitric", appauthor=False) / "verilator-runtime"
 
 
 class Verilator(cocotb_runner.Verilator):
@@ -46,7 +49,8 @@ class Verilator(cocotb_runner.Verilator):
     * ``--public-flat-rw`` is dropped: what Python reads or writes is named in a ``.vlt`` file among the sources
       (about four times faster simulation and three times faster build on a 256-MAC array);
     * the objects of Verilator's runtime library, which are the same for every model built with the same flags, are
-      compiled once and then copied into each build folder (they are 85 % of the build of a small design);
+      compiled once, kept in :func:`runtime_cache` and then copied into each build folder (they are 85 % of the build of
+      a small design);
     * a trace covers a window of simulated time, and is FST where the lz4 headers are installed;
     * folders may have spaces in their names, which make cannot have: it works inside the build folder and sees
       Verilator through a link there;
@@ -68,7 +72,7 @@ class Verilator(cocotb_runner.Verilator):
         self._traced = waves
         self._fst = waves and tools.has_header("lz4.h")
         trace = ("fst" if self._fst else "vcd") if waves else "plain"
-        self._runtime = RUNTIME_CACHE.resolve() / f"{runtime_key[:16]}-{trace}"
+        self._runtime = runtime_cache() / f"{runtime_key[:16]}-{trace}"
 
     def main_program(self) -> str:
         """Return the C++ main program: cocotb's own, with the trace window added when tracing."""
@@ -135,14 +139,14 @@ class Verilator(cocotb_runner.Verilator):
                 shutil.copyfile(kept, self.build_dir / kept.name)
 
     def _keep_runtime(self) -> None:
-        """Keep the runtime objects of this build unless another build did."""
+        """Keep the runtime objects of this build unless another build did, or nothing can be kept there."""
         if self._runtime.exists():
             return
-        self._runtime.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(dir=self._runtime.parent))
-        for built in self.build_dir.glob("verilated*.o"):
-            shutil.copyfile(built, fresh / built.name)
         try:
-            os.rename(fresh, self._runtime)
-        except OSError:  # another process was first
-            shutil.rmtree(fresh)
+            self._runtime.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=self._runtime.parent, ignore_cleanup_errors=True) as fresh:
+                for built in self.build_dir.glob("verilated*.o"):
+                    shutil.copyfile(built, Path(fresh, built.name))
+                os.rename(fresh, self._runtime)
+        except OSError:  # another process was first, or the folder cannot be written
+            return

@@ -1,7 +1,12 @@
 """Rules for the whole suite: the same vectors every time, and a skipped test is a failed run."""
 
+import os
+
 import pytest
 from hypothesis import settings
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many workers as cores: more threads of torch would wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("vitric", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("vitric")

@@ -1,9 +1,9 @@
 """The study ``precision``: what fewer bits buy on one part, each width with the largest array that can be routed.
 
 The accelerator is the one that :mod:`vitric.flow.fit` chooses for the network at these widths, models and images being
-in the board's SDRAM; it is placed and routed. Edges and probabilities have 8 bits, or what two passes of so narrow codes
-give, see :func:`edge_bits`. Images per second are those of the clock that was reached, by the cycle model with the SDRAM
-in the loop.
+in the board's SDRAM; it is placed and routed. Edges and probabilities have 8 bits, or as many as one or two passes
+give, see :func:`edge_bits`. Images per second are those of the clock that was reached, by the cycle model with the
+SDRAM in the loop.
 """
 
 from collections.abc import Sequence
@@ -66,15 +66,16 @@ def _table(records: Sequence[Record]) -> str:
     parts = []
     for config in dict.fromkeys(record["config"] for record in records):
         rows = [
-            [bits_label(record), f"W{record['spec']['w_bits']}A{record['spec']['a_bits']}", "×".join(str(record["spec"][name]) for name in ("rows", "cols", "depth")),
+            [bits_label(record), bits_label(record["spec"]),
+             "×".join(str(record["spec"][name]) for name in ("rows", "cols", "depth")),
              str(record["macs_per_cycle"]), f"{record['cycles']:,.0f}", f"{record['utilization']:.0%}",
              f"{record['stream_bytes'] / 1e6:.2f}", f"{record['fmax_mhz']:.1f}", f"{record['sdram_fmax_mhz']:.1f}",
              f"{record['images_per_s']:.1f}", f"{record['lut_eq']:,}", str(record["dsp"]), str(record["bram"]),
              f"{record['array_lut_eq'] / record['macs_per_cycle']:.1f}",
              f"{record['array_dsp'] / record['macs_per_cycle']:.2f}"]
             for record in records if record["config"] == config]
-        head = ["bits", "ports", "array", "MAC/cycle", "cycles", "array busy", "stream MB", "MHz", "SDRAM MHz", "images/s",
-                "LUT-eq", "mult.", "BRAM", "array LUT-eq/MAC", "array mult./MAC"]
+        head = ["bits", "ports", "array", "MAC/cycle", "cycles", "array busy", "stream MB", "MHz", "SDRAM MHz",
+                "images/s", "LUT-eq", "mult.", "BRAM", "array LUT-eq/MAC", "array mult./MAC"]
         parts.append(f"**{name_of(config)}**\n\n{markdown_table(head, rows, 3)}")
     return "\n".join(parts)
 
