@@ -1,30 +1,43 @@
 """The study ``precision``: what fewer bits buy on one part, each width with the largest array that can be routed.
 
 The accelerator is the one that :mod:`vitric.flow.fit` chooses for the network at these widths, models and images being
-in the board's SDRAM; it is placed and routed. Edges and probabilities have 8 bits, or as many as one or two passes
-give, see :func:`edge_bits`. Images per second are those of the clock that was reached, by the cycle model with the
-SDRAM in the loop.
+in the board's SDRAM; it is placed and routed. Weights of the edges and probabilities have 8 bits, or as many as the
+machine's four passes allow, see :func:`edge_bits`. Images per second are those of the clock that was reached, by the
+cycle model with the SDRAM in the loop.
 """
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from vitric.golden.spec.command import MAX_PASSES
+
 from ..project.file import config_names
 from ..project.project import open_project
 from .evaluate import BITS, bits_label
 from .study import Case, Record, Study, markdown_table, name_of
 
-__all__ = ["BOARD", "CLOCK_MHZ", "STUDY", "array_area", "edge_bits"]
+__all__ = ["BOARD", "CLOCK_MHZ", "STUDY", "array_area", "edge_bits", "softmax_bits"]
 
 BOARD = "ulx3s"
 CLOCK_MHZ = 50
 """What place and route is asked for."""
 
+_PIXEL_BITS = 8
 
-def edge_bits(bits: int) -> int:
-    """Return the width of edges or probabilities beside codes of ``bits``: one or two times that, at most 8."""
-    return bits if 2 * bits > 8 else 2 * bits
+
+def edge_bits(w_bits: int, a_bits: int) -> int:
+    """Return the width of the edges' weights: twice ``w_bits``, if that is not above 8 and pixels leave the passes.
+
+    A pixel has 8 bits, so it takes ``8 / a_bits`` passes, rounded up, with each digit of a weight.
+    """
+    digits = 2 if 2 * w_bits <= _PIXEL_BITS and 2 * -(-_PIXEL_BITS // a_bits) <= MAX_PASSES else 1
+    return digits * w_bits
+
+
+def softmax_bits(a_bits: int) -> int:
+    """Return the width of probabilities: twice ``a_bits``, if that is not above 8."""
+    return a_bits if 2 * a_bits > 8 else 2 * a_bits
 
 
 def array_area(breakdown: Sequence[Record]) -> Record:
@@ -34,8 +47,8 @@ def array_area(breakdown: Sequence[Record]) -> Record:
 
 
 def _cases(config: str, images: int | None) -> list[Case]:
-    return [{"config": config, "w_bits": w_bits, "a_bits": a_bits, "edge_bits": edge_bits(w_bits),
-             "softmax_bits": edge_bits(a_bits), "board": BOARD, "clock_mhz": CLOCK_MHZ} for w_bits, a_bits in BITS]
+    return [{"config": config, "w_bits": w_bits, "a_bits": a_bits, "edge_bits": edge_bits(w_bits, a_bits),
+             "softmax_bits": softmax_bits(a_bits), "board": BOARD, "clock_mhz": CLOCK_MHZ} for w_bits, a_bits in BITS]
 
 
 def _run(case: Case) -> dict[str, Any]:
