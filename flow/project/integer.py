@@ -28,6 +28,7 @@ QUANTIZATION_SOURCES = ("golden/arith.py", "golden/vit.py", "golden/integer", "g
 """What an integer model depends on beside the float model and the options."""
 
 
+_WIDTHS = ("w_bits", "a_bits", "edge_bits", "softmax_bits")
 _PLAIN = "integer"  # begins the name of every kept model; that alone is the default quantization
 
 
@@ -70,15 +71,19 @@ def integer_file(project: Project, options: Mapping[str, Any]) -> Path:
     """
     from vitric.golden.spec.arithmetic import Arithmetic
 
-    from .schema import Quantization
-
-    usual = Quantization().model_dump()
-    usual |= {f"calibration_{name}": value for name, value in usual.pop("calibration").items()}
-    words = _different(options, usual)
+    words = _different(options, _usual_options())
     if project.has_accelerator:
         ports, plain = asdict(project.spec.arithmetic), asdict(Arithmetic())
         words += [f"port_{name}_{value}" for name, value in ports.items() if value != plain[name]]
     return project.build / f"{'-'.join([_PLAIN, *words])}.safetensors"
+
+
+def _usual_options() -> dict[str, Any]:
+    """Return the options of :func:`options_of` of a file that says nothing."""
+    from .schema import Quantization
+
+    usual = Quantization().model_dump()
+    return usual | {f"calibration_{name}": value for name, value in usual.pop("calibration").items()}
 
 
 def _different(options: Mapping[str, Any], usual: Mapping[str, Any]) -> list[str]:
@@ -110,10 +115,10 @@ def _short(value: str | int | Mapping) -> str:
 def integer_model(project: Project, **changes: str | int | Mapping) -> "IntegerViT":
     """Return the integer model that a project stands for.
 
-    That is, in this order: the one in the file that ``[model] integer`` names; random weights, if there is no
-    checkpoint; for a built-in project the committed one; else the float model, quantized for the project's accelerator
-    with the options of ``[quantization]``, which is kept in :func:`integer_file` and made again when the float model,
-    the quantization code or the kind of CPU has changed.
+    That is, in this order: the one in the file that ``[model] integer`` names; random weights of the widths of
+    ``[quantization]``, if there is no checkpoint; for a built-in project the committed one; else the float model,
+    quantized for the project's accelerator with the options of ``[quantization]``, which is kept in
+    :func:`integer_file` and made again when the float model, the quantization code or the kind of CPU has changed.
 
     Parameters
     ----------
@@ -133,12 +138,7 @@ def integer_model(project: Project, **changes: str | int | Mapping) -> "IntegerV
                             "chosen")
         return _of_file(project)
     if project.weights is None:
-        if changes:
-            raise UserError(f"{', '.join(changes)}: {project.name} has random weights, so nothing is quantized")
-        from vitric.golden.integer.random import random_integer_vit
-
-        return checked(lambda: random_integer_vit(
-            project.vit, seed=project.settings.model.seed, spec=project.spec))
+        return _random(project, options_of(project, changes))
     options = options_of(project, changes)
     path = integer_file(project, options)
     if path.stem == _PLAIN and (model := _committed(project)) is not None:
@@ -147,6 +147,19 @@ def integer_model(project: Project, **changes: str | int | Mapping) -> "IntegerV
         model = _quantized(project, options)
         write_integer(model, path)
     return model
+
+
+def _random(project: Project, options: Mapping[str, Any]) -> "IntegerViT":
+    from vitric.golden.integer.random import random_integer_vit
+    from vitric.golden.quantization.settings import Settings
+
+    usual = _usual_options()
+    if lost := [name for name, value in options.items() if name not in _WIDTHS and value != usual.get(name)]:
+        raise UserError(f"{', '.join(lost)}: {project.name} has random weights, so nothing is quantized")
+    settings = checked(lambda: Settings(spec=project.spec, **quantization_options(options)))
+    widths = {name: getattr(settings, name) for name in _WIDTHS}
+    return checked(lambda: random_integer_vit(
+        project.vit, seed=project.settings.model.seed, spec=project.spec, **widths))
 
 
 def _committed(project: Project) -> "IntegerViT | None":

@@ -118,8 +118,20 @@ def test_what_a_project_does_not_have(mine, tmp_path):
     assert images_of(random, 2, seed=3).labels is None and random.folder == CONFIGS
     with pytest.raises(UserError, match="deit_tiny_block has random weights, so nothing is trained"):
         random.model  # noqa: B018
-    with pytest.raises(UserError, match="w_bits: deit_tiny_block has random weights, so nothing is quantized"):
-        integer_model(random, w_bits=3)
+    with pytest.raises(UserError, match="method: deit_tiny_block has random weights, so nothing is quantized"):
+        integer_model(random, w_bits=3, method="erq")
+
+
+def test_random_weights_are_as_wide_as_the_file_says():
+    random = open_project("deit_tiny_block").changed({"quantization": {
+        "w_bits": 3, "a_bits": 2, "edge_bits": 4, "softmax_bits": 6}})
+    model = integer_model(random)
+    block = model.blocks[0]
+    assert (block.mlp.fc2.w_bits, block.mlp.fc2.a_bits, model.head.w_bits, model.patch_embed.w_bits) == (3, 2, 4, 4)
+    assert block.mlp.fc1.weight.abs().max() == 3
+    assert integer_model(random, w_bits=2).blocks[0].mlp.fc2.w_bits == 2
+    with pytest.raises(UserError, match="edge_bits must be between 2 and 8, not 9"):
+        integer_model(random.changed({"quantization": {"a_bits": 8}}), edge_bits=9)
 
 
 def test_network_and_weights_must_agree(mine):
