@@ -16,8 +16,10 @@ from vitric.flow.cli import COMMANDS
 from vitric.flow.fit.area import errors, read_measured
 from vitric.flow.start import run
 from vitric.flow.studies import STUDIES, study_named
+from vitric.flow.studies.evaluate import BITS, bits_label
 from vitric.flow.studies.methods import published_order
 from vitric.flow.studies.pages import load
+from vitric.flow.studies.study import percent
 from vitric.formal.catalogue import PROOFS, Proof
 from vitric.formal.stream_rules import CHECKS
 from vitric.golden.spec.accelerator import SPECS, AcceleratorSpec
@@ -26,10 +28,12 @@ from vitric.toolchain.parts import PARTS as FPGAS
 
 from docs import imports
 
-__all__ = ["FITTED", "PARTS", "RESULTS", "ROOT", "areas", "boards", "commands", "fill", "fitted", "literature", "main",
-           "make_help", "part", "parts", "stream_proofs", "study_results", "units", "value_proofs", "widths"]
+__all__ = ["FITTED", "PARTS", "RESULTS", "ROOT", "accuracies", "areas", "boards", "commands", "fill", "fitted",
+           "literature", "main", "make_help", "part", "parts", "stream_proofs", "study_results", "units",
+           "value_proofs", "widths"]
 
 ROOT = imports.ROOT
+_OWN_PAGES = ("roofline", "precision")  # of studies; the others are on that of accuracy
 _MODELS_IN = {"bram": "block RAM", "sdram": "SDRAM", "external": "outside"}
 FITTED = ROOT / "docs" / "fitted.json"
 """What ``python -m bench.fitted`` measured."""
@@ -193,6 +197,17 @@ def literature() -> str:
     return "\n".join(published_order(records) for records in load(study_named("methods"), RESULTS).values())
 
 
+def accuracies(method: str = "erq") -> str:
+    """Return the table of integer accuracies by width, of one method on the networks of the stored results."""
+    labels = [bits_label({"w_bits": w_bits, "a_bits": a_bits}) for w_bits, a_bits in BITS]
+    lines = [f"| network | float | {' | '.join(labels)} |", f"|---|{'---:|' * (len(labels) + 1)}"]
+    for stem, records in load(study_named("methods"), RESULTS).items():
+        own = {bits_label(record): record for record in records if record["method"] == method}
+        cells = [percent(own[label]["integer"]) for label in labels]
+        lines.append(f"| `{stem.partition('-')[2]}` | {percent(own[labels[0]]['float'])} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def areas() -> str:
     """Return the table of accelerators that the area model was not fitted to: measured, and what it says of them."""
     measured, names = read_measured(), ("lut_eq", "ff", "dsp", "bram")
@@ -243,7 +258,8 @@ PARTS: dict[tuple[str, str], Callable[[], str]] = {
     ("docs/verification.md", "value proofs"): value_proofs,
     ("docs/architecture.md", "packages"): imports.diagram,
     ("docs/accuracy.md", "literature"): literature,
-    **{("docs/roofline.md" if name == "roofline" else "docs/accuracy.md", f"study {name}"): partial(study_results, name)
+    ("docs/precision.md", "accuracies"): accuracies,
+    **{(f"docs/{name if name in _OWN_PAGES else 'accuracy'}.md", f"study {name}"): partial(study_results, name)
        for name in STUDIES},
 }
 """What makes each part, by page and name."""
