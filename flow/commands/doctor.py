@@ -15,6 +15,8 @@ from ..reports.console import console
 
 __all__ = ["doctor_command", "examine"]
 
+_WIDTH = 80  # columns of a terminal
+
 
 def _packages() -> list[dict]:
     """Return name, locked and installed version of every package in the lock file, or of vitric's requirements."""
@@ -80,19 +82,25 @@ def _short(path: str) -> str:
     return path.removeprefix(os.getcwd() + os.sep)
 
 
-def _show(report: dict, *, stderr: bool) -> None:
-    from rich.table import Table
+def _with_path(line: str, path: str) -> list[str]:
+    """Return a line with a path behind it, or below it if both together are too wide; a path is never cut."""
+    together = f"{line}  {path}"
+    return [together] if len(together) <= _WIDTH else [line.rstrip(), f"    {path}"]
 
-    table = Table("tool", "version", "from", "path", box=None)
-    table.columns[-1].overflow = "fold"
-    for tool in report["tools"]:
-        source = tool["source"] if tool["usable"] else f"[red]{tool['source']}[/red]"
-        table.add_row(tool["name"], tool["version"] or "-", source, _short(tool["path"] or "-"))
-    for one in report["system"]:
-        source = "system" if one["found"] else "[red]missing[/red]"
-        table.add_row(one["name"], "-", source, _short(one["found"] or "-"))
+
+def _show(report: dict, *, stderr: bool) -> None:
+    from ..reports.stream import aligned
+
     out = console(stderr=stderr)
-    out.print(table)
+    rows = [("tool", "version", "from", "path"),
+            *((tool["name"], tool["version"] or "-", tool["source"], _short(tool["path"] or "-"))
+              for tool in report["tools"]),
+            *((one["name"], "-", "system" if one["found"] else "missing", _short(one["found"] or "-"))
+              for one in report["system"])]
+    usable = [True, *(tool["usable"] for tool in report["tools"]), *(one["found"] for one in report["system"])]
+    for line, row, fine in zip(aligned([row[:3] for row in rows], left=(0, 1, 2)), rows, usable, strict=True):
+        for text in _with_path(line, row[3]):
+            out.print(text, style=None if fine else "red", markup=False, soft_wrap=True)
     same = [package for package in report["packages"] if _matches(package)]
     out.print(f"vitric {report['vitric']}; {len(same)} of {len(report['packages'])} Python packages as locked")
     for tool in report["tools"]:

@@ -20,7 +20,7 @@ from vitric.toolchain.spread import TILE_CELLS, logic_rows
 
 from ..project.project import Project
 from ..seeds import Placed
-from .console import console
+from .console import console, printable
 
 if TYPE_CHECKING:
     from vitric.boards.top import Top
@@ -185,6 +185,7 @@ def show(report: dict, *, stderr: bool = False) -> None:
     table.columns[-1].overflow = "fold"
     for name, value in _rows(report):
         table.add_row(name, value)
+    out = console(stderr=stderr)
+    out.print(table)
     if report["bitstream"]:
-        table.add_row("bitstream", report["bitstream"])
-    console(stderr=stderr).print(table)
+        out.print(f"bitstream: {printable(report['bitstream'])}", markup=False, soft_wrap=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from .console import console
+from .console import console, printable
 
 if TYPE_CHECKING:
     from vitric.golden.spec.vit import VitConfig
@@ -108,6 +108,7 @@ def show(path: Path, figures: dict, *, stderr: bool = False) -> None:
     table.add_row("parameters", f"{figures['parameters']:,}")
     table.add_row("training accuracy", f"{figures['train_accuracy']:.2%} of {figures['train_images']}")
     table.add_row("test accuracy", f"{figures['test_accuracy']:.2%} of {figures['test_images']}")
-    table.add_row("checkpoint", str(path))
-    table.add_row("card", str(path.with_suffix(".md")))
-    console(stderr=stderr).print(table)
+    out = console(stderr=stderr)
+    out.print(table)
+    for name, file in (("checkpoint", path), ("card", path.with_suffix(".md"))):
+        out.print(f"{name}: {printable(file)}", markup=False, soft_wrap=True)

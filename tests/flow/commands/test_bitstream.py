@@ -44,6 +44,7 @@ def test_the_best_of_several_seeds_counts(tools, scheduler, tmp_path):
         assert result.exit_code == 0 and "4: 45.0, 5: 51.0, 6: 48.1, 7: 51.0" in " ".join(result.output.split())
         reports.append(json.loads((tmp_path / "out.json").read_text()))
         assert tools.packed == "placed with seed 5"
+        assert "bitstream: build/tiny/ulx3s/top.bit" in result.output.splitlines()
         assert (reports[-1]["seed"], reports[-1]["fmax_mhz"], reports[-1]["seeds"]) == (5, 51.0, rows)
         tools.packed = None
     assert [reports[0] | {"seconds": {}}] == [reports[1] | {"seconds": {}}]

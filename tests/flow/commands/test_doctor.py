@@ -17,7 +17,11 @@ def test_doctor(tmp_path):
     for tool in report["tools"]:
         assert {"name", "version", "path", "source", "usable", "note"} <= set(tool)
         assert tool["name"] in done.output
+        assert not tool["path"] or doctor._short(tool["path"]) in done.output  # a path is never cut
     assert report["ok"] == (report["problems"] == [])
+    table = done.output.splitlines()[:len(report["tools"]) + 1]
+    assert all(len(line) <= 80 for line in table if not line.startswith("    ")) and table[0].split() == [
+        "tool", "version", "from", "path"]
 
 
 def test_doctor_to_stdout_is_json_alone():

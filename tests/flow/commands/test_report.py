@@ -9,6 +9,9 @@ from vitric.flow.cli import app
 from vitric.flow.commands.sim import Options, simulate, write_figures
 from vitric.flow.project.project import open_project
 
+from tests.processes import one_at_a_time
+from tests.sim.test_accelerator import FOLDER
+
 SECTIONS = ["summary", "images", "accuracy", "time", "area", "memory", "contract"]
 
 
@@ -45,7 +48,8 @@ class Page(HTMLParser):
 def simulated(tmp_path_factory):
     """Return the folder that `vitric sim --config tiny --images 5` leaves."""
     folder = tmp_path_factory.mktemp("sim")
-    figures = simulate(open_project("tiny"), Options(images=5, build=Path("build", "tiny", "verilator").resolve()))
+    with one_at_a_time(FOLDER):
+        figures = simulate(open_project("tiny"), Options(images=5, build=FOLDER))
     write_figures(folder / "sim.json", figures)
     return folder
 

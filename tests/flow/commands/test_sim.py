@@ -14,7 +14,20 @@ from vitric.golden.errors import UserError
 from vitric.golden.integer.storage import save_integer
 from vitric.sim import accelerator, harness
 
+from tests.processes import one_at_a_time
+from tests.sim.test_accelerator import FOLDER
+
 RUNNER = CliRunner()
+
+
+@pytest.fixture
+def build(tmp_path, monkeypatch):
+    """Work in a folder of one's own, with the build of the accelerator's tests."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "build" / "tiny").mkdir(parents=True)
+    (tmp_path / "build" / "tiny" / "verilator").symlink_to(FOLDER)
+    with one_at_a_time(FOLDER):
+        yield
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
@@ -31,7 +44,7 @@ def test_wrong_arguments_end_with_status_2(arguments, message, tmp_path, monkeyp
     assert message in " ".join(result.output.split())
 
 
-def test_model_of_a_file(tmp_path):
+def test_model_of_a_file(build, tmp_path):
     path = tmp_path / "model.safetensors"
     save_integer(quantize(load_float("tiny"), digits("train")[:32], w_bits=2, a_bits=3), path)
     done = RUNNER.invoke(app, ["sim", "--config", "tiny", "--images", "2", "--model", str(path), "--json", "-"])
@@ -47,7 +60,7 @@ def test_model_of_a_file(tmp_path):
         assert wrong.exit_code == 2 and message in " ".join(wrong.output.split()), wrong.output
 
 
-def test_figures_and_exit_status(monkeypatch):
+def test_figures_and_exit_status(build, monkeypatch):
     figures = RUNNER.invoke(app, ["sim", "--config", "tiny", "--images", "4", "--json", "-"])
     assert figures.exit_code == 0, figures.output
     result = json.loads(figures.stdout)

@@ -5,7 +5,7 @@ import pytest
 from typer.testing import CliRunner
 from vitric.flow.cli import app
 from vitric.flow.project.file import CONFIGS
-from vitric.flow.studies import granularity, study_named
+from vitric.flow.studies import STUDIES, granularity, study_named
 from vitric.flow.studies.store import Store, network
 
 
@@ -86,7 +86,7 @@ def test_other_weights_or_another_file_are_other_cases(own, tmp_path):
 
 
 @pytest.mark.parametrize("arguments,message", [
-    (["everything"], "study must be one of methods, calibration, granularity, sensitivity, pruning, roofline, not "),
+    (["everything"], f"study must be one of {', '.join(STUDIES)}, not "),
     (["methods", "--config", "deit_tiny"], "--project of methods must be one of digits, "),
     (["roofline", "--config", "vgg"], "--project of roofline must be one of tiny, digits, fashion, "),
     (["pruning", "--project", "."], "--project of pruning must be one of digits, "),
