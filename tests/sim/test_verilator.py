@@ -1,7 +1,7 @@
 # amaranth: UnusedElaboratable=no
 import pytest
 from vitric.sim.runner import BUILD, build_model
-from vitric.sim.verilator import runtime_cache
+from vitric.sim.verilator import Verilator, runtime_cache
 
 from tests.sim.test_runner import AddOne
 
@@ -29,4 +29,9 @@ def test_the_runtime_library_is_compiled_once(cache, tmp_path):
 def test_a_cache_that_cannot_be_written_is_done_without(cache, tmp_path):
     cache.parent.mkdir(parents=True)
     cache.write_text("a file")
-    assert build(tmp_path / "first")
+    (tmp_path / "verilated.o").write_text("an object")
+    runner = Verilator(environment={}, waves=False, runtime_key="key")
+    runner.build_dir = tmp_path
+    runner._keep_runtime()
+    runner._seed_runtime()
+    assert cache.read_text() == "a file" and (tmp_path / "verilated.o").read_text() == "an object"
