@@ -34,6 +34,9 @@ def bitstream_command(
         str | None, typer.Option(help="Where models lie: bram, in block RAM, and the project's is there from power-on; "
                                  "sdram, in the board's SDRAM, once `vitric load` has put one there. By default as the "
                                  "project says, or bram.")] = None,
+    sdram_mhz: Annotated[
+        float | None, typer.Option("--sdram-mhz", min=25, max=143, help="Clock of the SDRAM; by default the board's.")
+    ] = None,
     json_file: JsonFile = None,
     jobs: Jobs = 1,
     scheduler: Scheduler = None,
@@ -47,7 +50,7 @@ def bitstream_command(
 
     to_stdout = str(json_file) == "-"
     changes = {"name": board, "seed": seed, "clock_mhz": clock_mhz, "baud": baud, "capacity": capacity,
-               "memory": model_memory}
+               "memory": model_memory, "sdram_mhz": sdram_mhz}
     report = build_bitstream(open_project(project).changed({"board": changes}), seeds=seeds,
                              workers=Workers(jobs, scheduler), stderr=to_stdout)
     if json_file is not None:
@@ -58,6 +61,6 @@ def bitstream_command(
         missed, what = (sdram, "SDRAM's clock") if own else (report, "clock")
         console(stderr=True).print(
             f"vitric: {missed['fmax_mhz']:.1f} MHz does not meet the {what} of {missed['clock_mhz']:g} MHz; no "
-            f"bitstream was written. Try more --seeds{'' if own else ' or a lower --clock-mhz'}.", style="red",
-            markup=False)
+            f"bitstream was written. Try more --seeds or a lower {'--sdram-mhz' if own else '--clock-mhz'}.",
+            style="red", markup=False)
         raise typer.Exit(1)

@@ -119,11 +119,12 @@ class Project:
 
     @cached_property
     def board(self) -> "Board":
-        """The board, with the speed of the serial line that the project wants."""
+        """The board, with the speed of the serial line and the clock of the SDRAM that the project wants."""
         from vitric.boards.registry import find_board
 
-        board, baud = find_board(self.settings.board.name), self.settings.board.baud
-        return board if baud is None else replace(board, baud=baud)
+        said = self.settings.board
+        wanted = {"baud": said.baud, "sdram_mhz": said.sdram_mhz}
+        return replace(find_board(said.name), **{name: value for name, value in wanted.items() if value is not None})
 
     @property
     def clock_mhz(self) -> float:

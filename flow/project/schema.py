@@ -144,6 +144,8 @@ class BoardChoice(Section):
     """Longest model that can be loaded, in model words."""
     memory: Literal["bram", "sdram"] = "bram"
     """Where models lie: in block RAM, one of them from power-on, or in the board's SDRAM, once they were loaded."""
+    sdram_mhz: Annotated[float | None, Field(ge=25, le=143, strict=False)] = None
+    """Clock of the SDRAM; by default the board's."""
 
 
 class ProjectFile(Section):

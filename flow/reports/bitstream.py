@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["clock_of", "cycles_per_image", "markdown", "reached", "report_of", "show"]
 
 _AGREEMENT = 0.05  # share by which simulated cycles may differ from predicted ones before they count as stale
+_PATH_FROM, _PATH_TO = "critical path from", "critical path to"
 _AREA = ("lut4", "ccu2c", "ff", "dsp", "bram")
 
 
@@ -158,7 +159,7 @@ def _rows(report: dict) -> list[tuple[str, str]]:
         rows.insert(1, ("SDRAM clock", f"{sdram['clock_mhz']:g} MHz, Fmax {sdram['fmax_mhz']:.1f} MHz"))
     if path:
         rows += [("critical path", f"{path['delay_ns']} ns ({path['logic_ns']} logic, {path['routing_ns']} routing)"),
-                 ("from", _signal(path["from"])), ("to", _signal(path["to"]))]
+                 (_PATH_FROM, _signal(path["from"])), (_PATH_TO, _signal(path["to"]))]
     rows.append(("tools", ", ".join(f"{name} {version}" for name, version in report["tools"].items())))
     rows.append(("seed", str(report["seed"])))
     if len(report["seeds"]) > 1:
@@ -183,9 +184,14 @@ def show(report: dict, *, stderr: bool = False) -> None:
 
     table = Table("figure", "value", title=f"{report['config']} on {report['board']} ({report['device']})")
     table.columns[-1].overflow = "fold"
+    long = {_PATH_FROM: "", _PATH_TO: "", "bitstream": report["bitstream"] or ""}  # names that a table would cut
     for name, value in _rows(report):
-        table.add_row(name, value)
+        if name in long:
+            long[name] = value
+        else:
+            table.add_row(name, value)
     out = console(stderr=stderr)
     out.print(table)
-    if report["bitstream"]:
-        out.print(f"bitstream: {printable(report['bitstream'])}", markup=False, soft_wrap=True)
+    for name, value in long.items():
+        if value:
+            out.print(f"{name}: {printable(value)}", markup=False, soft_wrap=True)

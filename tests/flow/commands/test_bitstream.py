@@ -62,9 +62,16 @@ def test_models_in_sdram(tools, tmp_path):
     assert "in SDRAM: `vitric flash` or `vitric load` puts it there" in text
     tools.sdram = 99.0
     missed = CliRunner().invoke(app, arguments)
-    assert missed.exit_code == 1 and "99.0 MHz does not meet the SDRAM's clock of 100 MHz" in missed.output
+    said = " ".join(missed.output.split())
+    assert missed.exit_code == 1 and "99.0 MHz does not meet the SDRAM's clock of 100 MHz" in said
+    assert "Try more --seeds or a lower --sdram-mhz." in said
     report = json.loads((tmp_path / "out.json").read_text())
     assert not report["timing_met"] and report["seeds"] == [{"seed": 1, "fmax_mhz": 59.4}]
+    slower = CliRunner().invoke(app, [*arguments, "--sdram-mhz", "80"])
+    assert slower.exit_code == 0, slower.output
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert report["sdram"] == {"clock_mhz": 80.0, "fmax_mhz": 99.0} and tools.top.system.sdram.clock_hz == 80_000_000
+    assert tools.top.sdram_pll.output_hz == 80_000_000
     assert build_bitstream(on_board(memory="sdram", clock_mhz=100, capacity=9000))["fmax_mhz"] == 60.0
 
 
@@ -82,6 +89,7 @@ def test_models_in_sdram(tools, tmp_path):
     (["--config", "digits", "--board", "ulx3s_25f"], "but LFE5U-25F has 56"),
     (["--config", "deit_tiny_block"], "block RAMs, but LFE5U-85F has 208"),
     (["--model-memory", "flash"], "[board] memory: must be 'bram' or 'sdram', not 'flash'"),
+    (["--model-memory", "sdram", "--sdram-mhz", "150"], "--sdram-mhz must be between 25 and 143, not 150"),
     (["--model-memory", "sdram", "--capacity", "5000000"], "at most 2097152, a quarter of the SDRAM of ULX3S"),
 ])
 def test_user_errors(tools, tmp_path, arguments, message):
