@@ -1,4 +1,4 @@
-"""The boards that a bitstream can be made for: data on top of the platforms of amaranth-boards."""
+"""The boards that a bitstream can be made for: data on top of platforms, those of amaranth-boards and our own."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,7 +31,8 @@ class Board:
     part : Part
         With the package and speed grade of the board.
     platform : str
-        Module and name of the platform's class, ``"amaranth_boards.ulx3s:ULX3S_85F_Platform"``: pins and resources.
+        Module and name of the platform's class, ``"amaranth_boards.ulx3s:ULX3S_85F_Platform"`` or one of
+        :mod:`vitric.boards.platforms`: pins and resources.
     clock : str
         Resource of the oscillator.
     input_mhz : float
@@ -109,19 +110,22 @@ class Board:
                    sdram_pll=self.pll(self.sdram_mhz))
 
 
-_ULX3S_FLASH = MappingProxyType({"size": 1 << 24, "slots": (0x40_0000, 0xA0_0000)})  # behind bitstream and bootloader
-_ULX3S_SDRAM = MappingProxyType({"row_bits": 13, "column_bits": 9})  # 32 MB; boards with 64 MB have them, too
+_FLASH_16_MB = MappingProxyType({"size": 1 << 24, "slots": (0x40_0000, 0xA0_0000)})  # behind bitstream and bootloader
+_SDRAM_32_MB = MappingProxyType({"row_bits": 13, "column_bits": 9})  # a ULX3S with 64 MB has these, too
 
 
 def _ulx3s(name: str, size: str) -> Board:
     part = PARTS[f"ecp5-{size.lower().replace('f', 'k')}"]
     return Board(name=name, title=f"ULX3S with {part.name}", part=part, loader="ulx3s", clock="clk25", input_mhz=25.0,
-                 leds=8, platform=f"amaranth_boards.ulx3s:ULX3S_{size}_Platform", sdram=_ULX3S_SDRAM,
-                 flash=_ULX3S_FLASH)
+                 leds=8, platform=f"amaranth_boards.ulx3s:ULX3S_{size}_Platform", sdram=_SDRAM_32_MB,
+                 flash=_FLASH_16_MB)
 
 
 BOARDS = {board.name: board for board in (
     _ulx3s("ulx3s", "85F"), _ulx3s("ulx3s_12f", "12F"), _ulx3s("ulx3s_25f", "25F"), _ulx3s("ulx3s_45f", "45F"),
+    Board(name="icepi_zero", title="Icepi Zero", part=PARTS["ecp5-25k-256"], loader="icepi-zero", clock="clk50",
+          input_mhz=50.0, leds=5, platform="vitric.boards.platforms:IcepiZeroPlatform", sdram=_SDRAM_32_MB,
+          flash=_FLASH_16_MB),
 )}
 """By name. ``ulx3s`` is the one with the largest part."""
 

@@ -43,16 +43,18 @@ class Part:
     files: Mapping[str, str] = field(default_factory=dict)
 
 
-def _ecp5(size: int, letters: str, lut4: int, bram: int, dsp: int) -> Part:
-    """Return an LFE5U in the package and speed grade of the ULX3S; a board with others has a part of its own."""
+def _ecp5(size: int, letters: str, lut4: int, bram: int, dsp: int, balls: int = 381) -> Part:
+    """Return an LFE5U of speed grade 6, by default in the package of the ULX3S; another one is in key and title."""
+    own = balls != 381
     return Part(
-        key=f"ecp5-{size}k", name=f"LFE5U-{letters}", title=f"LFE5U-{letters}, speed 6", family=ECP5, lut4=lut4,
-        ff=lut4, bram=bram, dsp=dsp, arguments=(f"--{size}k", "--package", "CABGA381", "--speed", "6"))
+        key=f"ecp5-{size}k" + f"-{balls}" * own, name=f"LFE5U-{letters}",
+        title=f"LFE5U-{letters}, " + f"{balls} balls, " * own + "speed 6", family=ECP5, lut4=lut4, ff=lut4, bram=bram,
+        dsp=dsp, arguments=(f"--{size}k", "--package", f"CABGA{balls}", "--speed", "6"))
 
 
 PARTS = {part.key: part for part in (
     _ecp5(85, "85F", 83640, 208, 156), _ecp5(45, "45F", 43848, 108, 72), _ecp5(25, "25F", 24288, 56, 28),
-    _ecp5(12, "12F", 24288, 56, 28),
+    _ecp5(12, "12F", 24288, 56, 28), _ecp5(25, "25F", 24288, 56, 28, balls=256),
     Part(key="up5k", name="iCE40UP5K", title="iCE40UP5K", family=ICE40, lut4=5280, ff=5280, bram=30, dsp=8,
          arguments=("--up5k", "--package", "sg48")),
     Part(

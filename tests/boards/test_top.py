@@ -29,6 +29,16 @@ def test_build_plan_of_a_board():
         assert f"cell {cell} " in netlist
 
 
+PINS = {
+    "ulx3s": (
+        (("clk", "F19"), ("a__io[12]", "G19"), ("dq__io[15]", "J17"), ("cs", "P20")),
+        (("cs", "R2"), ("copi", "W2"), ("cipo", "V2"), ("hold", "W1"), ("wp", "Y2"))),
+    "icepi": (
+        (("clk", "A3"), ("a__io[12]", "A4"), ("dq__io[15]", "B1"), ("cs", "B12")),
+        (("cs", "N8"), ("copi", "T8"), ("cipo", "T7"), ("hold", "N7"), ("wp", "M7"))),
+}
+
+
 @pytest.mark.parametrize("name", [name for name, board in BOARDS.items() if board.sdram])
 def test_build_plan_with_an_sdram(name):
     board = find_board(name)
@@ -39,11 +49,12 @@ def test_build_plan_with_an_sdram(name):
         flash=board.flash_spec(clock_hz)), 50)
     plan = board.make_platform().prepare(top, name="top")
     pins, netlist = plan.files["top.lpf"], plan.files["top.il"]
-    for port, pin in (("clk", "F19"), ("a__io[12]", "G19"), ("dq__io[15]", "J17"), ("cs", "P20")):
+    sdram_pins, flash_pins = PINS[name.partition("_")[0]]
+    for port, pin in sdram_pins:
         assert any(f'LOCATE COMP "sdram_0__{port}{end}" SITE "{pin}"' in pins for end in ("", "__io", "__io[0]"))
     for cell, count in (("\\EHXPLLL", 2), ("\\ODDRX1F", 1), ("\\IFS1P3DX", 16)):
         assert netlist.count(f"cell {cell} ") == count, cell
-    for port, pin in (("cs", "R2"), ("copi", "W2"), ("cipo", "V2"), ("hold", "W1"), ("wp", "Y2")):  # and no clock
+    for port, pin in flash_pins:  # and no clock
         assert f'LOCATE COMP "spi_flash_0__{port}__io" SITE "{pin}"' in pins
     assert netlist.count("cell \\USRMCLK ") == 1
     for domain in ("sync", "sdram"):
