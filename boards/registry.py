@@ -126,6 +126,9 @@ BOARDS = {board.name: board for board in (
     Board(name="icepi_zero", title="Icepi Zero", part=PARTS["ecp5-25k-256"], loader="icepi-zero", clock="clk50",
           input_mhz=50.0, leds=5, platform="vitric.boards.platforms:IcepiZeroPlatform", sdram=_SDRAM_32_MB,
           flash=_FLASH_16_MB),
+    Board(name="colorlight_i5", title="Colorlight i5", part=PARTS["ecp5-25k"], loader="colorlight-i5", clock="clk25",
+          input_mhz=25.0, leds=1, platform="vitric.boards.platforms:ColorlightI5Platform",
+          sdram=MappingProxyType({"row_bits": 11, "column_bits": 8})),  # half of the words of a chip of 8 MB
 )}
 """By name. ``ulx3s`` is the one with the largest part."""
 

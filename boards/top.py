@@ -61,7 +61,7 @@ class Top(Elaboratable):
             m.submodules[f"reset_{name}"] = ResetSynchronizer(~ready, domain=name)
 
         m.submodules.system = system = self.system
-        uart = platform.request("uart", dir={"rx": "-", "tx": "-", "rts": "-", "dtr": "-"})
+        uart = _request(platform, "uart")
         m.submodules.rx_buffer = rx = io.Buffer("i", uart.rx)
         m.submodules.tx_buffer = tx = io.Buffer("o", uart.tx)
         m.d.comb += [system.rx.eq(rx.i), tx.o.eq(system.tx)]
@@ -69,8 +69,7 @@ class Top(Elaboratable):
             m.submodules[f"led_buffer_{number}"] = led = io.Buffer("o", platform.request("led", number, dir="-"))
             m.d.comb += led.o.eq(system.leds[number])
         if system.flash is not None:
-            ports = platform.request("spi_flash", dir=dict.fromkeys(("cs", "copi", "cipo", "wp", "hold"), "-"))
-            m.submodules.flash_pins = flash = FlashPins(ports)
+            m.submodules.flash_pins = flash = FlashPins(_request(platform, "spi_flash"))
             m.d.comb += [flash.pins.eq(system.flash_pins), system.flash_dq.eq(flash.dq)]
         return m
 
@@ -81,9 +80,13 @@ class Top(Elaboratable):
         phase = PinTiming().phase(pll.output_hz, steps=8 * pll.output_divider)
         m.submodules.sdram_pll = ehxplll(
             pll, clock_in=clock_in, clock_out=memory.clk, locked=locked, shifted=chip.clk, degrees=phase)
-        ports = platform.request("sdram", dir={name: "-" for name in (
-            "clk", "clk_en", "cs", "we", "ras", "cas", "ba", "a", "dq", "dqm")})
+        ports = _request(platform, "sdram")
         m.submodules.sdram_clock = ChipClock(ports.clk)
         m.submodules.sdram_pins = pins = SdramPins(spec, ports)
         m.d.comb += [pins.pins.eq(self.system.pins), self.system.dq.eq(pins.dq)]
         return locked
+
+
+def _request(platform: Platform, name: str):
+    """Return the ports of a resource with several, all without buffers."""
+    return platform.request(name, dir={part.name: "-" for part in platform.lookup(name).ios})

@@ -13,6 +13,8 @@ __all__ = ["CHIP_DOMAIN", "ChipClock", "SdramPins"]
 CHIP_DOMAIN = "sdram_chip"
 """Clock domain whose clock, shifted in phase, goes to the chip: see ``docs/sdram.md`` for the phase."""
 
+_TIED = ("clk_en", "cs", "dqm")  # by some boards
+
 
 class SdramPins(wiring.Component):
     """Connect a controller with the pins, through the registers that the pins have, in the domain ``sdram``.
@@ -24,7 +26,8 @@ class SdramPins(wiring.Component):
     spec : SdramSpec
     ports : object
         Ports ``clk_en``, ``cs``, ``ras``, ``cas``, ``we``, ``ba``, ``a``, ``dqm`` and ``dq`` of ``platform.request(…,
-        dir="-")``, or ports for simulation; polarity is the ports' own.
+        dir="-")``, or ports for simulation; polarity is the ports' own. ``clk_en``, ``cs`` and ``dqm`` are left out
+        where the board ties those pins of the chip.
 
     Members
     -------
@@ -51,9 +54,11 @@ class SdramPins(wiring.Component):
         pins, command = self.pins, self.pins.command.as_value()
         outputs = {
             "clk_en": 1, "cs": 1, "ras": command[0], "cas": command[1], "we": command[2], "ba": pins.bank,
-            "a": pins.address, "dqm": pins.mask.replicate(len(self.ports.dqm)),
+            "a": pins.address, "dqm": pins.mask.replicate(BUS_BITS // 8),
         }
         for name, value in outputs.items():
+            if name in _TIED and not hasattr(self.ports, name):
+                continue
             m.submodules[name] = buffer = io.FFBuffer("o", getattr(self.ports, name), o_domain=MEMORY_DOMAIN)
             m.d.comb += buffer.o.eq(value)
         m.submodules.dq = dq = io.FFBuffer("io", self.ports.dq, i_domain=MEMORY_DOMAIN, o_domain=MEMORY_DOMAIN)

@@ -1,5 +1,5 @@
 from amaranth_boards.icepi_zero import IcepiZero1_3Platform
-from vitric.boards.platforms import IcepiZeroPlatform
+from vitric.boards.platforms import ColorlightI5Platform, IcepiZeroPlatform
 
 
 def named(platform):
@@ -16,3 +16,10 @@ def test_icepi_zero_is_that_of_amaranth_boards_but_for_the_flash():
         pins = lanes.pop(io.name)
         assert (io.ios[0].names, io.ios[0].invert, io.ios[0].dir) == (pins.names, pins.invert, pins.dir)
     assert set(lanes) == {"clk"}
+
+
+def test_no_pin_of_the_colorlight_is_used_twice():
+    pins = [pin for one in ColorlightI5Platform.resources
+            for part in (one.ios if one.ios[0].__class__.__name__ == "Subsignal" else [one])
+            for pin in part.ios[0].names]
+    assert len(pins) == len(set(pins)) == 1 + 1 + 2 + (1 + 3 + 2 + 11 + 16)

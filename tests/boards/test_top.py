@@ -36,7 +36,9 @@ PINS = {
     "icepi": (
         (("clk", "A3"), ("a__io[12]", "A4"), ("dq__io[15]", "B1"), ("cs", "B12")),
         (("cs", "N8"), ("copi", "T8"), ("cipo", "T7"), ("hold", "N7"), ("wp", "M7"))),
+    "colorlight": ((("clk", "B9"), ("a__io[10]", "B12"), ("dq__io[15]", "B5"), ("we", "A10")), ()),
 }
+REGISTERS = {"colorlight": 3 + 2 + 11 + 16}  # of pins of the chip: commands, banks, addresses, masks, words
 
 
 @pytest.mark.parametrize("name", [name for name, board in BOARDS.items() if board.sdram])
@@ -45,7 +47,7 @@ def test_build_plan_with_an_sdram(name):
     sdram = board.sdram_spec(32)
     assert (sdram.burst, sdram.line_bits, sdram.clock_hz) == (2, 32, board.sdram_mhz * 1e6)
     top = board.make_top(lambda clock_hz: System(
-        SPECS["tiny"], init=(), capacity=1 << 20, divisor=50, clock_hz=clock_hz, fabric="ecp5", sdram=sdram,
+        SPECS["tiny"], init=(), capacity=sdram.lines // 4, divisor=50, clock_hz=clock_hz, fabric="ecp5", sdram=sdram,
         flash=board.flash_spec(clock_hz)), 50)
     plan = board.make_platform().prepare(top, name="top")
     pins, netlist = plan.files["top.lpf"], plan.files["top.il"]
@@ -56,11 +58,12 @@ def test_build_plan_with_an_sdram(name):
         assert netlist.count(f"cell {cell} ") == count, cell
     for port, pin in flash_pins:  # and no clock
         assert f'LOCATE COMP "spi_flash_0__{port}__io" SITE "{pin}"' in pins
-    assert netlist.count("cell \\USRMCLK ") == 1
+    assert netlist.count("cell \\USRMCLK ") == bool(flash_pins)
     for domain in ("sync", "sdram"):
         assert f"module \\top.reset_{domain}\n" in netlist
     # a register for each pin of the chip and for its enable, and for the enable of the clock
-    assert netlist.count("cell \\OFS1P3DX ") == 2 * (5 + 2 + 13 + 2 + 16) + 1
+    registers = REGISTERS.get(name.partition("_")[0], 5 + 2 + 13 + 2 + 16)
+    assert netlist.count("cell \\OFS1P3DX ") == 2 * registers + 1
 
 
 def test_a_board_without_an_sdram():

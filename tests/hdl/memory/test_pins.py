@@ -11,8 +11,14 @@ from vitric.sim.sdram import simulated_ports
 SPEC = SdramSpec(clock_hz=100_000_000)
 
 
-def test_every_pin_has_a_register_and_its_polarity():
+TIED = ("clk_en", "cs", "dqm")
+
+
+@pytest.mark.parametrize("tied", [(), TIED], ids=["all pins", "some tied"])
+def test_every_pin_has_a_register_and_its_polarity(tied):
     ports, m = simulated_ports(SPEC), Module()
+    for name in tied:
+        delattr(ports, name)
     m.domains.sdram = ClockDomain(reset_less=True)
     m.submodules.dut = dut = SdramPins(SPEC, ports)
     seen = {}
@@ -29,8 +35,16 @@ def test_every_pin_has_a_register_and_its_polarity():
     sim.add_clock(1e-8, domain="sdram")
     sim.add_testbench(bench)
     sim.run()
-    assert seen == {"clk_en": 1, "cs": 0, "ras": 1, "cas": 0, "we": 0, "ba": 2, "a": 0x1555, "dqm": 3, "dq": 0xBEEF,
-                    "oe": 0xFFFF, "read": 0x1234, "before": (0, 0)}
+    expected = {"clk_en": 1, "cs": 0, "ras": 1, "cas": 0, "we": 0, "ba": 2, "a": 0x1555, "dqm": 3, "dq": 0xBEEF,
+                "oe": 0xFFFF, "read": 0x1234, "before": (0, 0)}
+    assert seen == {name: value for name, value in expected.items() if name not in tied}
+
+
+def test_a_pin_that_is_never_tied():
+    ports = simulated_ports(SPEC)
+    del ports.we
+    with pytest.raises(AttributeError, match="we"):
+        SdramPins(SPEC, ports).elaborate(None)
 
 
 @pytest.mark.parametrize(("name", "width", "message"), [("dq", 8, "ports.dq must have 16"), ("a", 12, "at least 13")])
