@@ -32,8 +32,9 @@ MACS_MAX = 2048
 
 _DEPTH_MAX = 128
 
-LUT_SHARE = 0.85
-"""Share of a part's look-up tables that may be taken: beyond, place and route finds no way, or a slow one."""
+LUT_SHARE = 0.8
+"""Share of a part's look-up tables that may be taken: beyond, place and route finds no way, or a slow one. With 84 % of
+an LFE5U-25F no placement was found (docs/fit.md)."""
 
 LUT_MOST = 29_500
 """Look-up tables that may be taken of any part: wires grow faster than designs. With nearly all multipliers of an
