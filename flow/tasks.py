@@ -8,6 +8,7 @@ import os
 import pickle
 import signal
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -21,7 +22,7 @@ from vitric.golden.errors import UserError
 from .inputs.sources import source_digest
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Nanny
 
 __all__ = ["HERE", "Workers", "run_tasks"]
 
@@ -185,9 +186,20 @@ def _local_cluster(jobs: int) -> "Iterator[Client]":
                 yield client
         finally:
             for nanny in cluster.workers.values():
-                nanny.close_gracefully()  # does not start it again
-                with suppress(TypeError, ProcessLookupError):  # it has just ended
-                    os.kill(nanny.pid, signal.SIGKILL)
+                _end(nanny)
+
+
+def _end(nanny: "Nanny") -> None:
+    """Kill a worker; one that is just being started again cannot be closed before it has begun."""
+    from distributed import Status
+
+    nanny.close_gracefully()  # does not start it again
+    begun = time.monotonic()
+    while (nanny.process is not None and nanny.process.status in (Status.init, Status.starting) and nanny.pid is None
+           and time.monotonic() - begun < _ANSWER_SECONDS):
+        time.sleep(0.01)
+    with suppress(TypeError, ProcessLookupError):  # it has just ended
+        os.kill(nanny.pid, signal.SIGKILL)
 
 
 @contextmanager
