@@ -65,11 +65,11 @@ def _run(case: Case) -> dict[str, Any]:
     report = build_bitstream(replace(project.changed({"accelerator": spec}), build=build), stderr=True)
     macs, array = chosen.spec.rows * chosen.spec.cols * chosen.spec.depth, array_area(report["breakdown"])
     return {
-        "spec": spec, "macs_per_cycle": macs, "cycles": report["cycles_per_image"],
-        "utilization": chosen.run.beats / report["cycles_per_image"],
-        "stream_bytes": report["model_words"] * chosen.spec.model_bits // 8,
+        "spec": spec, "macs_per_cycle": macs, "cycles": chosen.run.cycles,
+        "utilization": chosen.run.beats / chosen.run.cycles,
+        "stream_bytes": chosen.run.words * chosen.spec.model_bits // 8,
         "fmax_mhz": report["fmax_mhz"], "sdram_fmax_mhz": report["sdram"]["fmax_mhz"],
-        "images_per_s": round(report["fmax_mhz"] * 1e6 / report["cycles_per_image"], 2),
+        "images_per_s": round(chosen.images_per_s(report["fmax_mhz"]), 2),
         **{name: report[name] for name in ("lut_eq", "ff", "dsp", "bram")},
         "array_lut_eq": array["lut_eq"], "array_dsp": array["dsp"],
     }
