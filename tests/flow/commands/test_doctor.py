@@ -47,3 +47,12 @@ def test_doctor_names_a_package_of_another_version(monkeypatch, tmp_path):
     problems = " ".join(doctor.examine()["problems"])
     assert f"rich is {metadata.version('rich')}, wanted is 0.1: run make setup" in problems
     assert "no-such-package is missing, wanted is 1.0: run make setup" in problems
+
+
+def test_a_long_path_is_whole(monkeypatch, capsys):
+    path = "/" + "a long folder/" * 20 + "yosys"
+    report = doctor.examine()
+    report["tools"][0] |= {"path": path, "usable": True}
+    monkeypatch.setenv("COLUMNS", "80")
+    doctor._show(report, stderr=False)
+    assert f"    {path}" in capsys.readouterr().out.splitlines()
