@@ -13,7 +13,7 @@ CELLS = {  # what makes the netlist worth running: the cells that the unit or Yo
     "layernorm_fabric": {"MULT18X18D", "CCU2C", "LUT4", "TRELLIS_FF"},
 }
 TESTS = "source=random/sink=random|source=always/sink=rare|corners|sums"
-FAULTS = 12
+FAULTS = 20
 
 
 @pytest.mark.parametrize(("unit", "name"), [(unit, name) for unit in UNITS.values() for name in unit.small],
