@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+from vitric.golden.errors import UserError
 from vitric.golden.files import write_json
 
 from ..bitstream import build_bitstream
@@ -51,8 +52,10 @@ def bitstream_command(
     to_stdout = str(json_file) == "-"
     changes = {"name": board, "seed": seed, "clock_mhz": clock_mhz, "baud": baud, "capacity": capacity,
                "memory": model_memory, "sdram_mhz": sdram_mhz}
-    report = build_bitstream(open_project(project).changed({"board": changes}), seeds=seeds,
-                             workers=Workers(jobs, scheduler), stderr=to_stdout)
+    work = open_project(project).changed({"board": changes})
+    if sdram_mhz is not None and work.settings.board.memory != "sdram":
+        raise UserError("--sdram-mhz has no effect on models in block RAM; --model-memory sdram puts them elsewhere")
+    report = build_bitstream(work, seeds=seeds, workers=Workers(jobs, scheduler), stderr=to_stdout)
     if json_file is not None:
         write_json(json_file, report)
     if not report["timing_met"]:

@@ -1,3 +1,4 @@
+from amaranth.build import Subsignal
 from amaranth_boards.icepi_zero import IcepiZero1_3Platform
 from vitric.boards.platforms import ColorlightI5Platform, IcepiZeroPlatform
 
@@ -20,6 +21,6 @@ def test_icepi_zero_is_that_of_amaranth_boards_but_for_the_flash():
 
 def test_no_pin_of_the_colorlight_is_used_twice():
     pins = [pin for one in ColorlightI5Platform.resources
-            for part in (one.ios if one.ios[0].__class__.__name__ == "Subsignal" else [one])
+            for part in (one.ios if isinstance(one.ios[0], Subsignal) else [one])
             for pin in part.ios[0].names]
     assert len(pins) == len(set(pins)) == 1 + 1 + 2 + (1 + 3 + 2 + 11 + 16)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -92,6 +93,28 @@ def test_a_lost_worker_loses_nothing(workers, tmp_path):
 def test_a_task_that_always_loses_its_worker():
     with pytest.raises(UserError, match="lost again and again with the same task, perhaps for want of memory"):
         run_tasks(task_functions.killed_always, None, {0: 0}, Workers(2))
+
+
+def test_a_worker_that_is_being_started_is_killed_once_it_runs(monkeypatch):
+    """Else dask could not close it: "can only join a started process"."""
+    from distributed import Status
+
+    class Nanny:
+        process = SimpleNamespace(status=Status.starting)
+        asked, graceful = 0, False
+
+        @property
+        def pid(self):
+            self.asked += 1
+            return 4711 if self.asked > 3 else None
+
+        def close_gracefully(self):
+            self.graceful = True
+
+    nanny, killed = Nanny(), []
+    monkeypatch.setattr(tasks.os, "kill", lambda *arguments: killed.append(arguments))
+    tasks._end(nanny)
+    assert killed == [(4711, signal.SIGKILL)] and nanny.graceful
 
 
 def test_errors_come_back(workers):

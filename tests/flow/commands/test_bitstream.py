@@ -89,6 +89,7 @@ def test_models_in_sdram(tools, tmp_path):
     (["--config", "digits", "--board", "ulx3s_25f"], "but LFE5U-25F has 56"),
     (["--config", "deit_tiny_block"], "block RAMs, but LFE5U-85F has 208"),
     (["--model-memory", "flash"], "[board] memory: must be 'bram' or 'sdram', not 'flash'"),
+    (["--sdram-mhz", "80"], "--sdram-mhz has no effect on models in block RAM"),
     (["--model-memory", "sdram", "--sdram-mhz", "150"], "--sdram-mhz must be between 25 and 143, not 150"),
     (["--model-memory", "sdram", "--capacity", "5000000"], "at most 2097152, a quarter of the SDRAM of ULX3S"),
 ])
