@@ -165,6 +165,8 @@ class NarrowCodes(FittedCodes):
     def encode(self, x, scale, zero_point):
         """Return the nearest legal codes, int64."""
         codes = super().encode(x, scale, zero_point)
+        if self.planes == 1:  # every code has one digit
+            return codes
         upper = nearest_signed_code(codes, self.plane_bits, self.planes)
         return torch.where((upper > codes) & (x < codes * scale), codes - 1, upper)
 

@@ -12,7 +12,7 @@ from ..codes.quantity import ENOUGH_SAMPLES, Quantity, check_scale
 from ..codes.scales import fit_scaling
 from ..settings import Settings
 from .output_search import Layer, choose_rows, search_weight_scales
-from .weights import ROUNDINGS, weight_scales
+from .weights import ROUNDINGS, rows_of_masks, weight_scales
 
 __all__ = ["LinearDraft", "check_accumulator", "draft_linear", "lower_requantizer"]
 
@@ -200,6 +200,7 @@ def _regression(
     if kept.all():
         return weight + torch.linalg.solve(moments, wanted).T
     result = weight.clone()
-    for row, own in enumerate(kept):  # each has the weights of its own to change
-        result[row, own] += torch.linalg.solve(moments[own][:, own], wanted[own, row])
+    for rows in rows_of_masks(kept):  # each has weights of its own to change
+        own = torch.nonzero(kept[rows[0]])[:, 0]
+        result[rows[:, None], own] += torch.linalg.solve(moments[own][:, own], wanted[own][:, rows]).T
     return result

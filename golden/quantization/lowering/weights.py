@@ -6,7 +6,8 @@ from ...spec.check import check_choice
 from ..codes.maps import NarrowCodes
 from ..codes.observers import Observer
 
-__all__ = ["GRANULARITIES", "GROUP", "ROUNDINGS", "compensated", "group_size", "nearest", "weight_scales"]
+__all__ = ["GRANULARITIES", "GROUP", "ROUNDINGS", "compensated", "group_size", "nearest", "rows_of_masks",
+           "weight_scales"]
 
 GRANULARITIES = ("layer", "group", "channel")
 """One scale for a layer's weights, one per group of output channels (Q-BERT, Shen et al. 2020), or one per channel."""
@@ -16,6 +17,7 @@ GROUP = 8
 
 _DAMPING = 0.01  # of the mean square of the inputs, added to the Hessian's diagonal
 _ROWS = 64  # that are rounded at a time, if each has a Hessian of its own
+_BLOCK = 64  # columns that are rounded before the others hear of it
 _SMALLEST_RATIO = 2.0**-12  # of a channel's scale to the layer's largest: keeps the multipliers of all channels exact
 
 
@@ -88,14 +90,31 @@ def compensated(weight: torch.Tensor, scale: torch.Tensor, codes: NarrowCodes, m
     if kept.all():
         return _rounded_columns(ordered, scale, codes, hessian)[:, order.argsort()]
     result = torch.zeros_like(ordered, dtype=torch.int64)
-    counts = kept.sum(1)
-    for count in counts[counts > 0].unique().tolist():  # with N:M there is one
-        for rows in torch.nonzero(counts == count)[:, 0].split(_ROWS):
+    alone = []
+    for rows in rows_of_masks(kept):
+        if len(rows) == 1:
+            alone.append(rows)
+            continue
+        own = torch.nonzero(kept[rows[0]])[:, 0]
+        part = _rounded_columns(ordered[rows][:, own], scale[rows], codes, hessian[own][:, own])
+        result[rows[:, None], own] = part
+    alone = torch.cat(alone) if alone else torch.zeros(0, dtype=torch.int64)
+    counts = kept[alone].sum(1)
+    for count in counts.unique().tolist():  # with N:M there is one
+        for rows in alone[counts == count].split(_ROWS):
             own = torch.nonzero(kept[rows])[:, 1].reshape(len(rows), count)  # (R, count): columns of each row
             rounded = _rounded_columns(ordered[rows].gather(1, own), scale[rows], codes,
                                        hessian[own[:, :, None], own[:, None, :]])
             result[rows] = result[rows].scatter(1, own, rounded)
     return result[:, order.argsort()]
+
+
+def rows_of_masks(kept: torch.Tensor) -> list[torch.Tensor]:
+    """Return the rows of each different mask among those of ``kept``, bool (N, K), that is not all False."""
+    masks, member = kept.unique(dim=0, return_inverse=True)
+    order = member.argsort(stable=True)
+    groups = order.split(member.bincount(minlength=len(masks)).tolist())
+    return [rows for mask, rows in zip(masks, groups, strict=True) if bool(mask.any())]
 
 
 def _rounded_columns(
@@ -106,10 +125,15 @@ def _rounded_columns(
     spread = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(hessian)), upper=True)
     remaining = weight.clone()
     result = torch.empty_like(remaining, dtype=torch.int64)
-    for column in range(weight.shape[1]):
-        result[:, column] = codes.encode(remaining[:, column], scale, torch.tensor(0))
-        error = (remaining[:, column] - result[:, column] * scale) / spread[..., column, column]
-        remaining[:, column + 1:] -= error[:, None] * spread[..., column, column + 1:]
+    for start in range(0, weight.shape[1], _BLOCK):  # what a block leaves reaches the later ones in one product
+        block = slice(start, min(start + _BLOCK, weight.shape[1]))
+        errors = torch.empty_like(remaining[:, block])
+        for column in range(block.start, block.stop):
+            result[:, column] = codes.encode(remaining[:, column], scale, torch.tensor(0))
+            error = (remaining[:, column] - result[:, column] * scale) / spread[..., column, column]
+            remaining[:, column + 1:block.stop] -= error[:, None] * spread[..., column, column + 1:block.stop]
+            errors[:, column - start] = error
+        remaining[:, block.stop:] -= (errors[:, None] @ spread[..., block, block.stop:])[:, 0]
     return result
 
 

@@ -6,7 +6,7 @@ from vitric.golden.quantization.codes.maps import (
     NarrowCodes,
 )
 from vitric.golden.quantization.codes.observers import minmax, mse
-from vitric.golden.quantization.lowering.weights import compensated, nearest, weight_scales
+from vitric.golden.quantization.lowering.weights import compensated, nearest, rows_of_masks, weight_scales
 
 from tests.golden.quantization.quantize_kit import normal, tensor
 
@@ -50,3 +50,35 @@ def test_compensated_rounding_lowers_the_output_error(codes):
     assert torch.equal(constant, nearest(weight, scale, codes, moments))
     diagonal = compensated(weight, scale, codes, torch.eye(24, dtype=torch.float64))
     assert torch.equal(diagonal, nearest(weight, scale, codes, moments))  # nothing to compensate with
+
+
+def test_rows_with_the_same_zeros_are_found_together(monkeypatch):
+    kept = tensor(*[1, 1, 0], *[0, 0, 0], *[0, 1, 1], *[1, 1, 0]).reshape(4, 3) != 0
+    assert sorted(rows.tolist() for rows in rows_of_masks(kept)) == [[0, 3], [2]]
+    assert rows_of_masks(kept[1:2]) == []
+    weight, sizes = normal(500, 6), []  # one weight that happens to be 0 does not give every row a Hessian of its own
+    weight[17, 2] = 0
+    cholesky = torch.linalg.cholesky
+
+    def counted(x, **options):
+        sizes.append(x.shape)
+        return cholesky(x, **options)
+
+    monkeypatch.setattr(torch.linalg, "cholesky", counted)
+    compensated(weight, weight.abs().amax(1) / 7, NarrowCodes(4, 4), torch.eye(6, dtype=torch.float64))
+    assert sorted({tuple(shape) for shape in sizes}) == [(1, 5, 5), (6, 6)]
+
+
+def test_an_error_reaches_the_columns_of_later_blocks():
+    weight = normal(3, 150, seed=1)
+    x = normal(400, 150) @ normal(150, 150, seed=2)
+    scale, codes, moments = weight.abs().amax(1) / 7, NarrowCodes(4, 4), x.T @ x / 400
+    damped = moments + 0.01 * moments.diagonal().mean() * torch.eye(150, dtype=torch.float64)
+    order = moments.diagonal().argsort(descending=True, stable=True)
+    left, wanted = weight[:, order].clone(), torch.zeros(3, 150, dtype=torch.int64)
+    for column in range(150):  # optimal brain surgery on the columns that are left, one inverse each
+        inverse = torch.linalg.inv(damped[order][:, order][column:, column:])
+        wanted[:, column] = codes.encode(left[:, column], scale, torch.tensor(0))
+        error = left[:, column] - wanted[:, column] * scale
+        left[:, column:] -= error[:, None] * inverse[0] / inverse[0, 0]
+    assert torch.equal(compensated(weight, scale, codes, moments), wanted[:, order.argsort()])
