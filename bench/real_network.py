@@ -2,8 +2,8 @@
 
 ``WEIGHTS`` is a checkpoint as ``vitric quantize --weights`` reads it, ``PICTURES`` an ``.npz`` file with ``train_x``
 and ``test_x`` (count, height, width, channels), uint8, and ``test_y`` (count,). Pictures are resized to the network's
-size (PIL, bicubic). Calibrated on the first of a fixed permutation of ``train_x``; measured on a slice of ``test_x``: choose
-methods on ``0:200``, report on ``200:400``. For each row:
+size (PIL, bicubic). Calibrated on the first of a fixed permutation of ``train_x``; measured on a slice of ``test_x``:
+choose methods on ``0:200``, report on ``200:400``. For each row:
 
 * dB: ``10 log10(|l|**2 / |s o - l|**2)`` of the float logits l and the integer ones o, with the best scalar s;
 * accuracy, and the share of pictures whose class is the float model's;
