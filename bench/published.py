@@ -11,8 +11,9 @@ import torch
 from rich.table import Table
 from vitric.flow.reports.console import console
 from vitric.flow.start import run
+from vitric.golden.activation import gelu
 from vitric.golden.files import write_json
-from vitric.golden.integer.gelu import gelu, gelu_table
+from vitric.golden.integer.gelu import gelu_table
 from vitric.golden.integer.layernorm import normalise
 from vitric.golden.integer.softmax import dequantize, softmax, uniform_offset
 from vitric.golden.published.gelu import i_gelu, shift_gelu

@@ -96,6 +96,6 @@ def blank_integer_vit(
         config=config, patch_embed=blank.linear(config.patch_dim, embed, bits("patch_embed"), spec.residual_bits),
         pos_embed=torch.zeros(config.num_tokens, embed, dtype=torch.int64),
         blocks=tuple(block(index) for index in range(config.depth)), norm=blank.norm(embed, head.a),
-        head=blank.linear(config.num_prefix_tokens * embed, config.num_classes, head, spec.residual_bits),
+        head=blank.linear(config.num_head_tokens * embed, config.num_classes, head, spec.residual_bits),
         residual_bits=spec.residual_bits,
         a_plane_bits=spec.a_bits, w_plane_bits=spec.w_bits, info={"method": "blank"})

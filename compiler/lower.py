@@ -89,7 +89,7 @@ def lower(model: IntegerViT, spec: AcceleratorSpec, probability_buffers: int, im
     With ``image_waits`` the first LayerNorm waits until the image, the largest tensor of many networks, is no longer
     needed.
     """
-    config, prefix = model.config, model.config.num_prefix_tokens
+    config, prefix = model.config, model.config.num_head_tokens
     if config.distilled and config.num_tokens <= spec.rows:
         raise CompileError(spec, [Misfit("rows", f"below {config.num_tokens}, the tokens", spec.rows,
                                          "distillation token (in the second row group)")])

@@ -232,7 +232,7 @@ def _loss(model: VisionTransformer, images: torch.Tensor, labels: torch.Tensor, 
 
     def watch(name, x):
         if short_name(name) == "attn.context":
-            entropy.append(similarity_entropy(x[:, 1:]))  # of the patches: the class token is left out
+            entropy.append(similarity_entropy(x[:, model.config.num_prefix_tokens:]))  # of the patches alone
         return x
 
     logits = model.forward_normalized(images, watch)

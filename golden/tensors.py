@@ -60,7 +60,7 @@ class Tensor:
         """Return a tapped tensor in the shape it has in a trace.
 
         ``prefix`` is the number of tokens with a head
-        (:attr:`~vitric.golden.spec.vit.VitConfig.num_prefix_tokens`).
+        (:attr:`~vitric.golden.spec.vit.VitConfig.num_head_tokens`).
         """
         if self.layout == "heads":
             return x.transpose(1, 2).flatten(2)

@@ -1,7 +1,8 @@
 """The float Vision Transformer: timm's parameter names, so that a timm ViT or DeiT state dict loads unchanged.
 
 Shapes are written at each line: B images, C channels, N patches, T tokens, E embedding channels, H heads,
-D = E / H channels per head, M hidden channels of the MLP. T is N + 1, or N + 2 with a distillation token.
+D = E / H channels per head, M hidden channels of the MLP. T is N + 1, one more with a distillation token, and R more
+with R registers.
 
 **Taps.** Every call takes ``tap(name, tensor) -> tensor``. It sees each intermediate tensor once, in the order of
 computation, and what it returns is used from there on: calibration records and returns the tensor, fake
@@ -11,7 +12,8 @@ quantization returns a rounded one. The names, with ``i`` counting blocks:
 name                         shape           tensor
 ===========================  ==============  ================================================================
 ``patch_embed``              [B, N, E]       patch embedding with bias
-``tokens``                   [B, T, E]       class token, (distillation token,) patches, with position embedding
+``tokens``                   [B, T, E]       class token, (distillation token, registers,) patches,
+                                             with position embedding
 ``blocks.i.norm1``           [B, T, E]       input of ``attn.qkv``
 ``blocks.i.attn.q, k, v``    [B, H, T, D]    slices of ``attn.qkv``'s output, not scaled
 ``blocks.i.attn.scores``     [B, H, T, T]    Q·Kᵀ / sqrt(D)
@@ -21,7 +23,7 @@ name                         shape           tensor
 ``blocks.i.residual1``       [B, T, E]       residual stream after attention
 ``blocks.i.norm2``           [B, T, E]       input of ``mlp.fc1``
 ``blocks.i.mlp.fc1``         [B, T, M]       output of ``mlp.fc1``
-``blocks.i.mlp.gelu``        [B, T, M]       input of ``mlp.fc2``
+``blocks.i.mlp.gelu``        [B, T, M]       input of ``mlp.fc2``, whatever the activation
 ``blocks.i.mlp.fc2``         [B, T, E]       output of ``mlp.fc2``
 ``blocks.i.residual2``       [B, T, E]       residual stream after the block
 ``norm``                     [B, E]          class token after the final norm: input of ``head``; [B, 2·E] with a
@@ -35,8 +37,8 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
-from torch.nn import functional
 
+from .activation import ACTIVATIONS
 from .data.images import check_images
 from .spec.vit import PIXEL_MAX, VitConfig
 
@@ -87,17 +89,18 @@ class Attention(nn.Module):
 
 
 class Mlp(nn.Module):
-    """Two linear layers with the exact (erf) GELU between them."""
+    """Two linear layers with GELU, the exact one or an approximation, between them."""
 
     def __init__(self, config: VitConfig):
         super().__init__()
         self.fc1 = nn.Linear(config.embed_dim, config.hidden_dim)
         self.fc2 = nn.Linear(config.hidden_dim, config.embed_dim)
+        self.act = ACTIVATIONS[config.act_layer].of_tensor
 
     def forward(self, x: torch.Tensor, tap: Tap = _pass) -> torch.Tensor:
         """Map [B, T, E] to [B, T, E]."""
         hidden = tap("fc1", self.fc1(x))  # [B, T, M]
-        hidden = tap("gelu", functional.gelu(hidden))  # [B, T, M]
+        hidden = tap("gelu", self.act(hidden))  # [B, T, M]
         return tap("fc2", self.fc2(hidden))  # [B, T, E]
 
 
@@ -130,6 +133,8 @@ class VisionTransformer(nn.Module):
         self.cls_token = nn.Parameter(torch.zeros(1, 1, config.embed_dim))
         if config.distilled:
             self.dist_token = nn.Parameter(torch.zeros(1, 1, config.embed_dim))
+        if config.reg_tokens:
+            self.reg_token = nn.Parameter(torch.zeros(1, config.reg_tokens, config.embed_dim))
         self.pos_embed = nn.Parameter(torch.zeros(1, config.num_tokens, config.embed_dim))
         self.patch_embed = PatchEmbed(config)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
@@ -143,6 +148,8 @@ class VisionTransformer(nn.Module):
         nn.init.normal_(self.cls_token, std=1e-6)
         if self.config.distilled:
             nn.init.trunc_normal_(self.dist_token, std=0.02)
+        if self.config.reg_tokens:
+            nn.init.normal_(self.reg_token, std=1e-6)
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
         for module in self.modules():
             if isinstance(module, nn.Linear):
@@ -161,18 +168,20 @@ class VisionTransformer(nn.Module):
 
     @property
     def prefix(self) -> torch.Tensor:
-        """Tokens before the patches, without position embedding: [1, 1 or 2, E]."""
-        return torch.cat([self.cls_token, self.dist_token], dim=1) if self.config.distilled else self.cls_token
+        """Tokens before the patches, without position embedding: [1, num_prefix_tokens, E]."""
+        tokens = [self.cls_token, *([self.dist_token] if self.config.distilled else []),
+                  *([self.reg_token] if self.config.reg_tokens else [])]
+        return torch.cat(tokens, dim=1)
 
     def embed(self, x: torch.Tensor, tap: Tap = _pass) -> torch.Tensor:
         """Map normalised images [B, C, S, S] to tokens [B, T, E]."""
         x = tap("patch_embed", self.patch_embed(x.to(self.pos_embed.dtype)))  # [B, N, E]
-        prefix = self.prefix.expand(len(x), -1, -1)  # [B, 1 or 2, E]
+        prefix = self.prefix.expand(len(x), -1, -1)  # [B, num_prefix_tokens, E]
         return tap("tokens", torch.cat([prefix, x], dim=1) + self.pos_embed)  # [B, T, E]
 
     def classify(self, x: torch.Tensor, tap: Tap = _pass) -> torch.Tensor:
         """Map the last block's output [B, T, E] to logits [B, num_classes]; only tokens with a head are used."""
-        x = self.norm(x[:, :self.config.num_prefix_tokens])  # [B, 1 or 2, E]
+        x = self.norm(x[:, :self.config.num_head_tokens])  # [B, 1 or 2, E]
         x = tap("norm", x.flatten(1))  # [B, E or 2·E]
         if not self.config.distilled:
             return tap("head", self.head(x))

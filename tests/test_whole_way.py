@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import ViTConfig, ViTForImageClassification
 from typer.testing import CliRunner
 from vitric.flow.cli import app
+
+from tests.torchvision_kit import import_torchvision
 
 LABELS = ("bird", "cat", "dog")
 
@@ -21,6 +22,9 @@ def run(*arguments):
 
 
 def write_checkpoint(folder):
+    import_torchvision()
+    from transformers import ViTConfig, ViTForImageClassification
+
     torch.manual_seed(7)
     ViTForImageClassification(ViTConfig(
         hidden_size=20, num_hidden_layers=1, num_attention_heads=2, intermediate_size=30, image_size=12, patch_size=4,

@@ -1,25 +1,18 @@
-"""GELU as a table from code to code: the whole function, requantization included, is one look-up.
+"""GELU, or another activation, as a table from code to code: requantization included, it is one look-up.
 
 With at most 8 bits of index a table is exact (every entry is the correctly rounded value of the float function at
 that code) and smaller than any arithmetic. Building the table is lowering and uses floats; applying it does not.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 
+from ..activation import gelu
 from ..spec.check import check_int
 
-__all__ = ["gelu", "gelu_table"]
-
-
-def gelu(x: float) -> float:
-    """Return ``x * Phi(x)``, the exact GELU, where Phi is the distribution function of the standard normal.
-
-    Computed as ``0.5 * x * erfc(-x / sqrt(2))``, which keeps full relative precision for negative ``x``, where
-    ``1 + erf`` would cancel.
-    """
-    return 0.5 * x * math.erfc(-x / math.sqrt(2))
+__all__ = ["gelu_table"]
 
 
 def _round_half_up(x: float) -> int:
@@ -29,6 +22,7 @@ def _round_half_up(x: float) -> int:
 
 def gelu_table(
     scale_in: float, zero_point_in: int, index_bits: int, scale_out: float, zero_point_out: int, out_bits: int,
+    function: Callable[[float], float] = gelu,
 ) -> torch.Tensor:
     """Return the table ``clamp(round_half_up(gelu((index - zero_point_in) * scale_in) / scale_out) + zero_point_out)``.
 
@@ -42,6 +36,8 @@ def gelu_table(
         An entry stands for the real value ``(entry - zero_point_out) * scale_out``.
     out_bits : int
         Width of the unsigned entries, 2 to 8; the clamp is to ``0 .. 2**out_bits - 1``.
+    function
+        Instead of the exact GELU.
 
     Returns
     -------
@@ -63,7 +59,7 @@ def gelu_table(
     top = (1 << out_bits) - 1
     entries = []
     for index in range(1 << index_bits):
-        value = gelu((index - zero_point_in) * scale_in) / scale_out
+        value = function((index - zero_point_in) * scale_in) / scale_out
         value = min(max(value, -(1 << 20)), 1 << 20)
         entries.append(min(max(_round_half_up(value) + zero_point_out, 0), top))
     return torch.tensor(entries, dtype=torch.int64)

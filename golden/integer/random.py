@@ -167,7 +167,7 @@ def random_integer_vit(
         IntegerBlock(norm1=make.norm(E, a_bits, norm_spec), attn=attention(), norm2=make.norm(E, a_bits, norm_spec),
                      mlp=mlp(), residual_bits=residual_bits)
         for _ in range(config.depth))
-    head = make.linear(config.num_prefix_tokens * E, config.num_classes, a_zero=1 << edge_bits - 1,
+    head = make.linear(config.num_head_tokens * E, config.num_classes, a_zero=1 << edge_bits - 1,
                        a_deviation=(1 << edge_bits) / _SPREAD,
                        **{**increments, "w_bits": edge_bits, "a_bits": edge_bits,
                           "deviation": float(1 << residual_bits - 4)})

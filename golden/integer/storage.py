@@ -33,7 +33,8 @@ TYPES = {
 
 _KEY = "vitric_integer"
 _FORMAT = 2
-_LATER = {"layer_norm_eps": VitConfig.layer_norm_eps}  # fields that format 2 got later, left out at their default
+_LATER = {name: getattr(VitConfig, name)
+          for name in ("layer_norm_eps", "reg_tokens", "act_layer")}  # later than format 2: left out at their default
 _DTYPES = (torch.int8, torch.int16, torch.int32, torch.int64)
 
 
@@ -95,7 +96,8 @@ def _canonical(node: object) -> object:
     if isinstance(node, dict):
         return {}
     if isinstance(node, VitConfig):
-        return replace(node, layer_norm_eps=VitConfig.layer_norm_eps)  # of the float model alone
+        of_float = ("layer_norm_eps", "act_layer")  # the integer model has a table, and no epsilon
+        return replace(node, **{name: getattr(VitConfig, name) for name in of_float})
     if is_dataclass(node):
         return replace(node, **{one.name: _canonical(getattr(node, one.name)) for one in fields(node)})
     return node

@@ -15,8 +15,8 @@ __all__ = ["IntegerViT", "patchify"]
 def patchify(images: torch.Tensor, config: VitConfig) -> torch.Tensor:
     """Return the pixel codes of each token: (B, C, H, W) integers to (B, T, C*p*p) int64.
 
-    Channels of a patch are in the order of the flattened convolution weight (channel, row, column). The class token
-    and the distillation token, which come first, are all zero.
+    Channels of a patch are in the order of the flattened convolution weight (channel, row, column). The tokens before
+    the patches are all zero.
     """
     B, C, p = images.shape[0], config.in_chans, config.patch_size
     side = config.image_size // p
@@ -47,8 +47,9 @@ class IntegerViT:
     patch_embed : IntegerLinear
         (C*p*p → E) on 8-bit pixel codes, to signed residual values that are added to ``pos_embed``.
     pos_embed : int64 tensor, shape (T, E)
-        Initial residual stream: position embedding, plus on row 0 the class token (on row 1 the distillation token)
-        less ``patch_embed``'s output for an all-zero row (so that the array may treat every token alike).
+        Initial residual stream: position embedding, plus on the rows before the patches their token (class,
+        distillation, registers) less ``patch_embed``'s output for an all-zero row (so that the array may treat every
+        token alike).
     blocks : tuple of IntegerBlock
     norm : IntegerLayerNorm
         Applied to the class token (and the distillation token) alone.
@@ -103,7 +104,7 @@ class IntegerViT:
         x = trace["patch_embed"] = add_residual(x, self.patch_embed(pixels), self.residual_bits)
         for index, block in enumerate(self.blocks):
             is_read_whole = every_token or index < len(self.blocks) - 1
-            x = block(x, trace, f"blocks.{index}", None if is_read_whole else self.config.num_prefix_tokens)
-        a = trace["norm"] = self.norm(x[:, :self.config.num_prefix_tokens])
+            x = block(x, trace, f"blocks.{index}", None if is_read_whole else self.config.num_head_tokens)
+        a = trace["norm"] = self.norm(x[:, :self.config.num_head_tokens])
         logits = trace["head"] = self.head(a.flatten(1)[:, None])
         return logits[:, 0]

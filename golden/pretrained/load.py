@@ -14,6 +14,7 @@ from ..spec.check import check_choice, check_int
 from ..spec.vit import VitConfig
 from ..tensor_files import read_safetensors, read_torch
 from ..vit import VisionTransformer
+from .fold import check_supported, fold
 from .names import bare_names, kind_of, timm_names
 from .settings import STATISTICS, Beside, read_beside
 
@@ -22,11 +23,13 @@ __all__ = ["LAYER_NORM_EPS", "Pretrained", "load_pretrained"]
 _HEAD_DIM = 64  # of every ViT and DeiT of timm and Hugging Face up to the large ones
 _TORCH = (".bin", ".pt", ".pth")
 _WRAPPERS = ("model", "state_dict", "model_state_dict")  # under which training scripts keep the weights
-LAYER_NORM_EPS = {"timm": 1e-6, "hugging face": 1e-12}
-"""Epsilon of every LayerNorm by kind of checkpoint, where no file says it: the default of their ViT and DeiT."""
+LAYER_NORM_EPS = {"timm": 1e-6, "hugging face": 1e-12, "dinov2": 1e-6}
+"""Epsilon of every LayerNorm by kind of checkpoint, where no file says it: the default of their ViT and DeiT, and of
+Hugging Face's DINOv2, whose names have a ``layer_scale``."""
 
 _LISTED = 8  # tensors of a foreign architecture that a message names
-_NEEDED = {"cls_token": 3, "pos_embed": 3, "patch_embed.proj.weight": 4, "blocks.0.mlp.fc1.weight": 2, "head.weight": 2}
+_NEEDED = {"cls_token": 3, "pos_embed": 3, "patch_embed.proj.weight": 4, "blocks.0.mlp.fc1.weight": 2, "norm.weight": 1}
+_OPTIONAL = {"head.weight": 2, "dist_token": 3, "reg_token": 3}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,12 +76,12 @@ def _dense(value: object) -> bool:
 
 def _check_architecture(path: Path, state: Mapping[str, torch.Tensor]) -> None:
     """Raise :exc:`ValueError` unless the tensors that give the config are there, with their numbers of axes."""
-    faults = [f"{name} is missing" if name not in state else f"{name} has shape {list(state[name].shape)}"
-              for name, axes in _NEEDED.items()
-              if name not in state or state[name].dim() != axes or not state[name].numel()]
+    faults = [f"{name} is missing" for name in _NEEDED if name not in state]
+    faults += [f"{name} has shape {list(state[name].shape)}" for name, axes in (_NEEDED | _OPTIONAL).items()
+               if name in state and (state[name].dim() != axes or not state[name].numel())]
     if faults:
         there = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in list(state.items())[:_LISTED])
-        raise ValueError(f"checkpoint {path} is not a ViT or DeiT with a class token and a head: {'; '.join(faults)}. "
+        raise ValueError(f"checkpoint {path} is not a ViT or DeiT with a class token: {'; '.join(faults)}. "
                          f"It holds {len(state)} tensors, the first ones: {there or 'none'}")
 
 
@@ -92,16 +95,19 @@ def _heads(path: Path, embed: int, heads: int | None, beside: Beside) -> int:
 
 
 def _infer(path: Path, state: Mapping[str, torch.Tensor], heads: int | None, statistics: str | None,
-           beside: Beside, kind: str) -> VitConfig:
-    """Return the config that the shapes of ``state`` (timm's names) imply."""
-    _check_architecture(path, state)
+           beside: Beside, layer_norm_eps: float) -> VitConfig:
+    """Return the config that the shapes of a state dict imply, which is one that :func:`fold` returned."""
     embed, chans, patch, _ = state["patch_embed.proj.weight"].shape
-    distilled = "dist_token" in state
+    distilled, registers = "dist_token" in state, state["reg_token"].shape[1] if "reg_token" in state else 0
     depth = 1 + max(int(found[1]) for name in state if (found := re.match(r"blocks\.(\d+)\.", name)))
-    patches = state["pos_embed"].shape[1] - 1 - distilled
+    before = 1 + distilled + registers
+    patches = state["pos_embed"].shape[1] - before
     if patches < 1 or isqrt(patches) ** 2 != patches:
-        raise ValueError(f"checkpoint {path}: pos_embed must have a square number of patches and {1 + distilled} more "
-                         f"tokens, not {patches + 1 + distilled} tokens")
+        raise ValueError(f"checkpoint {path}: pos_embed must have a square number of patches and {before} more tokens, "
+                         f"not {patches + before} tokens")
+    if state["head.weight"].shape[1] == 2 * embed:
+        raise ValueError(f"checkpoint {path}: head.weight reads the class token and the mean of the patches, which is "
+                         "not supported; without the head's tensors the result is the class token's features")
     dimensions = {"image_size": isqrt(patches) * patch, "patch_size": patch, "in_chans": chans,
                   "num_classes": len(state["head.weight"]), "embed_dim": embed, "depth": depth}
     hidden = len(state["blocks.0.mlp.fc1.weight"])
@@ -111,8 +117,9 @@ def _infer(path: Path, state: Mapping[str, torch.Tensor], heads: int | None, sta
         mean, std = beside.pixels.mean, beside.pixels.std
     return VitConfig(
         **dimensions, num_heads=_heads(path, embed, heads, beside), mlp_ratio=hidden / embed,
-        qkv_bias="blocks.0.attn.qkv.bias" in state, distilled=distilled, mean=mean, std=std,
-        layer_norm_eps=LAYER_NORM_EPS[kind] if beside.layer_norm_eps is None else beside.layer_norm_eps)
+        qkv_bias="blocks.0.attn.qkv.bias" in state, distilled=distilled, reg_tokens=registers, mean=mean, std=std,
+        act_layer=beside.act_layer or "gelu",
+        layer_norm_eps=layer_norm_eps if beside.layer_norm_eps is None else beside.layer_norm_eps)
 
 
 def _ours(path: Path) -> Pretrained:
@@ -167,8 +174,12 @@ def load_pretrained(path: str | Path, *, heads: int | None = None, statistics: s
     beside = read_beside(path.parent)
     state = _read(path)
     kind = kind_of(state)
+    check_supported(f"checkpoint {path}", state)
+    epsilon = LAYER_NORM_EPS["dinov2" if any("layer_scale" in name for name in state) else kind or "timm"]
     state = timm_names(state) if kind == "hugging face" else state
-    config = _infer(path, state, heads, statistics, beside, kind or "timm")
+    _check_architecture(path, state)
+    state, folded = fold(state, kind or "timm")
+    config = _infer(path, state, heads, statistics, beside, epsilon)
     model = VisionTransformer(config)
     try:
         load_state_dict(model, state)
@@ -179,5 +190,6 @@ def load_pretrained(path: str | Path, *, heads: int | None = None, statistics: s
     assumed += ["the pixels' statistics of ImageNet"] * unknown
     dtypes = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in state.values()} - {"float32"})
     assumed += [f"float32 for weights of {', '.join(dtypes)}"] * bool(dtypes)
-    return Pretrained(model=model.eval(), kind=kind, transform=beside.pixels.transform(config), assumed=tuple(assumed),
+    return Pretrained(model=model.eval(), kind=kind, transform=beside.pixels.transform(config),
+                      assumed=(*assumed, *folded),
                       labels=beside.labels)

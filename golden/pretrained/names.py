@@ -19,16 +19,19 @@ _PATCHES = {"timm": "patch_embed.proj.weight", "hugging face": "embeddings.patch
 _OUTSIDE = {
     "embeddings.cls_token": "cls_token", "embeddings.distillation_token": "dist_token",
     "embeddings.position_embeddings": "pos_embed", "embeddings.patch_embeddings.projection": "patch_embed.proj",
-    "layernorm": "norm", "classifier": "head", "cls_classifier": "head", "distillation_classifier": "head_dist",
+    "embeddings.register_tokens": "reg_token", "layernorm": "norm",
+    "classifier": "head", "cls_classifier": "head", "distillation_classifier": "head_dist",
 }
 _INSIDE = {
     "layernorm_before": "norm1", "layernorm_after": "norm2",
     "attention.attention.query": "attn.q", "attention.attention.key": "attn.k", "attention.attention.value": "attn.v",
     "attention.q_proj": "attn.q", "attention.k_proj": "attn.k", "attention.v_proj": "attn.v",
     "attention.output.dense": "attn.proj", "attention.o_proj": "attn.proj",
+    "norm1": "norm1", "norm2": "norm2", "layer_scale1.lambda1": "ls1.gamma", "layer_scale2.lambda1": "ls2.gamma",
     "intermediate.dense": "mlp.fc1", "output.dense": "mlp.fc2", "mlp.fc1": "mlp.fc1", "mlp.fc2": "mlp.fc2",
 }
 _PREFIXES = ("module.", "_orig_mod.", "model.")  # of DistributedDataParallel, torch.compile, Lightning
+_MODEL = re.compile(r"^(vit|deit|dinov2|dinov2_with_registers)\.")
 _BLOCK = re.compile(r"(?:encoder\.layer|layers)\.(\d+)\.(.+)")
 
 
@@ -50,7 +53,7 @@ def kind_of(state: Mapping[str, torch.Tensor]) -> str | None:
 
 def _renamed(name: str) -> str:
     """Return timm's name for one of Hugging Face's, or ``name`` if there is none."""
-    short = name.removeprefix("vit.").removeprefix("deit.")
+    short = _MODEL.sub("", name)
     for ending in (".weight", ".bias", ""):
         stem = short.removesuffix(ending)
         if not short.endswith(ending):

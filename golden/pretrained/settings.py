@@ -16,10 +16,11 @@ STATISTICS = MappingProxyType({
 })
 """Mean and deviation of the pixels by name: ``imagenet`` for DeiT, ``half`` for timm's and Google's ViT."""
 
-_ARCHITECTURES = ("vit", "deit")
-_ACTIVATIONS = ("gelu",)
+_ARCHITECTURES = ("vit", "deit", "dinov2", "dinov2_with_registers")
+_ACTIVATIONS = {"gelu": "gelu", "quick_gelu": "quick_gelu", "gelu_tanh": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh",
+                "gelu_new": "gelu_tanh"}  # timm's name for each of theirs and Hugging Face's
 _CONFIG, _PREPROCESSOR = "config.json", "preprocessor_config.json"
-_QUICK = "quickgelu"  # in the names of timm's architectures that have another activation
+_QUICK = "quickgelu"  # in the names of timm's architectures that have that activation
 
 _SIDES = {"image_size": "image_size", "patch_size": "patch_size"}
 _SIZES = {"hidden_size": "embed_dim", "num_hidden_layers": "depth", "intermediate_size": "hidden_dim",
@@ -27,8 +28,10 @@ _SIZES = {"hidden_size": "embed_dim", "num_hidden_layers": "depth", "intermediat
 _ARGUMENT_SIDES = {"img_size": "image_size", "patch_size": "patch_size"}
 _ARGUMENT_SIZES = {name: name for name in ("in_chans", "num_classes", "embed_dim", "depth")}
 _HARMLESS = ("num_heads", "mlp_ratio", "qkv_bias", "class_token", "global_pool", "act_layer", "weight_init", "fix_init",
-             "dynamic_img_size", "dynamic_img_pad", "drop_rate", "pos_drop_rate", "patch_drop_rate", "proj_drop_rate",
-             "attn_drop_rate", "drop_path_rate")  # arguments of timm's that are checked elsewhere, or only for training
+             "init_values", "reg_tokens", "no_embed_class", "dynamic_img_size", "dynamic_img_pad", "drop_rate",
+             "pos_drop_rate", "patch_drop_rate", "proj_drop_rate", "attn_drop_rate",
+             "drop_path_rate")  # arguments of timm's that are checked elsewhere, or only for training
+_NO_HEAD = ("num_classes", 0)  # how timm says that there is none
 _PLACEHOLDER = "LABEL_"  # how Hugging Face calls classes that have no name
 
 
@@ -42,6 +45,8 @@ class Beside:
         Attention heads.
     layer_norm_eps
         Epsilon of every LayerNorm.
+    act_layer
+        Activation of the MLP, by timm's name.
     labels
         Names of the classes, by number.
     pixels
@@ -55,6 +60,7 @@ class Beside:
 
     num_heads: int | None = None
     layer_norm_eps: float | None = None
+    act_layer: str | None = None
     labels: tuple[str, ...] | None = None
     pixels: Pixels = field(default_factory=Pixels)
     stated: tuple[tuple[str, str, int], ...] = ()
@@ -73,7 +79,8 @@ class Beside:
 
 def _stated(fields: Fields, sides: Mapping[str, str], sizes: Mapping[str, str]) -> list[tuple[str, str, int]]:
     found = [(name, meant, fields.side(name)) for name, meant in sides.items()]
-    found += [(name, meant, fields.integer(name)) for name, meant in sizes.items()]
+    found += [(name, meant, fields.integer(name)) for name, meant in sizes.items()
+              if (name, fields.values.get(name)) != _NO_HEAD]
     return [entry for entry in found if entry[2] is not None]
 
 
@@ -95,16 +102,21 @@ def _check_arguments(arguments: Fields) -> None:
 
 
 def _check_network(config: Fields, arguments: Fields) -> None:
-    """Raise unless the files describe a pre-norm ViT with a class token and exact GELU."""
+    """Raise unless the files describe a pre-norm ViT with a class token."""
     config.choice("model_type", _ARCHITECTURES)
-    config.choice("hidden_act", _ACTIVATIONS)
-    if _QUICK in str(config.values.get("architecture", "")):
-        raise ValueError(f"architecture in {config.where} must be one with the exact GELU, not "
-                         f"{config.values['architecture']!r}")
     for fields in (config, arguments):
         fields.choice("global_pool", ("token",))
-        fields.choice("act_layer", _ACTIVATIONS)
     _check_arguments(arguments)
+
+
+def _activation(config: Fields, arguments: Fields) -> str | None:
+    """Return timm's name of the activation of the MLP that the files name."""
+    legal = tuple(_ACTIVATIONS)
+    named = (config.choice("hidden_act", legal) or arguments.choice("act_layer", legal)
+             or config.choice("act_layer", legal))
+    if named is None:
+        return "quick_gelu" if _QUICK in str(config.values.get("architecture", "")) else None
+    return _ACTIVATIONS[named]
 
 
 def read_beside(folder: Path) -> Beside:
@@ -122,5 +134,5 @@ def read_beside(folder: Path) -> Beside:
     stated = _stated(config, _SIDES, _SIZES) + _stated(arguments, _ARGUMENT_SIDES, _ARGUMENT_SIZES)
     return Beside(
         num_heads=config.integer("num_attention_heads") or arguments.integer("num_heads"),
-        layer_norm_eps=config.number("layer_norm_eps"), labels=_labels(config),
-        pixels=pixels_of(config, preprocessor), stated=tuple(stated), where=config.where)
+        layer_norm_eps=config.number("layer_norm_eps"), act_layer=_activation(config, arguments),
+        labels=_labels(config), pixels=pixels_of(config, preprocessor), stated=tuple(stated), where=config.where)

@@ -176,7 +176,8 @@ class QuantizedTraining(nn.Module):
             softmax_bits=start.attn.softmax_bits, softmax_table=start.attn.softmax_table, context=context,
             proj=drafts[f"{name}.attn.proj"].lower(residual))
         index_codes, hidden = quantities[f"{name}.mlp.fc1"], quantities[f"{name}.mlp.act"]
-        mlp = IntegerMlp(fc1=drafts[f"{name}.mlp.fc1"].lower(index_codes), gelu=build_gelu(index_codes, hidden),
+        table = build_gelu(index_codes, hidden, self.config)
+        mlp = IntegerMlp(fc1=drafts[f"{name}.mlp.fc1"].lower(index_codes), gelu=table,
                          fc2=drafts[f"{name}.mlp.fc2"].lower(residual))
         norm1, norm2 = (build_norm(norm, quantities[f"{name}.{part}"], self.settings, self.config)
                         for part, norm in (("norm1", block.norm1), ("norm2", block.norm2)))
@@ -192,7 +193,7 @@ class QuantizedTraining(nn.Module):
             if (known := tapped(name)) is None:
                 return x
             quantity = lowered.quantities[known.name]
-            y = known.to_trace(x.to(torch.float32), self.config.num_prefix_tokens)
+            y = known.to_trace(x.to(torch.float32), self.config.num_head_tokens)
             codes = trace[known.name] if known.traced else quantity.encode(y.detach())
             if known.kind == "context":
                 y = y + self._context_correction(known.name, lowered, trace)

@@ -8,6 +8,7 @@ weight's one scale per output channel.
 """
 
 from dataclasses import dataclass
+from math import pi
 
 import onnx
 import torch
@@ -136,10 +137,11 @@ class _Network:
         x = self._reshape(x, "patch_embed.flat", (embed, grid * grid), "patch_embed")
         x = graph.add("Transpose", [x], "patch_embed.patches", (self.batch, grid * grid, embed), trace="patch_embed",
                       perm=[0, 2, 1])
-        row = graph.constant("patch_embed.row", [0, 1, 0, 0, 0, 0])  # a row of zeros in front: the class token's
+        prefix = config.num_prefix_tokens
+        row = graph.constant("patch_embed.row", [0, prefix, 0, 0, 0, 0])  # rows of zeros in front of the patches
         x = graph.add("Pad", [x, row], "patch_embed.rows", (self.batch, config.num_tokens, embed), trace="patch_embed")
         start = source.pos_embed.detach()[0].to(torch.float64)
-        start = torch.cat([start[:1] + source.cls_token.detach()[0], start[1:]])
+        start = torch.cat([start[:prefix] + source.prefix.detach()[0], start[prefix:]])
         graph.add("Add", [x, graph.constant("pos_embed", start)], "patch_embed")
         return graph.real("patch_embed")
 
@@ -200,14 +202,25 @@ class _Network:
         x = graph.affine(x, trace, scale * self.units[trace].factor, self.units[trace].term, trace=trace)
         return self.rounded(x, trace)
 
-    def gelu(self, x: str, name: str) -> str:
-        """Add the exact GELU, ``x * (1 + erf(x / sqrt(2))) / 2``, and round its result."""
+    def activation(self, x: str, name: str) -> str:
+        """Add the activation of the MLP and round its result: :mod:`vitric.golden.activation`."""
         graph = self.graph
-        y = graph.add("Mul", [x, graph.constant(f"{name}.root", 0.5**0.5)], f"{name}.argument", trace=name)
-        y = graph.add("Erf", [y], f"{name}.erf", trace=name)
-        y = graph.add("Add", [y, graph.constant(f"{name}.one", 1.0)], f"{name}.twice", trace=name)
-        y = graph.add("Mul", [x, y], f"{name}.double", trace=name)
-        y = graph.add("Mul", [y, graph.constant(f"{name}.half", 0.5)], f"{name}.real", trace=name)
+
+        def step(kind: str, what: str, *operands: str | float) -> str:
+            inputs = [graph.constant(f"{name}.{what}.constant", one) if isinstance(one, float) else one
+                      for one in operands]
+            return graph.add(kind, inputs, f"{name}.{what}", trace=name)
+
+        if self.config.act_layer == "quick_gelu":
+            share = step("Sigmoid", "share", step("Mul", "argument", x, 1.702))
+        else:
+            if self.config.act_layer == "gelu":
+                curve = step("Erf", "erf", step("Mul", "argument", x, 0.5**0.5))
+            else:
+                bend = step("Add", "bend", step("Mul", "square", step("Mul", "self", x, x), 0.044715), 1.0)
+                curve = step("Tanh", "tanh", step("Mul", "argument", step("Mul", "bent", x, bend), (2 / pi)**0.5))
+            share = step("Mul", "share", step("Add", "twice", curve, 1.0), 0.5)
+        y = step("Mul", "real", x, share)
         units = self.units[name]
         return self.rounded(graph.affine(y, name, units.factor, units.term, trace=name), name)
 
@@ -220,7 +233,7 @@ class _Network:
         x = graph.real(graph.add("Add", [x, y], f"{name}.attn.proj"))
         a = self.norm(x, f"{name}.norm2", block.norm2)
         hidden = self.linear(a, f"{name}.mlp.fc1", f"{name}.norm2", f"{name}.mlp.fc1.real", trace=f"{name}.mlp.act")
-        a = self.gelu(hidden, f"{name}.mlp.act")
+        a = self.activation(hidden, f"{name}.mlp.act")
         y = self.linear(a, f"{name}.mlp.fc2", f"{name}.mlp.act", f"{name}.mlp.fc2.real")
         return graph.real(graph.add("Add", [x, y], f"{name}.mlp.fc2"))
 

@@ -7,7 +7,10 @@ from types import MappingProxyType
 
 from .check import check_choice, check_int
 
-__all__ = ["PIXEL_MAX", "VIT_CONFIGS", "Product", "VitConfig", "vit_config"]
+__all__ = ["ACT_LAYERS", "PIXEL_MAX", "VIT_CONFIGS", "Product", "VitConfig", "vit_config"]
+
+ACT_LAYERS = ("gelu", "gelu_tanh", "quick_gelu")
+"""Activations of the MLP, by timm's names: the keys of :data:`~vitric.golden.activation.ACTIVATIONS`."""
 
 PIXEL_MAX = 255
 """Largest pixel code: images are unsigned 8-bit integers everywhere."""
@@ -66,6 +69,11 @@ class VitConfig:
     distilled
         Whether there is a distillation token, after the class token, with a head of its own; the logits are the mean of
         both heads' (Touvron et al. 2021, section 4).
+    reg_tokens
+        Register tokens, between those with a head and the patches, 0 to 64 (Darcet et al. 2024).
+    act_layer
+        Activation of the MLP, one of :data:`ACT_LAYERS`: the exact GELU, or its approximation by a hyperbolic tangent
+        or by a logistic function.
     mean, std
         Pixel normalisation ``(pixel / 255 - mean) / std``: one number for all channels, or one per channel.
     layer_norm_eps
@@ -87,6 +95,8 @@ class VitConfig:
     mlp_ratio: float = 4.0
     qkv_bias: bool = True
     distilled: bool = False
+    reg_tokens: int = 0
+    act_layer: str = "gelu"
     mean: tuple[float, ...] = (0.5,)
     std: tuple[float, ...] = (0.5,)
     layer_norm_eps: float = 1e-6
@@ -101,6 +111,8 @@ class VitConfig:
         check_int("num_heads", self.num_heads, 1, 64)
         check_choice("qkv_bias", self.qkv_bias, (False, True))
         check_choice("distilled", self.distilled, (False, True))
+        check_int("reg_tokens", self.reg_tokens, 0, 64)
+        check_choice("act_layer", self.act_layer, ACT_LAYERS)
         if self.image_size % self.patch_size:
             raise ValueError(
                 f"image_size must be a multiple of patch_size, not {self.image_size} with patches of {self.patch_size}"
@@ -149,13 +161,18 @@ class VitConfig:
         return self.grid_size**2
 
     @property
-    def num_prefix_tokens(self) -> int:
-        """Tokens before the patches, each with a head: the class token and, if distilled, the distillation token."""
+    def num_head_tokens(self) -> int:
+        """Tokens with a head, the first ones: the class token and, if distilled, the distillation token."""
         return 1 + self.distilled
 
     @property
+    def num_prefix_tokens(self) -> int:
+        """Tokens before the patches: those with a head, then the registers."""
+        return self.num_head_tokens + self.reg_tokens
+
+    @property
     def num_tokens(self) -> int:
-        """Tokens of one image: those with a head, then the patches."""
+        """Tokens of one image: those with a head, the registers, then the patches."""
         return self.num_prefix_tokens + self.num_patches
 
     @property
@@ -195,7 +212,7 @@ class VitConfig:
             "attn.proj": Product(rows=tokens, terms=embed, columns=embed, count=self.depth),
             "mlp.fc1": Product(rows=tokens, terms=embed, columns=hidden, count=self.depth),
             "mlp.fc2": Product(rows=tokens, terms=hidden, columns=embed, count=self.depth),
-            "head": Product(rows=1, terms=self.num_prefix_tokens * embed, columns=self.num_classes),
+            "head": Product(rows=1, terms=self.num_head_tokens * embed, columns=self.num_classes),
         }
 
     @property
@@ -205,7 +222,7 @@ class VitConfig:
 
     @property
     def num_parameters(self) -> int:
-        """Trained numbers: weights, biases, class and distillation token, position embedding."""
+        """Trained numbers: weights, biases, tokens before the patches, position embedding."""
         embed, hidden = self.embed_dim, self.hidden_dim
         block = (
             4 * embed  # norm1, norm2
@@ -214,11 +231,11 @@ class VitConfig:
             + hidden * (embed + 1) + embed * (hidden + 1)  # mlp.fc1, mlp.fc2
         )
         return (
-            (self.num_prefix_tokens + self.num_tokens) * embed  # cls_token, dist_token, pos_embed
+            (self.num_prefix_tokens + self.num_tokens) * embed  # cls_token, dist_token, reg_token, pos_embed
             + embed * (self.patch_dim + 1)
             + self.depth * block
             + 2 * embed  # norm
-            + self.num_prefix_tokens * self.num_classes * (embed + 1)  # head, head_dist
+            + self.num_head_tokens * self.num_classes * (embed + 1)  # head, head_dist
         )
 
     def to_dict(self) -> dict:

@@ -16,21 +16,12 @@ from vitric.golden.pretrained import STATISTICS, load_pretrained
 from vitric.golden.spec.vit import VitConfig
 from vitric.golden.vit import VisionTransformer
 
+from tests.golden.pretrained_kit import randomised
+
 SHAPE = {"hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 256,
          "image_size": 32, "patch_size": 8, "num_labels": 7}
 DISTILLED = VitConfig(image_size=16, patch_size=4, in_chans=3, num_classes=6, embed_dim=64, depth=2, num_heads=1,
                       distilled=True, mean=STATISTICS["imagenet"][0], std=STATISTICS["imagenet"][1])
-
-
-def randomised(model):
-    """Return ``model`` with every parameter random, deviations of a trained ViT's order."""
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * (0.5 if parameter.dim() < 2 else 0.1))
-            if "norm" in name and name.endswith("weight"):
-                parameter += 1
-    return model.eval()
 
 
 @pytest.fixture(scope="module")
@@ -139,8 +130,8 @@ def test_files_beside_the_checkpoint(distilled, tmp_path):
 
 @pytest.mark.parametrize(("content", "message"), [
     ("[1]", "must hold a JSON object, not list"), ("{", "is not a JSON file"),
-    ('{"model_type": "swin"}', r"model_type in .* must be one of 'vit', 'deit', not 'swin'"),
-    ('{"model_type": "vit", "hidden_act": "quick_gelu"}', "hidden_act in .* 'gelu', not 'quick_gelu'"),
+    ('{"model_type": "swin"}', r"model_type in .* must be one of 'vit', 'deit', 'dinov2', .* not 'swin'"),
+    ('{"model_type": "vit", "hidden_act": "silu"}', "hidden_act in .* 'gelu_new', not 'silu'"),
     ('{"model_type": "vit", "hidden_size": 768}', "hidden_size is 768, the tensors have 64"),
     ('{"model_type": "vit", "num_hidden_layers": 12}', "num_hidden_layers is 12, the tensors have 2"),
 ])
@@ -179,7 +170,7 @@ def broken(state, change):
 
 @pytest.mark.parametrize(("change", "message"), [
     (lambda s: s.pop("blocks.1.attn.proj.weight"), r"missing blocks\.1\.attn\.proj\.weight \[64, 64\]"),
-    (lambda s: s.update({"blocks.0.ls1.gamma": torch.ones(64)}), r"unknown blocks\.0\.ls1\.gamma"),
+    (lambda s: s.update({"blocks.0.ls3.gamma": torch.ones(64)}), r"unknown blocks\.0\.ls3\.gamma"),
     (lambda s: s.update({"blocks.1.mlp.fc2.weight": torch.ones(64, 128)}),
      r"blocks\.1\.mlp\.fc2\.weight must be \[64, 256\], not \[64, 128\]"),
     (lambda s: s["head.weight"].fill_(float("nan")), r"head\.weight must hold finite floating-point numbers"),
@@ -198,7 +189,7 @@ def test_tensors_that_do_not_fit_are_named(distilled, tmp_path, change, message)
 
 @pytest.mark.parametrize("names", [
     ("conv1.weight", "bn1.weight", "layer1.0.conv1.weight", "fc.weight"),  # ResNet
-    ("patch_embed.proj.weight", "layers.0.blocks.0.attn.qkv.weight", "head.fc.weight"),  # Swin
+    ("patch_embed.proj.weight", "network.0.attn.qkv.weight", "head.fc.weight"),
     (),
 ])
 def test_another_architecture(tmp_path, names):

@@ -13,6 +13,8 @@ from vitric.golden.quantization import quantize_with_scales
 from vitric.golden.train import RECIPES, Recipe, accuracy, recipe_for
 from vitric.golden.vit import VisionTransformer
 
+from tests.golden.pretrained_kit import FAMILIES, family
+
 TRAIN = digits("train")
 CALIBRATION, OTHERS = TRAIN[:32], TRAIN[32:48]
 SHORT = Recipe(epochs=3, learning_rate=1e-3, average=0.97, weight_decay=0.0, label_smoothing=0.0)
@@ -80,6 +82,14 @@ def test_the_graph_computes_what_it_lowers_to(tiny, options):
     logits.square().sum().backward()
     silent = [name for name, parameter in model.named_parameters() if not parameter.grad.abs().max() > 0]
     assert silent == []
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_graph_of_every_family_computes_what_it_lowers_to(name):
+    model = QuantizedTraining(quantize_with_scales(family(name), CALIBRATION))
+    lowered = model.lower()
+    wanted = lowered.quantities["head"].decode(lowered.model(OTHERS))
+    torch.testing.assert_close(model(OTHERS).to(torch.float64), wanted, rtol=1e-5, atol=1e-6)
 
 
 def test_rounding_is_all_that_values_differ_by(tiny, monkeypatch):

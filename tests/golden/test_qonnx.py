@@ -20,6 +20,7 @@ from vitric.golden.quantization.codes.maps import CentredCodes, NarrowCodes, Uns
 from vitric.golden.quantization.codes.quantity import Quantity
 from vitric.golden.spec.arithmetic import Arithmetic
 
+from tests.golden.pretrained_kit import FAMILIES, family
 from tests.golden.quantization.quantize_kit import tensor
 
 IMAGES = digits("train")[:64]
@@ -93,6 +94,13 @@ def test_whole_digits_network_gives_the_simulated_logits():
     assert sum(x.simulated for x in codes) > 0.99 * sum(x.values for x in codes)  # 0.9985 to 1, by the CPU's sums
     assert sum(x.integer_layer for x in codes) > 0.95 * sum(x.values for x in codes)
     assert outcome.logits < 0.01
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_gives_the_simulated_logits(name):
+    lowered = quantize_with_scales(family(name), IMAGES)
+    outcome = compare(export(lowered), lowered, TEST)
+    assert outcome.equal and max(x.error for x in outcome.tensors) < 1e-5
 
 
 def test_layernorms_have_the_models_epsilon():
@@ -249,7 +257,7 @@ def test_cleaned_up_by_qonnx_it_is_the_same(exported):
 @pytest.mark.parametrize("name,tensor", [
     ("blocks.0.norm1.beta", "blocks.0.norm1"), ("blocks.0.attn.k.bias", "blocks.0.attn.k"),
     ("blocks.0.attn.scores.unit", "blocks.0.attn.softmax"), ("blocks.0.attn.v.offset", "blocks.0.attn.context"),
-    ("blocks.0.mlp.act.root", "blocks.0.mlp.act"), ("pos_embed", "patch_embed"), ("head.bias", "head"),
+    ("blocks.0.mlp.act.argument.constant", "blocks.0.mlp.act"), ("pos_embed", "patch_embed"), ("head.bias", "head"),
 ])
 def test_a_wrong_constant_shows_in_its_layer_alone(lowered, exported, name, tensor):
     wrong = changed(exported, name, lambda array: (array + 0.3 * np.abs(array).max()).astype(np.float32))

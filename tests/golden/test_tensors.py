@@ -51,7 +51,7 @@ def test_taps_have_the_shapes_of_the_trace(config):
         if one.tap is None:
             continue
         x = taps[one.tap]
-        y = one.to_trace(x, config.num_prefix_tokens)
+        y = one.to_trace(x, config.num_head_tokens)
         assert one.from_trace(y, x.shape).equal(x)
         if one.traced:
             assert y.shape == trace[one.name].shape, one.name

@@ -83,7 +83,7 @@ class _Measurement:
         rounded_logits(self.model, {}, calibration, self.exact)
         self.codes: dict[str, torch.Tensor] = {}
         lowered.model(calibration, self.codes)
-        self.codes["input"] = patchify(calibration, lowered.source.config)[:, 1:]  # the class token has no patch
+        self.codes["input"] = patchify(calibration, self.model.config)[:, self.model.config.num_prefix_tokens:]
         self.taps = collect(lowered.source, calibration)
         weights = Sensitivities(lowered.source, calibration, settings.generator, elements=(*ELEMENTS, "attn.softmax"))
         self.importance = Calibration(lowered.source, calibration,
@@ -103,7 +103,7 @@ class _Measurement:
         for part in parts:
             rows, known = part.rows(len(weights)), tapped(part.tap)
             target = self.taps[part.tap]
-            target = target if known is None else known.to_trace(target, self.model.config.num_prefix_tokens)
+            target = target if known is None else known.to_trace(target, self.model.config.num_head_tokens)
             shape = target.shape if len(parts) > 1 else (*target.shape[:2], 1)
             importance = self.importance(part.tap, shape)
             layer = Layer.trained(product, weights[rows], None if bias is None else bias[rows], target, importance,

@@ -50,7 +50,7 @@ def rounded_logits(
         found = tapped(name)
         if found is None or not found.traced:
             return x
-        y = found.to_trace(x, model.config.num_prefix_tokens)
+        y = found.to_trace(x, model.config.num_head_tokens)
         if found.name in quantities:
             y = quantities[found.name].decode(quantities[found.name].encode(y))
         if trace is not None:

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import torch
 
+from ...activation import ACTIVATIONS
 from ...arith import saturate
 from ...integer import IntegerLayerNorm, IntegerLinear
-from ...integer.gelu import gelu, gelu_table
+from ...integer.gelu import gelu_table
 from ...integer.layernorm import quantize_affine
 from ...integer.requantizer import Requantizer
 from ...spec.softmax import SoftmaxSpec
@@ -117,10 +118,11 @@ def build_context(
     return lower_requantizer(name, p.scale * value.scale, bias, zero, (zero - bound, zero + bound), out, settings)
 
 
-def build_gelu(index: Quantity, out: Quantity) -> torch.Tensor:
-    """Return the table from codes of ``index`` to the codes of ``out`` that are nearest to their GELU."""
+def build_gelu(index: Quantity, out: Quantity, config: VitConfig) -> torch.Tensor:
+    """Return the table from codes of ``index`` to the codes of ``out`` that are nearest to their activation."""
+    function = ACTIVATIONS[config.act_layer].of_number
     if isinstance(out.codes, BookCodes):
         x = index.decode(torch.arange(1 << INDEX_BITS))
-        return out.encode(torch.tensor([gelu(value) for value in x.tolist()], dtype=torch.float64))
+        return out.encode(torch.tensor([function(value) for value in x.tolist()], dtype=torch.float64))
     return gelu_table(float(index.scale), index.zero_point, INDEX_BITS, float(out.scale), out.zero_point,
-                      out.codes.bits)
+                      out.codes.bits, function)

@@ -81,7 +81,7 @@ class Calibration:
 
         def tap(name, x):
             if (target := TARGETS.get(name)) is not None:
-                found[target.name].append(target.to_trace(x, self.model.config.num_prefix_tokens))
+                found[target.name].append(target.to_trace(x, self.model.config.num_head_tokens))
             return x
 
         for x in self._inputs[index].split(self._chunk):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from ...activation import ACTIVATIONS
 from ...arith import lookup
 from ...integer import IntegerAttention, IntegerBlock, IntegerLayerNorm, IntegerLinear, IntegerMlp, IntegerViT, patchify
 from ...integer.layers import add_residual
@@ -38,7 +39,6 @@ __all__ = ["Lowered", "logit_info", "lower"]
 _HEADROOM = 1.5  # of the residual stream and the logits over their largest calibration value
 _COARSEST = 64  # largest factor by which the residual stream's steps grow beyond that, for layers of few bits
 _LARGEST_FACTOR = 128  # of the head's requantization, well below what the unit can do
-_GELU_FLAT = -4.0  # GELU is above -0.0002 below it
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -197,15 +197,15 @@ class _Lowering:
     def mlp(self, name: str, a: torch.Tensor, source: Quantity, first: Layer,
             second: Layer) -> tuple[IntegerMlp, torch.Tensor]:
         """Return the MLP and the codes of its hidden tensor."""
-        settings = self.settings
+        settings, activation = self.settings, ACTIVATIONS[self.config.act_layer]
         fc1 = self.draft(first, a, source)
         hidden = fc1(a)
-        out = self.hidden(f"{name}.act", functional.gelu(hidden), second)
+        out = self.hidden(f"{name}.act", activation.of_tensor(hidden), second)
         top = float(out.decode(torch.tensor(out.codes.high)))
         index = self.quantities[f"{name}.fc1"] = observe(
-            f"{name}.fc1", hidden.clamp(_GELU_FLAT, max(top, 0.0)), UnsignedCodes(INDEX_BITS),
+            f"{name}.fc1", hidden.clamp(activation.flat, max(top, 0.0)), UnsignedCodes(INDEX_BITS),
             settings.recipe.fitted(minmax), settings.generator)
-        table = build_gelu(index, out)
+        table = build_gelu(index, out, self.config)
         layer = fc1.lower(index)
         hidden = lookup(table, layer(a))
         fc2 = self.draft(second, hidden, out)
@@ -234,7 +234,7 @@ class _Lowering:
 
     def head(self) -> tuple[IntegerLayerNorm, IntegerLinear]:
         """Return the final norm and the head, on the tokens that have one, side by side."""
-        prefix = self.config.num_prefix_tokens
+        prefix = self.config.num_head_tokens
         tokens = self.x[:, :prefix]
         norm = self.norm("norm", self.float.norm, tokens, self.settings.bits("head").a)
         a = norm(tokens).flatten(1)[:, None]

@@ -5,7 +5,8 @@ from fractions import Fraction
 
 import pytest
 import torch
-from vitric.golden.integer.gelu import gelu, gelu_table
+from vitric.golden.activation import gelu
+from vitric.golden.integer.gelu import gelu_table
 
 
 def test_gelu_function():

@@ -50,10 +50,10 @@ def test_trace_has_every_tensor_in_integers():
     assert logits.shape == (3, 3) and torch.equal(logits, trace["head"][:, 0])
 
 
-@pytest.mark.parametrize("distilled", [False, True])
-def test_what_nothing_reads_changes_nothing(distilled):
-    config = replace(CONFIG, distilled=distilled)
-    model, prefix = random_integer_vit(config, seed=2), config.num_prefix_tokens
+@pytest.mark.parametrize("fields", [{}, {"distilled": True}, {"reg_tokens": 2}], ids=str)
+def test_what_nothing_reads_changes_nothing(fields):
+    config = replace(CONFIG, **fields)
+    model, prefix = random_integer_vit(config, seed=2), config.num_head_tokens
     short, whole = {}, {}
     assert torch.equal(model(images(config), short), model(images(config), whole, every_token=True))
     assert list(short) == list(whole)
