@@ -81,6 +81,10 @@ def blank_integer_vit(
     """
     blank = _Blank(spec)
     embed, head = config.embed_dim, bits("head")
+    pre = {}
+    if config.pre_norm:
+        pre = {"norm_pre": blank.norm(embed, bits("pre_proj").a),
+               "pre_proj": blank.linear(embed, embed, bits("pre_proj"), spec.residual_bits)}
 
     def block(index: int) -> IntegerBlock:
         def own(product: str) -> Bits:
@@ -98,4 +102,4 @@ def blank_integer_vit(
         blocks=tuple(block(index) for index in range(config.depth)), norm=blank.norm(embed, head.a),
         head=blank.linear(config.num_head_tokens * embed, config.num_classes, head, spec.residual_bits),
         residual_bits=spec.residual_bits,
-        a_plane_bits=spec.a_bits, w_plane_bits=spec.w_bits, info={"method": "blank"})
+        a_plane_bits=spec.a_bits, w_plane_bits=spec.w_bits, info={"method": "blank"}, **pre)

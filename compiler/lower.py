@@ -104,6 +104,11 @@ def lower(model: IntegerViT, spec: AcceleratorSpec, probability_buffers: int, im
     a = plan.input("input", config.patch_dim, model.patch_embed.a_bits)
     plan.load("pos_embed", lambda: residual_words(start, plan.residual_columns, spec))
     plan.linear("patch_embed", model.patch_embed, a, Target.RESIDUAL, part=every)
+    if model.norm_pre is not None:
+        a = plan.norm("norm_pre", model.norm_pre, every)
+        zeros = torch.zeros_like(start)
+        plan.load("pre_zero", lambda: residual_words(zeros, plan.residual_columns, spec), behind=a.writer)
+        plan.linear("pre_proj", model.pre_proj, a, Target.RESIDUAL, part=every)
     for number, block in enumerate(model.blocks):
         name = f"blocks.{number}"
         used = read if number == len(model.blocks) - 1 else every  # of the last block only these are read

@@ -142,12 +142,13 @@ class Plan(Demands):
         return Activation(buffer=buffer, words=words, planes=planes, plane_words=rows * words, bits=bits,
                           channel_map=channel_map, writer=len(self.steps) + 1, pace=pace)
 
-    def load(self, name: str, operands: Callable[[], bytes]) -> None:
-        """Fill the residual memory."""
+    def load(self, name: str, operands: Callable[[], bytes], *, behind: int = 0) -> None:
+        """Fill the residual memory, after the step ``behind``, which reads it, is done."""
         self.need("residual_words", self.groups * self.residual_columns, self.spec.residual_words, "residual stream")
         columns = self.residual_columns
         self._residual_writer = self._add(
-            {"opcode": Opcode.LOAD, "groups": self.groups, "columns": columns, "row_tiles": columns // self.spec.cols},
+            {"opcode": Opcode.LOAD, "groups": self.groups, "columns": columns, "row_tiles": columns // self.spec.cols,
+             "a_wait": behind},
             TensorWrite(trace=name, kind="residual", stride=columns, out_map=np.arange(self.embed)), operands)
 
     def input(self, name: str, columns: int, bits: int) -> Activation:

@@ -117,6 +117,9 @@ TENSORS = (
     Tensor(name="input", tap=None, block=False, kind="pixels", product="patch_embed", port="a"),
     Tensor(name="pos_embed", tap=None, block=False, kind="residual"),
     Tensor(name="patch_embed", tap="tokens", block=False, kind="residual"),
+    Tensor(name="norm_pre", tap="norm_pre", block=False, kind="norm", product="pre_proj", port="a"),
+    Tensor(name="pre_zero", tap=None, block=False, kind="residual"),
+    Tensor(name="pre_proj", tap="pre_proj", block=False, kind="residual"),
     Tensor(name="norm1", tap="norm1", kind="norm", product="attn.qkv", port="a"),
     Tensor(name="attn.q", tap="attn.q", layout="heads", kind="queries", product="attn.scores", port="a"),
     Tensor(name="attn.k", tap="attn.k", layout="heads", kind="keys", product="attn.scores", port="w"),
@@ -142,6 +145,7 @@ def _same(name: str, source: str, output: str | None = None, **more: object) -> 
 
 LINEARS = (
     _same("patch_embed", "input", module="patch_embed.proj", block=False),
+    _same("pre_proj", "norm_pre", block=False),
     *(_same(f"attn.{part}", "norm1", product="attn.qkv", module="attn.qkv", part=number, parts=3)
       for number, part in enumerate("qkv")),
     _same("attn.proj", "attn.context"),
@@ -152,7 +156,10 @@ LINEARS = (
 """Every linear layer in the order of computation, those of a block by the names below ``blocks.N``."""
 
 PRODUCTS = ("attn.qkv", "attn.scores", "attn.context", "attn.proj", "mlp.fc1", "mlp.fc2")
-"""Products of an encoder block, in order of computation; ``patch_embed`` comes before and ``head`` after all blocks."""
+"""Products of an encoder block, in order of computation; ``patch_embed``, with ``pre_norm`` also ``pre_proj``, comes
+before and ``head`` after all blocks."""
+
+_PRE_NORM = ("norm_pre", "pre_zero", "pre_proj")  # what only networks with it have
 
 Entry = TypeVar("Entry", Tensor, Linear)
 
@@ -210,19 +217,19 @@ def linear(name: str) -> Linear:
     return found
 
 
-def _all(table: tuple[Entry, ...], depth: int, last: Callable[[Entry], bool]) -> Iterator[Entry]:
-    outside = [entry for entry in table if not entry.block]
+def _all(table: tuple[Entry, ...], config: VitConfig, last: Callable[[Entry], bool]) -> Iterator[Entry]:
+    outside = [entry for entry in table if not entry.block and (config.pre_norm or entry.name not in _PRE_NORM)]
     yield from (entry for entry in outside if not last(entry))
-    for index in range(depth):
+    for index in range(config.depth):
         yield from (_placed(entry, index) for entry in table if entry.block)
     yield from (entry for entry in outside if last(entry))
 
 
 def tensors(config: VitConfig) -> Iterator[Tensor]:
     """Yield every tensor of a network with its whole names, in the order of computation."""
-    yield from _all(TENSORS, config.depth, lambda entry: entry.name in ("norm", "head"))
+    yield from _all(TENSORS, config, lambda entry: entry.name in ("norm", "head"))
 
 
 def linears(config: VitConfig) -> Iterator[Linear]:
     """Yield every linear layer of a network with its whole names, in the order of computation."""
-    yield from _all(LINEARS, config.depth, lambda entry: entry.name == "head")
+    yield from _all(LINEARS, config, lambda entry: entry.name == "head")

@@ -14,6 +14,8 @@ name                         shape           tensor
 ``patch_embed``              [B, N, E]       patch embedding with bias
 ``tokens``                   [B, T, E]       class token, (distillation token, registers,) patches,
                                              with position embedding
+``norm_pre``                 [B, T, E]       with ``pre_norm``: input of ``pre_proj``
+``pre_proj``                 [B, T, E]       with ``pre_norm``: the residual stream that enters block 0
 ``blocks.i.norm1``           [B, T, E]       input of ``attn.qkv``
 ``blocks.i.attn.q, k, v``    [B, H, T, D]    slices of ``attn.qkv``'s output, not scaled
 ``blocks.i.attn.scores``     [B, H, T, T]    Q·Kᵀ / sqrt(D)
@@ -137,6 +139,9 @@ class VisionTransformer(nn.Module):
             self.reg_token = nn.Parameter(torch.zeros(1, config.reg_tokens, config.embed_dim))
         self.pos_embed = nn.Parameter(torch.zeros(1, config.num_tokens, config.embed_dim))
         self.patch_embed = PatchEmbed(config)
+        if config.pre_norm:
+            self.norm_pre = nn.LayerNorm(config.embed_dim, eps=config.layer_norm_eps)
+            self.pre_proj = nn.Linear(config.embed_dim, config.embed_dim)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.embed_dim, eps=config.layer_norm_eps)
         self.head = nn.Linear(config.embed_dim, config.num_classes)
@@ -156,6 +161,8 @@ class VisionTransformer(nn.Module):
                 nn.init.trunc_normal_(module.weight, std=0.02)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
+        if self.config.pre_norm:
+            nn.init.eye_(self.pre_proj.weight)
 
     def normalize(self, images: torch.Tensor) -> torch.Tensor:
         """Return ``(pixel / 255 - mean) / std`` as float32, shape kept: what the weights were trained on.
@@ -177,7 +184,10 @@ class VisionTransformer(nn.Module):
         """Map normalised images [B, C, S, S] to tokens [B, T, E]."""
         x = tap("patch_embed", self.patch_embed(x.to(self.pos_embed.dtype)))  # [B, N, E]
         prefix = self.prefix.expand(len(x), -1, -1)  # [B, num_prefix_tokens, E]
-        return tap("tokens", torch.cat([prefix, x], dim=1) + self.pos_embed)  # [B, T, E]
+        x = tap("tokens", torch.cat([prefix, x], dim=1) + self.pos_embed)  # [B, T, E]
+        if not self.config.pre_norm:
+            return x
+        return tap("pre_proj", self.pre_proj(tap("norm_pre", self.norm_pre(x))))  # [B, T, E]
 
     def classify(self, x: torch.Tensor, tap: Tap = _pass) -> torch.Tensor:
         """Map the last block's output [B, T, E] to logits [B, num_classes]; only tokens with a head are used."""

@@ -163,6 +163,12 @@ def random_integer_vit(
                               **{**increments, "w_bits": edge_bits, "a_bits": 8})
     limit = (1 << residual_bits - 1) - 1
     pos_embed = make.normal((T, E), 1 << residual_bits - 6, limit)
+    pre = {}
+    if config.pre_norm:
+        bits = {"w_bits": min(edge_bits, w_plane_bits), "a_bits": edge_bits}
+        pre = {"norm_pre": make.norm(E, edge_bits, norm_spec),
+               "pre_proj": make.linear(E, E, a_zero=1 << edge_bits - 1, a_deviation=(1 << edge_bits) / _SPREAD,
+                                       **increments | bits)}
     blocks = tuple(
         IntegerBlock(norm1=make.norm(E, a_bits, norm_spec), attn=attention(), norm2=make.norm(E, a_bits, norm_spec),
                      mlp=mlp(), residual_bits=residual_bits)
@@ -174,4 +180,4 @@ def random_integer_vit(
     return IntegerViT(
         config=config, patch_embed=patch_embed, pos_embed=pos_embed, blocks=blocks,
         norm=make.norm(E, edge_bits, norm_spec), head=head, residual_bits=residual_bits, a_plane_bits=arithmetic.a_bits,
-        w_plane_bits=w_plane_bits, info={"method": "random", "seed": str(seed)})
+        w_plane_bits=w_plane_bits, info={"method": "random", "seed": str(seed)}, **pre)

@@ -33,8 +33,9 @@ TYPES = {
 
 _KEY = "vitric_integer"
 _FORMAT = 2
-_LATER = {name: getattr(VitConfig, name)
-          for name in ("layer_norm_eps", "reg_tokens", "act_layer")}  # later than format 2: left out at their default
+_LATER = {name: getattr(cls, name) for cls, names in (
+    (VitConfig, ("layer_norm_eps", "reg_tokens", "act_layer", "pre_norm")), (IntegerViT, ("norm_pre", "pre_proj")))
+          for name in names}  # later than format 2: left out at their default
 _DTYPES = (torch.int8, torch.int16, torch.int32, torch.int64)
 
 

@@ -50,6 +50,9 @@ class IntegerViT:
         Initial residual stream: position embedding, plus on the rows before the patches their token (class,
         distillation, registers) less ``patch_embed``'s output for an all-zero row (so that the array may treat every
         token alike).
+    norm_pre, pre_proj : IntegerLayerNorm and IntegerLinear, optional
+        With ``pre_norm``, on all tokens: their output replaces the residual stream, whose steps may be others from then
+        on.
     blocks : tuple of IntegerBlock
     norm : IntegerLayerNorm
         Applied to the class token (and the distillation token) alone.
@@ -74,10 +77,14 @@ class IntegerViT:
     a_plane_bits: int
     w_plane_bits: int
     info: dict[str, str]
+    norm_pre: IntegerLayerNorm | None = None
+    pre_proj: IntegerLinear | None = None
 
     def __post_init__(self):
         assert_integer(pos_embed=self.pos_embed)
         assert_fits("pos_embed", self.pos_embed, self.residual_bits)
+        if not (self.norm_pre is not None) == (self.pre_proj is not None) == self.config.pre_norm:
+            raise ValueError("norm_pre and pre_proj must be there if the config has pre_norm, and else not")
 
     def __call__(
         self, images: torch.Tensor, trace: dict[str, torch.Tensor] | None = None, *, every_token: bool = False,
@@ -85,7 +92,8 @@ class IntegerViT:
         """Return logits, int64 (B, classes), of integer images (B, C, H, W) with values 0..255.
 
         ``trace``, if given, receives every tensor that the accelerator writes to memory, by name, each with the
-        image as first axis: ``input`` (T, C*p*p); ``pos_embed`` and ``patch_embed`` (T, E) residual;
+        image as first axis: ``input`` (T, C*p*p); ``pos_embed`` and ``patch_embed`` (T, E) residual; with
+        ``pre_norm`` also ``norm_pre`` (T, E), ``pre_zero``, zeros, and ``pre_proj`` (T, E) residual;
         ``blocks.N.norm1`` (T, E); ``blocks.N.attn.k`` and ``.v`` (T, E), ``.q`` and ``.context`` (Q, E) and
         ``.softmax`` (H, Q, T); ``blocks.N.attn.proj`` and ``blocks.N.mlp.fc2`` (Q, E), the residual stream after the
         addition; ``blocks.N.norm2`` (Q, E); ``blocks.N.mlp.act`` (Q, M); ``norm`` (P, E); ``head`` (1, classes).
@@ -102,6 +110,10 @@ class IntegerViT:
         pixels = trace["input"] = patchify(images, self.config)
         x = trace["pos_embed"] = self.pos_embed.expand(len(images), -1, -1)
         x = trace["patch_embed"] = add_residual(x, self.patch_embed(pixels), self.residual_bits)
+        if self.norm_pre is not None:
+            a = trace["norm_pre"] = self.norm_pre(x)
+            x = trace["pre_zero"] = torch.zeros_like(x)
+            x = trace["pre_proj"] = add_residual(x, self.pre_proj(a), self.residual_bits)
         for index, block in enumerate(self.blocks):
             is_read_whole = every_token or index < len(self.blocks) - 1
             x = block(x, trace, f"blocks.{index}", None if is_read_whole else self.config.num_head_tokens)

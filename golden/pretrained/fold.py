@@ -15,11 +15,10 @@ _REFUSED = {  # in names of tensors: what it is, and what it would take
     r"\bw12\b|\bw3\b|weights_in|fc1_[gx]|\bswiglu": "a gated MLP (a product of two activations)",
     r"\battn_pool\b|head\.probe": "attention pooling (a query of its own after the last block)",
     r"\bfc_norm\b": "mean pooling before the final norm (means of the residual stream)",
-    r"\bnorm_pre\b|pre_layrnorm": "a norm before the first block (a LayerNorm that writes the residual stream)",
     r"^(layers|stages)\.\d+\.(blocks|downsample)": "windows or stages (tokens that are merged on the way)",
     r"patch_embed\.(backbone|conv|seq)|\bstem\b": "a convolutional stem (more than one layer before the tokens)",
 }
-_TRAINING_ONLY = ("mask_token",)
+_TRAINING_ONLY = ("mask_token", "position_ids")
 _POOLER = re.compile(r"(\w+\.)?pooler\.")
 
 
@@ -67,17 +66,24 @@ def fold(state: Mapping[str, torch.Tensor], kind: str) -> tuple[dict[str, torch.
     """Return a state dict (timm's names) as the float model has it, and what was assumed.
 
     LayerScale is multiplied into ``attn.proj`` and ``mlp.fc2``; position embeddings are completed; without a head the
-    class token's features become the logits, by a head that is the identity. Tensors for training alone are left out.
+    class token's features become the logits, by a head that is the identity; the norm before the first block gets a
+    ``pre_proj``. Biases that are not there are 0. Tensors for training alone are left out.
     """
     state = {name: tensor for name, tensor in state.items() if name.rpartition(".")[2] not in _TRAINING_ONLY}
     assumed = []
     _scaled(state)
     _positioned(state, kind)
+    embed = state["pos_embed"].shape[2]
+    if "norm_pre.weight" in state:
+        state |= {"pre_proj.weight": torch.eye(embed), "pre_proj.bias": torch.zeros(embed)}
+    if "patch_embed.proj.bias" not in state:  # CLIP
+        state["patch_embed.proj.bias"] = torch.zeros(embed)
+    if "head.weight" in state and "head.bias" not in state:  # CLIP's projection
+        state["head.bias"] = torch.zeros(len(state["head.weight"]))
     if "head.weight" not in state and "norm.weight" in state:
         pooler = [name for name in state if _POOLER.match(name)]
         for name in pooler:
             del state[name]
-        embed = len(state["norm.weight"])
         state |= {"head.weight": torch.eye(embed), "head.bias": torch.zeros(embed)}
         assumed.append(f"{embed} features of the class token as the result" + ", not the pooler's" * bool(pooler))
     return state, assumed

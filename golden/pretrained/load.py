@@ -15,7 +15,7 @@ from ..spec.vit import VitConfig
 from ..tensor_files import read_safetensors, read_torch
 from ..vit import VisionTransformer
 from .fold import check_supported, fold
-from .names import bare_names, kind_of, timm_names
+from .names import bare_names, image_encoder, kind_of, timm_names
 from .settings import STATISTICS, Beside, read_beside
 
 __all__ = ["LAYER_NORM_EPS", "Pretrained", "load_pretrained"]
@@ -23,9 +23,9 @@ __all__ = ["LAYER_NORM_EPS", "Pretrained", "load_pretrained"]
 _HEAD_DIM = 64  # of every ViT and DeiT of timm and Hugging Face up to the large ones
 _TORCH = (".bin", ".pt", ".pth")
 _WRAPPERS = ("model", "state_dict", "model_state_dict")  # under which training scripts keep the weights
-LAYER_NORM_EPS = {"timm": 1e-6, "hugging face": 1e-12, "dinov2": 1e-6}
-"""Epsilon of every LayerNorm by kind of checkpoint, where no file says it: the default of their ViT and DeiT, and of
-Hugging Face's DINOv2, whose names have a ``layer_scale``."""
+LAYER_NORM_EPS = {"timm": 1e-6, "hugging face": 1e-12, "dinov2": 1e-6, "clip": 1e-5}
+"""Epsilon of every LayerNorm by kind of checkpoint, where no file says it: the default of their ViT and DeiT, of
+Hugging Face's DINOv2, whose names have a ``layer_scale``, and of CLIP, which has a norm before its blocks."""
 
 _LISTED = 8  # tensors of a foreign architecture that a message names
 _NEEDED = {"cls_token": 3, "pos_embed": 3, "patch_embed.proj.weight": 4, "blocks.0.mlp.fc1.weight": 2, "norm.weight": 1}
@@ -118,6 +118,7 @@ def _infer(path: Path, state: Mapping[str, torch.Tensor], heads: int | None, sta
     return VitConfig(
         **dimensions, num_heads=_heads(path, embed, heads, beside), mlp_ratio=hidden / embed,
         qkv_bias="blocks.0.attn.qkv.bias" in state, distilled=distilled, reg_tokens=registers, mean=mean, std=std,
+        pre_norm="norm_pre.weight" in state,
         act_layer=beside.act_layer or "gelu",
         layer_norm_eps=layer_norm_eps if beside.layer_norm_eps is None else beside.layer_norm_eps)
 
@@ -174,9 +175,12 @@ def load_pretrained(path: str | Path, *, heads: int | None = None, statistics: s
     beside = read_beside(path.parent)
     state = _read(path)
     kind = kind_of(state)
+    images = image_encoder(state)
+    assumed, state = ["the image encoder alone"] * (len(images) < len(state)), images
     check_supported(f"checkpoint {path}", state)
-    epsilon = LAYER_NORM_EPS["dinov2" if any("layer_scale" in name for name in state) else kind or "timm"]
+    family = "dinov2" if any("layer_scale" in name for name in state) else kind or "timm"
     state = timm_names(state) if kind == "hugging face" else state
+    epsilon = LAYER_NORM_EPS["clip" if "norm_pre.weight" in state else family]
     _check_architecture(path, state)
     state, folded = fold(state, kind or "timm")
     config = _infer(path, state, heads, statistics, beside, epsilon)
@@ -185,7 +189,7 @@ def load_pretrained(path: str | Path, *, heads: int | None = None, statistics: s
         load_state_dict(model, state)
     except ValueError as error:
         raise ValueError(f"checkpoint {path}: {error}") from error
-    assumed = [f"{config.num_heads} heads"] * (heads is None and beside.num_heads is None)
+    assumed += [f"{config.num_heads} heads"] * (heads is None and beside.num_heads is None)
     unknown = statistics is None and not (beside.pixels.mean and beside.pixels.std)
     assumed += ["the pixels' statistics of ImageNet"] * unknown
     dtypes = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in state.values()} - {"float32"})

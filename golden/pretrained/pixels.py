@@ -12,9 +12,10 @@ _TIMM_CROP_PCT = 0.875  # of a pretrained_cfg that does not say
 _CROP_MODES = ("center", "squash")
 _BY_NUMBER = {int(filter): name for name, filter in INTERPOLATIONS.items()}  # Pillow's numbers
 _PROCESSORS = {  # defaults of Hugging Face's classes for what the file does not say: size, crop, filter
-    "vit": (224, None, "bilinear"), "deit": (256, 224, "bicubic")}
+    "vit": (224, None, "bilinear"), "deit": (256, 224, "bicubic"), "clip": (224, 224, "bicubic"),
+    "bit": (224, 224, "bicubic")}
 _ENDINGS = ("ImageProcessor", "ImageProcessorFast", "ImageProcessorPil", "FeatureExtractor")
-_CLASSES = {f"{name}{ending}": name.lower() for name in ("ViT", "DeiT") for ending in _ENDINGS}
+_CLASSES = {f"{name}{ending}": name.lower() for name in ("ViT", "DeiT", "CLIP", "Bit") for ending in _ENDINGS}
 _STEPS = ("do_resize", "do_rescale")  # of Hugging Face's that cannot be left out
 _OPTIONAL = ("do_center_crop", "do_normalize", "do_convert_rgb")
 
@@ -109,7 +110,7 @@ def _shortest_edge(found: Fields) -> int | None:
 
 
 def _check_steps(found: Fields) -> None:
-    """Raise unless the steps are those of ViT's and DeiT's processors: resize, crop, divide by 255, normalise."""
+    """Raise unless the steps are those of these processors: resize, crop, divide by 255, normalise."""
     for name in _STEPS:
         found.choice(name, (True,))
     for name in found.values:

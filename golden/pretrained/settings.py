@@ -13,10 +13,11 @@ __all__ = ["STATISTICS", "Beside", "read_beside"]
 STATISTICS = MappingProxyType({
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
 })
-"""Mean and deviation of the pixels by name: ``imagenet`` for DeiT, ``half`` for timm's and Google's ViT."""
+"""Mean and deviation of the pixels by name: ``imagenet`` for DeiT and DINOv2, ``half`` for timm's and Google's ViT."""
 
-_ARCHITECTURES = ("vit", "deit", "dinov2", "dinov2_with_registers")
+_ARCHITECTURES = ("vit", "deit", "dinov2", "dinov2_with_registers", "clip", "clip_vision_model")
 _ACTIVATIONS = {"gelu": "gelu", "quick_gelu": "quick_gelu", "gelu_tanh": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh",
                 "gelu_new": "gelu_tanh"}  # timm's name for each of theirs and Hugging Face's
 _CONFIG, _PREPROCESSOR = "config.json", "preprocessor_config.json"
@@ -28,8 +29,8 @@ _SIZES = {"hidden_size": "embed_dim", "num_hidden_layers": "depth", "intermediat
 _ARGUMENT_SIDES = {"img_size": "image_size", "patch_size": "patch_size"}
 _ARGUMENT_SIZES = {name: name for name in ("in_chans", "num_classes", "embed_dim", "depth")}
 _HARMLESS = ("num_heads", "mlp_ratio", "qkv_bias", "class_token", "global_pool", "act_layer", "weight_init", "fix_init",
-             "init_values", "reg_tokens", "no_embed_class", "dynamic_img_size", "dynamic_img_pad", "drop_rate",
-             "pos_drop_rate", "patch_drop_rate", "proj_drop_rate", "attn_drop_rate",
+             "pre_norm", "init_values", "reg_tokens", "no_embed_class", "dynamic_img_size", "dynamic_img_pad",
+             "drop_rate", "pos_drop_rate", "patch_drop_rate", "proj_drop_rate", "attn_drop_rate",
              "drop_path_rate")  # arguments of timm's that are checked elsewhere, or only for training
 _NO_HEAD = ("num_classes", 0)  # how timm says that there is none
 _PLACEHOLDER = "LABEL_"  # how Hugging Face calls classes that have no name
@@ -129,6 +130,9 @@ def read_beside(folder: Path) -> Beside:
         activation or pooling, or that images are prepared in a way that is not supported; the message names the field.
     """
     config, preprocessor = read_fields(folder / _CONFIG), read_fields(folder / _PREPROCESSOR)
+    if config.has("vision_config"):  # of a model of images and texts
+        config.choice("model_type", _ARCHITECTURES)
+        config = config.object("vision_config")
     arguments = config.object("model_args")
     _check_network(config, arguments)
     stated = _stated(config, _SIDES, _SIZES) + _stated(arguments, _ARGUMENT_SIDES, _ARGUMENT_SIZES)

@@ -149,10 +149,16 @@ class QuantizedTraining(nn.Module):
         """Return the integer model of the present parameters, and what its integers stand for."""
         quantities = self.quantities()
         drafts = self.drafts(quantities)
-        start, residual = self.start.model, self.start.quantities["patch_embed"]
-        patch_embed = drafts["patch_embed"].lower(residual)
+        start, before = self.start.model, self.start.quantities["patch_embed"]
+        patch_embed, residual = drafts["patch_embed"].lower(before), before
+        norm_pre = pre_proj = None
+        if self.config.pre_norm:
+            residual = self.start.quantities["pre_proj"]
+            norm_pre = build_norm(self.network.norm_pre, quantities["norm_pre"], self.settings, self.config)
+            pre_proj = drafts["pre_proj"].lower(residual)
         model = IntegerViT(
-            config=self.config, patch_embed=patch_embed, pos_embed=build_pos_embed(self.network, patch_embed, residual),
+            config=self.config, patch_embed=patch_embed, pos_embed=build_pos_embed(self.network, patch_embed, before),
+            norm_pre=norm_pre, pre_proj=pre_proj,
             blocks=tuple(self._block(index, quantities, drafts, residual) for index in range(self.config.depth)),
             norm=build_norm(self.network.norm, quantities["norm"], self.settings, self.config),
             head=drafts["head"].lower(quantities["head"]), residual_bits=start.residual_bits,

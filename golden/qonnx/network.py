@@ -142,8 +142,11 @@ class _Network:
         x = graph.add("Pad", [x, row], "patch_embed.rows", (self.batch, config.num_tokens, embed), trace="patch_embed")
         start = source.pos_embed.detach()[0].to(torch.float64)
         start = torch.cat([start[:prefix] + source.prefix.detach()[0], start[prefix:]])
-        graph.add("Add", [x, graph.constant("pos_embed", start)], "patch_embed")
-        return graph.real("patch_embed")
+        x = graph.real(graph.add("Add", [x, graph.constant("pos_embed", start)], "patch_embed"))
+        if not config.pre_norm:
+            return x
+        self.linear(self.norm(x, "norm_pre", source.norm_pre), "pre_proj", "norm_pre", "pre_proj")
+        return graph.real("pre_proj")
 
     def _reshape(self, x: str, name: str, shape: tuple[int, ...], trace: str) -> str:
         target = self.graph.constant(f"{name}.shape", [0, *shape])

@@ -34,7 +34,7 @@ PIXEL_BITS = 8
 
 _WEIGHTS = {layer.product for layer in LINEARS}  # products with weights, which may have 1 bit
 
-_LEGAL = re.compile(rf"patch_embed|head|blocks(\.\d+(\.(attn|mlp|{'|'.join(map(re.escape, PRODUCTS))}))?)?")
+_LEGAL = re.compile(rf"patch_embed|pre_proj|head|blocks(\.\d+(\.(attn|mlp|{'|'.join(map(re.escape, PRODUCTS))}))?)?")
 
 
 class Bits(NamedTuple):
@@ -47,7 +47,7 @@ class Bits(NamedTuple):
 def product_names(config: VitConfig) -> tuple[str, ...]:
     """Return the names of all products of a network, in order of computation."""
     blocks = (f"blocks.{index}.{product}" for index in range(config.depth) for product in PRODUCTS)
-    return ("patch_embed", *blocks, "head")
+    return ("patch_embed", *(["pre_proj"] if config.pre_norm else []), *blocks, "head")
 
 
 def product_macs(config: VitConfig) -> dict[str, int]:
@@ -69,8 +69,8 @@ def check_layer_bits(layer_bits: Mapping[str, tuple[int, int]]) -> dict[str, Bit
     result = {}
     for name in sorted(layer_bits, key=str):
         if not isinstance(name, str) or not _LEGAL.fullmatch(name):
-            raise ValueError("layer_bits must name patch_embed, head, blocks, blocks.N, blocks.N.attn, blocks.N.mlp "
-                             f"or blocks.N with one of {', '.join(PRODUCTS)}, not {name!r}")
+            raise ValueError("layer_bits must name patch_embed, pre_proj, head, blocks, blocks.N, blocks.N.attn, "
+                             f"blocks.N.mlp or blocks.N with one of {', '.join(PRODUCTS)}, not {name!r}")
         pair = layer_bits[name]
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise TypeError(f"layer_bits of {name} must be a pair (w_bits, a_bits), not {pair!r}")
@@ -85,8 +85,10 @@ def check_layer_bits(layer_bits: Mapping[str, tuple[int, int]]) -> dict[str, Bit
 
 
 def check_names(layer_bits: Mapping[str, Bits], config: VitConfig) -> None:
-    """Raise :exc:`ValueError` if a name of checked ``layer_bits`` is of a block that the network does not have."""
+    """Raise :exc:`ValueError` if a name of checked ``layer_bits`` is of what the network does not have."""
     for name in layer_bits:
+        if name == "pre_proj" and not config.pre_norm:
+            raise ValueError("layer_bits must not name pre_proj: this model has no norm before its first block")
         block = re.match(r"blocks\.(\d+)", name)
         if block and int(block[1]) >= config.depth:
             raise ValueError(f"layer_bits must name blocks 0 to {config.depth - 1} of this model, not {name}")

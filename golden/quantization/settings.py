@@ -107,6 +107,7 @@ class Settings:
         """Return the widths of a product's operands: :mod:`~vitric.golden.quantization.bits` has the names."""
         defaults = {
             "patch_embed": Bits(self.edge_bits, PIXEL_BITS), "head": Bits(self.edge_bits, self.edge_bits),
+            "pre_proj": Bits(min(self.edge_bits, self.arithmetic.w_bits), self.edge_bits),
             "attn.scores": Bits(self.a_bits, self.a_bits), "attn.context": Bits(self.a_bits, self.softmax_bits)}
         return most_specific(self.layer_bits, product) or defaults.get(
             short_name(product), Bits(self.w_bits, self.a_bits))

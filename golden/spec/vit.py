@@ -74,6 +74,9 @@ class VitConfig:
     act_layer
         Activation of the MLP, one of :data:`ACT_LAYERS`: the exact GELU, or its approximation by a hyperbolic tangent
         or by a logistic function.
+    pre_norm
+        Whether the tokens are normalised before the first block (CLIP). The hardware's residual stream is written by
+        products alone, so a linear layer follows that norm, ``pre_proj``: an identity, unless it is trained.
     mean, std
         Pixel normalisation ``(pixel / 255 - mean) / std``: one number for all channels, or one per channel.
     layer_norm_eps
@@ -97,6 +100,7 @@ class VitConfig:
     distilled: bool = False
     reg_tokens: int = 0
     act_layer: str = "gelu"
+    pre_norm: bool = False
     mean: tuple[float, ...] = (0.5,)
     std: tuple[float, ...] = (0.5,)
     layer_norm_eps: float = 1e-6
@@ -113,6 +117,7 @@ class VitConfig:
         check_choice("distilled", self.distilled, (False, True))
         check_int("reg_tokens", self.reg_tokens, 0, 64)
         check_choice("act_layer", self.act_layer, ACT_LAYERS)
+        check_choice("pre_norm", self.pre_norm, (False, True))
         if self.image_size % self.patch_size:
             raise ValueError(
                 f"image_size must be a multiple of patch_size, not {self.image_size} with patches of {self.patch_size}"
@@ -204,8 +209,9 @@ class VitConfig:
         and ``patch_embed``, which sees the patches; ``attn.scores`` is Q·Kᵀ and ``attn.context`` is P·V.
         """
         tokens, embed, hidden, head = self.num_tokens, self.embed_dim, self.hidden_dim, self.head_dim
+        pre_proj = {"pre_proj": Product(rows=tokens, terms=embed, columns=embed)} if self.pre_norm else {}
         return {
-            "patch_embed": Product(rows=self.num_patches, terms=self.patch_dim, columns=embed),
+            "patch_embed": Product(rows=self.num_patches, terms=self.patch_dim, columns=embed), **pre_proj,
             "attn.qkv": Product(rows=tokens, terms=embed, columns=3 * embed, count=self.depth),
             "attn.scores": Product(rows=tokens, terms=head, columns=tokens, heads=self.num_heads, count=self.depth),
             "attn.context": Product(rows=tokens, terms=tokens, columns=head, heads=self.num_heads, count=self.depth),
@@ -233,6 +239,7 @@ class VitConfig:
         return (
             (self.num_prefix_tokens + self.num_tokens) * embed  # cls_token, dist_token, reg_token, pos_embed
             + embed * (self.patch_dim + 1)
+            + self.pre_norm * embed * (embed + 3)  # norm_pre, pre_proj
             + self.depth * block
             + 2 * embed  # norm
             + self.num_head_tokens * self.num_classes * (embed + 1)  # head, head_dist

@@ -14,6 +14,7 @@ CASES = {
     "odd sizes": (SPECS["digits"], ODD, {"probability_values": log2_values(3)}),
     "wide codes": (SPECS["digits"], ODD, {"w_bits": 8, "a_bits": 8}),
     "distilled": (SPECS["tiny"], replace(ODD, distilled=True), {}),
+    "norm before": (SPECS["tiny"], replace(ODD, pre_norm=True, reg_tokens=2), {}),
 }
 
 

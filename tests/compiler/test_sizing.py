@@ -12,6 +12,7 @@ ODD = replace(VIT_CONFIGS["digits"], embed_dim=50, num_heads=5, depth=1, mlp_rat
 CASES = {
     "tiny": (SPECS["tiny"], VIT_CONFIGS["tiny"], {}), "digits": (SPECS["digits"], VIT_CONFIGS["digits"], {}),
     "odd sizes": (SPECS["digits"], ODD, {}), "distilled": (SPECS["tiny"], replace(ODD, distilled=True), {}),
+    "norm before": (SPECS["tiny"], replace(ODD, pre_norm=True, reg_tokens=2), {}),
     "wide codes": (SPECS["digits"], ODD, {"w_bits": 8, "a_bits": 8}), "8 rows": (SPECS["deit_tiny"], ODD, {}),
 }
 

@@ -11,6 +11,7 @@ __all__ = ["FAMILIES", "family", "randomised"]
 FAMILIES = {
     "registers": {"reg_tokens": 2, "depth": 2},
     "tanh": {"act_layer": "gelu_tanh"},
+    "norm before": {"pre_norm": True, "depth": 2},
     "quick": {"act_layer": "quick_gelu", "qkv_bias": False, "reg_tokens": 1},
 }
 """What the config of a small network of each kind has that ``tiny`` has not."""

@@ -210,8 +210,8 @@ def test_heads_that_nobody_states(tmp_path):
         load_pretrained(path, heads=0)
     with pytest.raises(ValueError, match="multiple of num_heads, not 48 with 5 heads"):
         load_pretrained(path, heads=5)
-    with pytest.raises(ValueError, match="statistics must be one of 'imagenet', 'half', not 'clip'"):
-        load_pretrained(path, heads=3, statistics="clip")
+    with pytest.raises(ValueError, match="statistics must be one of 'imagenet', 'half', 'clip', not 'zero'"):
+        load_pretrained(path, heads=3, statistics="zero")
 
 
 def test_files_that_are_no_checkpoints(tmp_path):

@@ -53,7 +53,8 @@ NETWORKS = [  # network, bits of weights and of activations, what probabilities 
     (vit(image_size=4, patch_size=4, embed_dim=32, num_heads=2), (3, 8), twin_uniform_values(3, 5)),  # longest
     (vit(distilled=True, depth=2), (4, 4), None),  # the head reads two tokens side by side
     (vit(reg_tokens=3, depth=2), (4, 4), None),  # the head reads one of four tokens before the patches
-    (vit(reg_tokens=2, distilled=True), (4, 4), None),
+    (vit(reg_tokens=1, distilled=True), (4, 4), None),
+    (vit(pre_norm=True, depth=2), (4, 4), None),  # the residual stream is made twice
 ]
 
 

@@ -25,7 +25,8 @@ TARGETS = {tensor.tap: tensor for tensor in TENSORS if tensor.block and tensor.k
 _RESIDUAL = [tensor for tensor in TENSORS if tensor.kind == "residual"]
 _STREAM = {tensor.tap for tensor in _RESIDUAL} | {
     layer.tap for layer in LINEARS if layer.output in {tensor.name for tensor in _RESIDUAL}}  # and what is added to it
-_OUTSIDE = ("patch_embed", "head")  # taps of what is kept beside the blocks
+_OUTSIDE = ("patch_embed", "pre_proj", "head")  # taps of what is kept beside the blocks
+_BEFORE = ("patch_embed", "tokens")  # taps of the stream before ``pre_proj``, which replaces it
 _CHUNK = 1 << 27  # elements of the tensors that are computed together
 
 
@@ -43,13 +44,15 @@ class Calibration:
     ----------
     largest : float
         Largest magnitude in the residual stream and of what is added to it.
-    patch_embed, head : float32 tensors (B, N, E), (B, classes)
-        The tapped tensors of these names.
+    largest_before : float
+        The same of the stream that ``pre_proj`` replaces; without ``pre_norm`` they are one.
+    patch_embed, pre_proj, head : float32 tensors (B, N, E), (B, T, E), (B, classes)
+        The tapped tensors of these names; ``pre_proj`` only with ``pre_norm``.
     """
 
     def __init__(self, model: VisionTransformer, images: torch.Tensor, sensitivities: Sensitivities | None = None):
         self.model, self.images, self.sensitivities = model, images, sensitivities
-        self.largest = float(model.pos_embed.detach().abs().max())
+        self.largest, self.largest_before = 0.0, float(model.pos_embed.detach().abs().max())
         self._chunk = max(1, _CHUNK // model.config.block_elements)
         self._forward()
 
@@ -58,7 +61,9 @@ class Calibration:
         kept = defaultdict(list)
 
         def tap(name, x):
-            if name in _STREAM:
+            if name in _BEFORE:
+                self.largest_before = max(self.largest_before, float(x.abs().max()))
+            elif name in _STREAM:
                 self.largest = max(self.largest, float(x.abs().max()))
             if name in _OUTSIDE:
                 kept[name].append(x)
@@ -72,7 +77,10 @@ class Calibration:
                 x = block(x, tap)
             self.model.classify(x, tap)
         self._inputs = [torch.cat(parts) for parts in inputs]
-        self.patch_embed, self.head = torch.cat(kept["patch_embed"]), torch.cat(kept["head"])
+        if not self.model.config.pre_norm:
+            self.largest = self.largest_before = max(self.largest, self.largest_before)
+        for name, parts in kept.items():
+            setattr(self, name, torch.cat(parts))
 
     @torch.no_grad()
     def block(self, index: int) -> dict[str, torch.Tensor]:

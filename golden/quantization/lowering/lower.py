@@ -79,6 +79,7 @@ class _Lowering:
         self.drafts: dict[str, LinearDraft] = {}
         self.context_bias: dict[str, torch.Tensor] = {}
         self.residual = self._signed(calibration.largest * coarseness)
+        self.before = self._signed(calibration.largest_before * coarseness)
         self.x = torch.zeros(0, dtype=torch.int64)
 
     def _signed(self, largest: float) -> Quantity:
@@ -131,22 +132,35 @@ class _Lowering:
         self.quantities["input"] = source = pixel_quantity(config, PIXEL_MAX)
         patches = pixels[:, config.num_prefix_tokens:]
         layer = self.layer("patch_embed", proj.weight, proj.bias, self.calibration.patch_embed)
-        layer = self.draft(layer, patches, source).lower(self.residual)
-        pos_embed = build_pos_embed(self.float, layer, self.residual)
-        self.quantities["pos_embed"] = self.residual
+        layer = self.draft(layer, patches, source).lower(self.before)
+        pos_embed = build_pos_embed(self.float, layer, self.before)
         self.x = pos_embed.expand(len(pixels), -1, -1)
         self.add(layer, pixels, "patch_embed")
+        self.quantities |= {"pos_embed": self.before, "patch_embed": self.before}
         return layer, pos_embed
 
-    def norm(self, name: str, norm: torch.nn.LayerNorm, x: torch.Tensor, bits: int,
-             readers: Sequence[Layer] = ()) -> IntegerLayerNorm:
+    def pre_norm(self) -> tuple[IntegerLayerNorm, IntegerLinear]:
+        """Return ``norm_pre`` and ``pre_proj``, which make the residual stream anew."""
+        proj = self.float.pre_proj
+        layer = self.layer("pre_proj", proj.weight, proj.bias, self.calibration.pre_proj)
+        norm = self.norm("norm_pre", self.float.norm_pre, self.x, self.settings.bits("pre_proj").a, [layer],
+                         residual=self.before)
+        a, self.x = norm(self.x), torch.zeros_like(self.x)
+        self.quantities["pre_zero"] = self.residual
+        lowered = self.draft(layer, a, self.quantities["norm_pre"]).lower(self.residual)
+        self.add(lowered, a, "pre_proj")
+        return norm, lowered
+
+    def norm(self, name: str, norm: torch.nn.LayerNorm, x: torch.Tensor, bits: int, readers: Sequence[Layer] = (),
+             residual: Quantity | None = None) -> IntegerLayerNorm:
         """Return the LayerNorm of residual values ``x``, which ``readers`` read."""
+        residual = residual or self.residual
         gamma, beta = norm.weight.detach().to(torch.float64), norm.bias.detach().to(torch.float64)
-        y = functional.layer_norm(self.residual.decode(x), gamma.shape, gamma, beta, norm.eps)
+        y = functional.layer_norm(residual.decode(x), gamma.shape, gamma, beta, norm.eps)
         spec = self.settings.layernorm(self.config)
         out = self.observe(name, y, UnsignedCodes(bits), channels=CHANNELS[self.settings.recipe.channels],
                            readers=readers, least=gamma.abs() / (1 << spec.gamma_bits - spec.gamma_fraction - 2))
-        check_epsilon(name, norm.eps, self.residual.decode(x), (y - beta) / out.scale)
+        check_epsilon(name, norm.eps, residual.decode(x), (y - beta) / out.scale)
         return build_norm(norm, out, self.settings, self.config)
 
     def attention_layers(self, name: str, attn: torch.nn.Module, taps: dict[str, torch.Tensor],
@@ -279,6 +293,7 @@ def lower(model: VisionTransformer, images: torch.Tensor, settings: Settings, in
 def _lower(work: _Lowering, info: dict[str, str], say: Progress) -> Lowered:
     settings, depth = work.settings, work.config.depth
     patch_embed, pos_embed = work.embedding()
+    norm_pre, pre_proj = work.pre_norm() if work.config.pre_norm else (None, None)
     blocks = []
     for index in range(depth):
         say("blocks", index, depth)
@@ -288,6 +303,7 @@ def _lower(work: _Lowering, info: dict[str, str], say: Progress) -> Lowered:
     integer = IntegerViT(
         config=work.config, patch_embed=patch_embed, pos_embed=pos_embed, blocks=tuple(blocks), norm=norm, head=head,
         residual_bits=settings.arithmetic.residual_bits, a_plane_bits=settings.arithmetic.a_bits,
-        w_plane_bits=settings.arithmetic.w_bits, info=info | logit_info(work.quantities))
+        w_plane_bits=settings.arithmetic.w_bits, info=info | logit_info(work.quantities), norm_pre=norm_pre,
+        pre_proj=pre_proj)
     return Lowered(model=integer, quantities=work.quantities, drafts=work.drafts,
                    context_bias=work.context_bias, source=work.float)

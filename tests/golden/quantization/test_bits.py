@@ -92,7 +92,7 @@ def test_products_make_up_the_network(name):
 
 @pytest.mark.parametrize("value,error,message", [
     ([("head", (4, 4))], TypeError, "layer_bits must be a mapping of names to"),
-    ({"blocks.0.attn.q": (4, 4)}, ValueError, "layer_bits must name patch_embed, head, .* not 'blocks.0.attn.q'"),
+    ({"blocks.0.attn.q": (4, 4)}, ValueError, "must name patch_embed, pre_proj, head, .* not 'blocks.0.attn.q'"),
     ({"blocks.x": (4, 4)}, ValueError, "not 'blocks.x'"),
     ({3: (4, 4)}, ValueError, "not 3"),
     ({"head": 4}, TypeError, "layer_bits of head must be a pair .*, not 4"),
@@ -103,6 +103,7 @@ def test_products_make_up_the_network(name):
     ({"head": (4, 9)}, ValueError, "a_bits of head in layer_bits must be between 2 and 8, not 9"),
     ({"head": (4, 4.5)}, TypeError, "a_bits of head in layer_bits must be an integer"),
     ({"patch_embed": (4, 4)}, ValueError, "a_bits of patch_embed in layer_bits must be 8, the width of pixels, not 4"),
+    ({"pre_proj": (4, 4)}, ValueError, "layer_bits must not name pre_proj: this model has no norm before its first"),
     ({"blocks.1.mlp": (4, 4)}, ValueError, "layer_bits must name blocks 0 to 0 of this model, not blocks.1.mlp"),
 ])
 def test_rejected(value, error, message):
