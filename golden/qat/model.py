@@ -12,7 +12,7 @@ from ..integer import IntegerAttention, IntegerBlock, IntegerMlp, IntegerViT
 from ..quantization.codes.quantity import Quantity, check_scale
 from ..quantization.lowering.build import build_context, build_gelu, build_norm, build_pos_embed, build_scores
 from ..quantization.lowering.linear import LinearDraft
-from ..quantization.lowering.lower import Lowered, logit_info
+from ..quantization.lowering.lowered import Lowered, logit_info
 from ..quantization.lowering.weights import GROUP
 from ..tensors import Linear, linears, tapped, tensor, tensors
 from .oscillation import Freezer

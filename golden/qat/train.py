@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from ..data.images import ImageData
-from ..quantization.lowering.lower import Lowered
+from ..quantization.lowering.lowered import Lowered
 from ..spec.vit import PIXEL_MAX
 from ..threads import torch_threads
 from ..train import RECIPES, Recipe, fit

@@ -1,7 +1,7 @@
 """From a float ViT and calibration images to an integer ViT."""
 
 from .analysis.simulate import Simulated, float64, reference, simulate
-from .lowering.lower import Lowered
+from .lowering.lowered import Lowered
 from .methods import METHODS, Method
 from .ptq import quantize, quantize_with_scales
 

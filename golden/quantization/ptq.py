@@ -13,7 +13,8 @@ from ..threads import torch_threads
 from ..vit import VisionTransformer, in_float32
 from .bits import check_names
 from .lowering.calibration import Progress
-from .lowering.lower import Lowered, lower
+from .lowering.lower import lower
+from .lowering.lowered import Lowered
 from .products import check_products
 from .settings import Settings
 

@@ -53,8 +53,7 @@ def run(compiled, model, *, image=1, commands=None, seed=11):
     pytest.param(replace(NETWORK, in_chans=3), replace(SPEC, rows=2, cols=2, depth=16, model_bits=128), {},
                  id="words of eight tiles"),
     pytest.param(replace(NETWORK, distilled=True), SPEC, {}, id="distillation token"),
-    pytest.param(replace(NETWORK, reg_tokens=3, distilled=True), SPEC, {}, id="registers"),
-    pytest.param(replace(NETWORK, pre_norm=True), SPEC, {}, id="norm before the first block"),
+    pytest.param(replace(NETWORK, reg_tokens=3, distilled=True, pre_norm=True), SPEC, {}, id="registers, norm before"),
     pytest.param(replace(NETWORK, distilled=True, depth=2), replace(SPEC, a_bits=8, depth=4),
                  {"a_bits": 8, "w_bits": 8}, id="distillation token, other ports"),
 ])
@@ -299,4 +298,3 @@ def test_order_and_targets_of_a_block():
     block = ["norm", "codes", "codes", "codes", "softmax", "softmax", "codes", "codes", "residual", "norm", "codes",
              "residual"]
     assert names == ["input", "load", "residual", *block, "norm", "logits", "end"]
-    assert [c.target for c in COMPILED.stream.commands()][-2] is Target.LOGITS

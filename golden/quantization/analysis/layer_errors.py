@@ -25,7 +25,7 @@ from ..codes.maps import CodeMap
 from ..codes.quantity import Quantity
 from ..lowering.calibration import Calibration
 from ..lowering.linear import draft_linear
-from ..lowering.lower import Lowered
+from ..lowering.lowered import Lowered
 from ..lowering.output_search import Layer
 from ..lowering.sensitivity import ELEMENTS, Sensitivities
 from ..ptq import quantize_with_scales

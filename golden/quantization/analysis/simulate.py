@@ -15,7 +15,7 @@ from ...data.images import check_images
 from ...tensors import linears, tapped, tensor
 from ...vit import VisionTransformer
 from ..codes.quantity import Quantity
-from ..lowering.lower import Lowered
+from ..lowering.lowered import Lowered
 
 __all__ = ["Simulated", "float64", "reference", "rounded_logits", "set_linear", "simulate", "usual"]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from ...evaluation import SignalToNoise
-from ..lowering.lower import Lowered
+from ..lowering.lowered import Lowered
 from .simulate import reference
 
 __all__ = ["TensorError", "tensor_errors"]

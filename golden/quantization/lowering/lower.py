@@ -4,8 +4,7 @@ Each layer is calibrated on what the integer layers before it compute, so that i
 biases makes up for, their rounding; targets are the float model's tensors for the same images.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 from torch.nn import functional
@@ -30,43 +29,16 @@ from .calibration import Calibration, Progress
 from .epsilon import check_epsilon
 from .linear import LinearDraft, draft_linear
 from .logit_range import clamp_logits
+from .lowered import Lowered, logit_info
 from .output_search import Layer, search_input
 from .rotate import balance_heads
 from .sensitivity import ELEMENTS, ROWS, Sensitivities
 
-__all__ = ["Lowered", "logit_info", "lower"]
+__all__ = ["lower"]
 
 _HEADROOM = 1.5  # of the residual stream and the logits over their largest calibration value
 _COARSEST = 64  # largest factor by which the residual stream's steps grow beyond that, for layers of few bits
 _LARGEST_FACTOR = 128  # of the head's requantization, well below what the unit can do
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Lowered:
-    """An integer model, and what its integers stand for.
-
-    Parameters
-    ----------
-    model : IntegerViT
-    quantities : dict of Quantity
-        By the name of the tensor in the model's trace; ``blocks.N.mlp.fc1`` for the index of the GELU table.
-    drafts : dict of LinearDraft
-        By the layer's name; ``blocks.N.attn.q``, ``k`` and ``v`` for the parts of ``qkv``.
-    context_bias : dict of float64 tensors (E,)
-        Real value that the requantizer of each context adds, by the context's name.
-    source : VisionTransformer
-        The float model that was lowered: the given one, in the head bases of the method.
-    """
-
-    model: IntegerViT
-    quantities: dict[str, Quantity]
-    drafts: dict[str, LinearDraft]
-    context_bias: dict[str, torch.Tensor]
-    source: VisionTransformer
-
-    def decode(self, trace: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Return the real values, float64, of a trace of the integer model, by name."""
-        return {name: self.quantities[name].decode(codes) for name, codes in trace.items()}
 
 
 class _Lowering:
@@ -260,11 +232,6 @@ class _Lowering:
         coarse = draft.unit.max() * self.residual.codes.high / _LARGEST_FACTOR  # few bits: large steps
         self.quantities["head"] = out = self._signed(float(torch.maximum(largest, coarse)))
         return norm, draft.lower(out)
-
-
-def logit_info(quantities: Mapping[str, Quantity]) -> dict[str, str]:
-    """Return what an integer model's info says of its logits: ``logit_scale``, what a step of them is worth."""
-    return {"logit_scale": repr(float(quantities["head"].scale))}
 
 
 def lower(model: VisionTransformer, images: torch.Tensor, settings: Settings, info: dict[str, str],
