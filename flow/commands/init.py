@@ -45,8 +45,11 @@ def init_command(
         int | None, typer.Option(min=1, max=64, help="Attention heads, if no file beside the checkpoint says it.")
     ] = None,
     statistics: Annotated[
-        str | None, typer.Option(help="Mean and deviation of the pixels, imagenet or half, if no file says it.")
+        str | None, typer.Option(help="Mean and deviation of the pixels: imagenet, half or clip, if no file says it.")
     ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Side of the images, if not the checkpoint's; its position "
+                                 "embedding is resampled.")] = None,
     method: Annotated[str | None, typer.Option(help="Quantization method, as of `vitric quantize`.")] = None,
     w_bits: Annotated[int | None, typer.Option(min=1, max=8, help="Width of the weights; by default 4.")] = None,
     a_bits: Annotated[int | None, typer.Option(**WIDTH, help="Width of the activations; by default 4.")] = None,
@@ -60,7 +63,8 @@ def init_command(
         raise UserError(f"{path} is there already; remove it, or change it by hand")
     check_output(path)
     shape = named_spec(array, "--array")
-    project = _project(weights, data, heads, statistics, {"method": method, "w_bits": w_bits, "a_bits": a_bits}, board)
+    model = {"num_heads": heads, "statistics": statistics, "image_size": image_size}
+    project = _project(weights, data, model, {"method": method, "w_bits": w_bits, "a_bits": a_bits}, board)
     spec, why = _accelerator(project, shape, folder) if target_fps is None else _fitted(project, target_fps, folder)
     write_text(path, _text(project, spec, why, folder))
     say = console()
@@ -72,7 +76,7 @@ def init_command(
     say.print(f"next: vitric quantize --project {printable(folder)}", markup=False, soft_wrap=True)
 
 
-def _project(weights: Path, data: str, heads: int | None, statistics: str | None, quantization: Mapping[str, Any],
+def _project(weights: Path, data: str, model: Mapping[str, Any], quantization: Mapping[str, Any],
              board: str | None) -> "Project":
     """Return the project, checked: the data are there and have the model's classes."""
     from vitric.golden.data.sets import DATASETS
@@ -81,7 +85,7 @@ def _project(weights: Path, data: str, heads: int | None, statistics: str | None
 
     source = data if data in DATASETS else str(Path(data).absolute())
     project = checkpoint_project(weights.absolute(), {
-        "model": {"num_heads": heads, "statistics": statistics}, "data": {"source": source},
+        "model": model, "data": {"source": source},
         "quantization": quantization, "board": {"name": board}})
     classes = project.vit.num_classes
     for split in ("train", "test"):
@@ -125,7 +129,7 @@ def _text(project: "Project", spec: "AcceleratorSpec", why: str, folder: Path) -
     document.add(tomlkit.comment("Made by `vitric init`; docs/project.md of vitric explains every key."))
     model = tomlkit.table()
     model["weights"] = _relative(str(project.weights), folder)
-    for key in ("num_heads", "statistics"):
+    for key in ("num_heads", "statistics", "image_size"):
         if (value := getattr(said.model, key)) is not None:
             model[key] = value
     data = tomlkit.table()

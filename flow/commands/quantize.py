@@ -70,8 +70,11 @@ def quantize_command(
         int | None, typer.Option(min=1, max=1024, help="Attention heads of the checkpoint; by default as config.json "
                                  "beside it says, or one per 64 channels.")] = None,
     statistics: Annotated[
-        str | None, typer.Option(help="Mean and deviation of the checkpoint's pixels: imagenet or half; by default as "
-                                 "the JSON files beside it say, or imagenet.")] = None,
+        str | None, typer.Option(help="Mean and deviation of the checkpoint's pixels: imagenet, half or clip; by "
+                                 "default as the JSON files beside it say, or imagenet.")] = None,
+    image_size: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Side of the checkpoint's images, if not its own; its position "
+                                 "embedding is resampled.")] = None,
     class_order: Annotated[
         str | None, typer.Option(help="How class folders are numbered: checkpoint (by its labels), natural (0, 1, 2, "
                                  "10, as timm does) or lexical (0, 1, 10, 2, as torchvision does).")] = None,
@@ -95,14 +98,15 @@ def quantize_command(
 
     if class_order is not None and class_order not in ORDERS:
         raise UserError(f"--class-order must be one of {', '.join(ORDERS)}, not {class_order!r}")
-    if weights is None and (heads, statistics) != (None, None):
-        raise UserError("--heads and --statistics belong to --weights")
+    if weights is None and (heads, statistics, image_size) != (None, None, None):
+        raise UserError("--heads, --statistics and --image-size belong to --weights")
     if out is not None and out.suffix != ".safetensors":
         raise UserError(f"--out must be named *.safetensors, not {out}")
     to_stdout = str(json_file) == "-"
     folder = data if data in (None, *DATASETS) else str(Path(data).absolute())
     work = open_workload(project, weights, {
-        "model": {"num_heads": heads, "statistics": statistics}, "accelerator": {"spec": spec},
+        "model": {"num_heads": heads, "statistics": statistics, "image_size": image_size},
+        "accelerator": {"spec": spec},
         "data": {"source": folder, "skip_bad": skip_bad or None, "class_order": class_order}})
     changes = {
         "method": method, "w_bits": w_bits, "a_bits": a_bits, "edge_bits": edge_bits, "softmax_bits": softmax_bits,

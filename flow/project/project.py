@@ -88,7 +88,8 @@ class Project:
 
         said = self.settings.model
         found = checked(lambda: load_pretrained(
-            self._existing_weights(), heads=said.num_heads, statistics=said.statistics))
+            self._existing_weights(), heads=said.num_heads, statistics=said.statistics,
+            image_size=said.image_size))
         if self.settings.network and self.settings.network.vit != found.model.config:
             raise UserError(f"{self.weights} is the network {found.model.config}, [network] of {self.name} is "
                             f"{self.settings.network.vit}")

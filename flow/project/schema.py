@@ -36,8 +36,10 @@ class Model(Section):
     """Checkpoint of timm's, Hugging Face's or our own; without one, weights are random."""
     num_heads: Annotated[int | None, Field(ge=1, le=64)] = None
     """Of a checkpoint that does not say it."""
-    statistics: Literal["imagenet", "half"] | None = None
+    statistics: Literal["imagenet", "half", "clip"] | None = None
     """Mean and deviation of the pixels of a checkpoint that does not say them."""
+    image_size: Annotated[int | None, Field(ge=1, le=1024)] = None
+    """Side of the images, if not that of the checkpoint: its position embedding is resampled."""
     integer: Annotated[str | None, Field(min_length=1)] = None
     """Integer model that is there already, from `vitric qat` or `quantize`; nothing is quantized then."""
     seed: Seed = 1

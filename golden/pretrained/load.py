@@ -16,6 +16,7 @@ from ..tensor_files import read_safetensors, read_torch
 from ..vit import VisionTransformer
 from .fold import check_supported, fold
 from .names import bare_names, image_encoder, kind_of, timm_names
+from .resize import resized
 from .settings import STATISTICS, Beside, read_beside
 
 __all__ = ["LAYER_NORM_EPS", "Pretrained", "load_pretrained"]
@@ -134,7 +135,8 @@ def _ours(path: Path) -> Pretrained:
                       labels=None if labels is None else tuple(labels))
 
 
-def load_pretrained(path: str | Path, *, heads: int | None = None, statistics: str | None = None) -> Pretrained:
+def load_pretrained(path: str | Path, *, heads: int | None = None, statistics: str | None = None,
+                    image_size: int | None = None) -> Pretrained:
     """Return the float model of a checkpoint.
 
     Width, depth, patch and image size, classes, biases and a distillation token follow from the shapes of the tensors.
@@ -152,6 +154,8 @@ def load_pretrained(path: str | Path, *, heads: int | None = None, statistics: s
         Attention heads.
     statistics
         Name of :data:`~vitric.golden.pretrained.settings.STATISTICS`.
+    image_size
+        Side of the images, if it is not that of the checkpoint: :mod:`~vitric.golden.pretrained.resize`.
 
     Raises
     ------
@@ -169,8 +173,8 @@ def load_pretrained(path: str | Path, *, heads: int | None = None, statistics: s
     if statistics is not None:
         check_choice("statistics", statistics, tuple(STATISTICS))
     if path.suffix == ".safetensors" and is_ours(path):
-        if (heads, statistics) != (None, None):
-            raise ValueError(f"heads and statistics are for checkpoints of others: {path} says its own")
+        if (heads, statistics, image_size) != (None, None, None):
+            raise ValueError(f"heads, statistics and image_size are for checkpoints of others: {path} says its own")
         return _ours(path)
     beside = read_beside(path.parent)
     state = _read(path)
@@ -189,11 +193,13 @@ def load_pretrained(path: str | Path, *, heads: int | None = None, statistics: s
         load_state_dict(model, state)
     except ValueError as error:
         raise ValueError(f"checkpoint {path}: {error}") from error
+    if image_size is not None:
+        model = resized(model, image_size)
     assumed += [f"{config.num_heads} heads"] * (heads is None and beside.num_heads is None)
     unknown = statistics is None and not (beside.pixels.mean and beside.pixels.std)
     assumed += ["the pixels' statistics of ImageNet"] * unknown
     dtypes = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in state.values()} - {"float32"})
     assumed += [f"float32 for weights of {', '.join(dtypes)}"] * bool(dtypes)
-    return Pretrained(model=model.eval(), kind=kind, transform=beside.pixels.transform(config),
+    return Pretrained(model=model.eval(), kind=kind, transform=beside.pixels.transform(model.config, config),
                       assumed=(*assumed, *folded),
                       labels=beside.labels)

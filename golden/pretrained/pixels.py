@@ -45,12 +45,21 @@ class Pixels:
     centre_down: bool = False
     sizes: tuple[tuple[str, int], ...] = ()
 
-    def transform(self, config: VitConfig) -> EvalTransform:
-        """Return the transform of images for a model of ``config``; ValueError if they are made for another size."""
-        for name, side in self.sizes:
-            if side != config.image_size:
-                raise ValueError(f"{name} must be the model's image size, {config.image_size}, not {side}")
+    def transform(self, config: VitConfig, trained: VitConfig) -> EvalTransform:
+        """Return the transform of images for a model of ``config``, made from one that was ``trained`` on another size.
+
+        Raises
+        ------
+        ValueError
+            The files prepare images of another size than the tensors have, and no size was asked for.
+        """
         resize = self.resize
+        for name, side in self.sizes:
+            if resize is not None:
+                resize = round(resize * config.image_size / side)
+            if config == trained and side != config.image_size:
+                raise ValueError(f"{name} must be the model's image size, {config.image_size}, not {side}; with "
+                                 f"image_size (--image-size) {side} the position embedding is resampled")
         if self.crop_pct is not None:
             resize = resize_for_crop(config.image_size, self.crop_pct)
         return EvalTransform(image_size=config.image_size, in_chans=config.in_chans, resize=resize, squash=self.squash,

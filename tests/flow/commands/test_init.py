@@ -30,6 +30,18 @@ def test_init(own, tmp_path):
         "integer-a_5-calibration_images_12.safetensors", "quantize.json"]
 
 
+def test_images_of_another_size(own, tmp_path):
+    done = run("init", "my-vit", *own, "--image-size", 8, "--array", "tiny")
+    assert done.exit_code == 0 and "20 channels, 1 blocks, 5 tokens, 3 classes" in done.output
+    assert "image_size = 8" in (tmp_path / "my-vit" / "vitric.toml").read_text()
+    project = open_project("my-vit")
+    assert project.vit.image_size == 8 and project.spec.max_tokens == 5
+    images, _ = next(iter(project.images("test").batches(2)))
+    assert tuple(images.shape) == (2, 3, 8, 8)
+    done = run("quantize", *own, "--image-size", 8, "--calibration", 12)
+    assert done.exit_code == 0, done.output
+
+
 def test_a_project_and_what_it_names_move_together(own, tmp_path):
     assert run("init", "my-vit", *own).exit_code == 0
     (tmp_path / "elsewhere").mkdir()
@@ -43,6 +55,7 @@ def test_a_project_and_what_it_names_move_together(own, tmp_path):
     (["--data", "digits"], "digits has 10 classes in the train split, the model has 3"),
     (["--array", "huge"], "--array must be one of tiny, "),
     (["--heads", 3], "embed_dim must be a multiple of num_heads, not 20 with 3 heads"),
+    (["--image-size", 10], "image_size must be a multiple of patch_size, 4, not 10"),
     (["--board", "ulx4s"], "--board must be one of ulx3s, "),
     (["--method", "magic"], "[quantization] method: must be 'mse', "),
     (["--weights", "none.pth"], "--weights: cannot read none.pth: it does not exist"),

@@ -183,7 +183,7 @@ def test_the_command_warns_of_the_order_at_once(numbered, tmp_path):
     (["--weights", "none.safetensors", "--data", "digits"], "checkpoint none.safetensors does not exist"),
     (["--weights", "none.safetensors"], "--weights needs --data"),
     (["--weights", "none.onnx", "--data", "digits"], "checkpoint none.onnx does not exist"),
-    (["--config", "tiny", "--statistics", "half"], "--heads and --statistics belong to --weights"),
+    (["--config", "tiny", "--statistics", "half"], "--heads, --statistics and --image-size belong to --weights"),
 ])
 def test_rejected_options(arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
