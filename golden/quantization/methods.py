@@ -11,6 +11,7 @@ from ..spec.check import check_choice
 from .codes.books import HIDDEN, PROBABILITIES
 from .codes.channels import CHANNELS
 from .codes.observers import Observer, minmax, mse, percentile, rounded_scales
+from .lowering.regression import REGRESSIONS
 from .lowering.weights import ROUNDINGS
 
 __all__ = ["METHODS", "Method", "method"]
@@ -43,9 +44,9 @@ class Method:
         Choose the scales of each linear layer's weights and input by the error of its output:
         :mod:`~vitric.golden.quantization.lowering.output_search`. Observers choose the rest, and where the search
         starts.
-    regression : bool
-        Adapt the float weights of each layer to its rounded inputs before they are rounded themselves, by ridge
-        regression (ERQ, Zhong et al. 2024).
+    regression : str
+        How the float weights of each layer are adapted to its rounded inputs before they are rounded themselves: a name
+        of :data:`~vitric.golden.quantization.lowering.regression.REGRESSIONS`.
     power_of_two : bool
         Scales that are powers of two, so that every requantization but that of the scores is a shift (P²-ViT, Shi et
         al. 2024).
@@ -61,7 +62,7 @@ class Method:
     balance_heads: bool = False
     sensitivity: bool = False
     output_search: bool = False
-    regression: bool = False
+    regression: str = "none"
     power_of_two: bool = False
 
     def __post_init__(self):
@@ -69,6 +70,7 @@ class Method:
         check_choice("channels", self.channels, tuple(CHANNELS))
         check_choice("probabilities", self.probabilities, tuple(PROBABILITIES))
         check_choice("hidden", self.hidden, tuple(HIDDEN))
+        check_choice("regression", self.regression, tuple(REGRESSIONS))
         if self.output_search and self.power_of_two:
             raise ValueError("output_search chooses scales freely, so it cannot be combined with power_of_two")
 
@@ -85,6 +87,8 @@ class Method:
 METHODS: Mapping[str, Method] = MappingProxyType({
     "mse": Method(weights=mse, activations=mse, rounding="compensated", correct_bias=True, channels="free",
                   balance_heads=True, sensitivity=True),
+    "best": Method(weights=mse, activations=mse, rounding="compensated", correct_bias=True, channels="free",
+                   balance_heads=True, sensitivity=True, regression="validated"),
     "mse_plain": Method(weights=mse, activations=mse),
     "minmax": Method(weights=minmax, activations=minmax),
     "percentile": Method(weights=percentile, activations=percentile),
@@ -96,10 +100,11 @@ METHODS: Mapping[str, Method] = MappingProxyType({
     "repq_vit": Method(weights=mse, activations=mse, channels="free", probabilities="log_sqrt2"),
     "packqvit": Method(weights=mse, activations=mse, channels="outliers", probabilities="log2"),
     "adalog": Method(weights=mse, activations=mse, sensitivity=True, channels="free", probabilities="adaptive_log"),
-    "erq": Method(weights=mse, activations=mse, rounding="compensated", channels="free", regression=True),
+    "erq": Method(weights=mse, activations=mse, rounding="compensated", channels="free", regression="ridge"),
     "p2_vit": Method(weights=mse, activations=mse, power_of_two=True),
 })
-"""Methods by name; ``mse`` is the default. The next three choose ranges and do nothing else."""
+"""Methods by name; ``mse`` is the default, ``best`` does more for networks with outliers. The next three choose ranges
+and do nothing else."""
 
 
 def method(name: str) -> Method:

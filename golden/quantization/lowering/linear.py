@@ -12,13 +12,13 @@ from ..codes.quantity import ENOUGH_SAMPLES, Quantity, check_scale
 from ..codes.scales import fit_scaling
 from ..settings import Settings
 from .output_search import Layer, choose_rows, search_weight_scales
-from .weights import ROUNDINGS, rows_of_masks, weight_scales
+from .regression import REGRESSIONS
+from .weights import ROUNDINGS, weight_scales
 
 __all__ = ["LinearDraft", "check_accumulator", "draft_linear", "lower_requantizer"]
 
 _DEAD_FACTOR = 1.0  # of a channel without weights, whose output is its bias
 _SPARE = 0.01  # of a weight scale that grows until the accumulator holds its channel, beyond what is missing
-_RIDGE = 0.1  # of the regression, relative to the mean square of the inputs
 
 
 def lower_requantizer(
@@ -159,8 +159,11 @@ def draft_linear(layer: Layer, a: torch.Tensor, source: Quantity, settings: Sett
     correct_bias, rounding = recipe.correct_bias and enough, recipe.rounding if enough else "nearest"
     centred = real - (rows * real).sum(0) if correct_bias else real
     moments = centred.T @ (rows * centred)
-    if recipe.regression and enough:
-        weight = _regression(weight, centred, rows, target.reshape(len(real), -1), bias)
+    if recipe.regression != "none" and enough:
+        missing = target.reshape(len(real), -1).to(torch.float64) - centred @ weight.T - bias
+        if correct_bias:
+            missing = missing - (rows * missing).sum(0)
+        weight = REGRESSIONS[recipe.regression](weight, centred, rows, missing)
     if recipe.output_search and enough:
         chosen = choose_rows(len(real), settings.generator)
         searched = replace(layer, weight=weight, bias=bias).rows(chosen)
@@ -181,26 +184,3 @@ def draft_linear(layer: Layer, a: torch.Tensor, source: Quantity, settings: Sett
         bias = (rows * (target.reshape(output.shape).to(torch.float64) - output)).sum(0)
     return LinearDraft(name=layer.name, weight=integers, unit=scale, bias=bias, source=source, codes=codes,
                        settings=settings)
-
-
-def _regression(
-    weight: torch.Tensor, inputs: torch.Tensor, rows: torch.Tensor, target: torch.Tensor, bias: torch.Tensor,
-) -> torch.Tensor:
-    """Return weights (N, K) that give the targets from rounded inputs (S, K), drawn to the given ones.
-
-    Ridge regression of what the weights leave of the target (ERQ, Zhong et al. 2024, its first step): the change has
-    the least ``sum over samples of rows * error**2 + ridge * |change|**2``. Weights that are 0 were pruned and stay 0.
-    """
-    missing = target.to(torch.float64) - inputs @ weight.T - bias
-    moments = inputs.T @ (rows * inputs)
-    ridge = _RIDGE * float(moments.diagonal().mean()) or 1.0
-    moments = moments + ridge * torch.eye(len(moments), dtype=torch.float64)
-    wanted = inputs.T @ (rows * missing)  # (K, N)
-    kept = weight != 0
-    if kept.all():
-        return weight + torch.linalg.solve(moments, wanted).T
-    result = weight.clone()
-    for rows in rows_of_masks(kept):  # each has weights of its own to change
-        own = torch.nonzero(kept[rows[0]])[:, 0]
-        result[rows[:, None], own] += torch.linalg.solve(moments[own][:, own], wanted[own][:, rows]).T
-    return result

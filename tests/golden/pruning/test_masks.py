@@ -20,7 +20,7 @@ from vitric.golden.pruning.prune import recover
 from vitric.golden.pruning.size import live_heads
 from vitric.golden.quantization import quantize_with_scales
 from vitric.golden.quantization.codes.maps import NarrowCodes
-from vitric.golden.quantization.lowering.linear import _regression
+from vitric.golden.quantization.lowering.regression import ridge
 from vitric.golden.quantization.lowering.rotate import balance_heads
 from vitric.golden.quantization.lowering.weights import compensated, nearest
 from vitric.golden.train import recipe_for
@@ -171,13 +171,13 @@ def test_regression_keeps_zeros_and_is_the_best_of_the_others():
     weight[2, 1] = 0
     rows = torch.full((300, 1), 1 / 300, dtype=torch.float64)
     target = inputs @ normal(5, 12, seed=3).T
-    found = _regression(weight, inputs, rows, target, torch.zeros(5, dtype=torch.float64))
+    found = ridge(weight, inputs, rows, target - inputs @ weight.T)
     assert ((found == 0) == (weight == 0)).all()
 
     def loss(candidate):
-        ridge = 0.1 * float((inputs.T @ (rows * inputs)).diagonal().mean())
+        strength = 0.1 * float((inputs.T @ (rows * inputs)).diagonal().mean())
         error = inputs @ candidate.T - target
-        return float((rows * error.square()).sum() + ridge * (candidate - weight).square().sum())
+        return float((rows * error.square()).sum() + strength * (candidate - weight).square().sum())
 
     for seed in range(5):
         step = 1e-3 * normal(5, 12, seed=10 + seed) * (weight != 0)

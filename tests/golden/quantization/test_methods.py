@@ -155,7 +155,7 @@ def test_rounded_scales_are_the_better_power_of_two(codes, shift):
 
 def test_regression_makes_up_for_rounded_inputs():
     plain = Method(weights=mse, activations=mse)
-    adapted = Method(weights=mse, activations=mse, regression=True)
+    adapted = Method(weights=mse, activations=mse, regression="ridge")
     errors = []
     for index, recipe in enumerate((plain, adapted)):
         with pytest.MonkeyPatch.context() as patch:
