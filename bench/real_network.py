@@ -50,7 +50,7 @@ def _array(path: Path, name: str, axes: int) -> np.ndarray:
     if not path.is_file():
         raise UserError(f"{path} does not exist: give an .npz file with {', '.join(ARRAYS)}")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             found = file[name]
     except (ValueError, OSError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is no .npz file of numbers: {error}") from error

@@ -82,7 +82,7 @@ class _Measurement:
         self.exact: dict[str, torch.Tensor] = {}
         rounded_logits(self.model, {}, calibration, self.exact)
         self.codes: dict[str, torch.Tensor] = {}
-        lowered.model(calibration, self.codes)
+        lowered.model(calibration, self.codes, every_token=True)
         self.codes["input"] = patchify(calibration, self.model.config)[:, self.model.config.num_prefix_tokens:]
         self.taps = collect(lowered.source, calibration)
         weights = Sensitivities(lowered.source, calibration, settings.generator, elements=(*ELEMENTS, "attn.softmax"))

@@ -95,7 +95,7 @@ def test_command_and_the_commands_that_take_its_file(problem, tmp_path, monkeypa
     (["--measure", "time"], "--measure must be one of bits, cycles, bytes, not time"),
     (["--config", "deit_tiny_block"], "deit_tiny_block has random weights"),
     (["--config", "huge"], "--project must be one of"),
-    (["--method", "best"], "method must be one of 'mse'"),
+    (["--method", "magic"], "method must be one of 'mse'"),
     (["--calibration", "1400"], "--calibration must be between 1 and 1181, not 1400"),
 ])
 def test_command_rejects(arguments, message):

@@ -112,7 +112,7 @@ def test_a_difference_is_exit_status_1(tmp_path, monkeypatch):
     (["--qonnx", "--calibration", 0], "--calibration must be at least 1, not 0"),
     (["--qonnx", "--layer-bits", "none.json"], "cannot read none.json"),
     (["--qonnx", "--w-bits", 9], "--w-bits must be between 1 and 8, not 9"),
-    (["--qonnx", "--method", "best"], "method must be one of 'mse', "),
+    (["--qonnx", "--method", "magic"], "method must be one of 'mse', "),
     (["--qonnx", "--config", "deit"], f"--project must be one of {', '.join(config_names())}, a folder"),
     (["--qonnx", "--config", "deit_tiny_block"], "deit_tiny_block has no data"),
     (["--qonnx", "missing.safetensors"], "cannot read missing.safetensors: it does not exist"),

@@ -103,7 +103,7 @@ def test_rejected_calibration(tiny, images, error, match):
     ({"spec": Arithmetic(acc_bits=14), "softmax_bits": 8, "a_bits": 8}, ValueError,
      r"blocks.0.attn.scores: acc_bits must be at least 19 for 8 terms of a_bits 8 and w_bits 8, not 14"),
     ({"spec": "digits"}, TypeError, "spec must be an AcceleratorSpec, an Arithmetic or None, not str"),
-    ({"method": "best"}, ValueError, "method must be one of 'mse', 'mse_plain', .*, not 'best'"),
+    ({"method": "magic"}, ValueError, "method must be one of 'mse', 'best', .*, not 'magic'"),
     ({"granularity": "row"}, ValueError, "granularity must be one of 'layer', 'group', 'channel', not 'row'"),
     ({"seed": -1}, ValueError, "seed must be between 0"),
 ])

@@ -137,3 +137,11 @@ def test_rejected_measurements():
         measure_layer_errors(load_float("tiny"), CALIBRATION, OTHERS, widths=(4, 9))
     with pytest.raises(ValueError, match="images must have shape"):
         measure_layer_errors(load_float("tiny"), CALIBRATION, torch.zeros(1, 1, 4, 4, dtype=torch.uint8), widths=(4,))
+
+
+@pytest.mark.parametrize("method", ["mse", "best", "erq"])
+def test_layers_of_the_last_block_are_fitted_to_all_tokens(method):
+    """With 64 images there are enough samples to fit weights to, of the class token alone as well."""
+    found = measure_layer_errors(load_float("tiny"), digits("train")[:64], OTHERS, widths=(4,), method=method)
+    assert {product for product, _ in found.errors} == set(product_names(load_float("tiny").config))
+    assert all(0 <= error[4] < found.signal for error in found.errors.values())
