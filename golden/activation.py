@@ -9,10 +9,13 @@ from types import MappingProxyType
 import torch
 from torch.nn import functional
 
-__all__ = ["ACTIVATIONS", "Activation", "gelu", "gelu_tanh", "quick_gelu"]
+__all__ = ["ACTIVATIONS", "CUBIC", "QUICK", "TANH_SCALE", "Activation", "gelu", "gelu_tanh", "quick_gelu"]
 
-_TANH_SCALE, _CUBIC = math.sqrt(2 / math.pi), 0.044715
-_QUICK = 1.702
+CUBIC, TANH_SCALE = 0.044715, math.sqrt(2 / math.pi)
+"""Constants of :func:`gelu_tanh`."""
+
+QUICK = 1.702
+"""Constant of :func:`quick_gelu`."""
 
 
 def gelu(x: float) -> float:
@@ -34,12 +37,12 @@ def gelu_tanh(x: float) -> float:
 
     Computed with ``(1 + tanh(y)) / 2 = 1 / (1 + exp(-2 * y))``, which does not cancel.
     """
-    return x * _logistic(2 * _TANH_SCALE * (x + _CUBIC * x**3))
+    return x * _logistic(2 * TANH_SCALE * (x + CUBIC * x**3))
 
 
 def quick_gelu(x: float) -> float:
     """Return ``x / (1 + exp(-1.702 * x))`` (Hendrycks and Gimpel 2016, section 2), OpenAI's CLIP's."""
-    return x * _logistic(_QUICK * x)
+    return x * _logistic(QUICK * x)
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,6 @@ class Activation:
 ACTIVATIONS: Mapping[str, Activation] = MappingProxyType({
     "gelu": Activation(gelu, functional.gelu, -4.0),
     "gelu_tanh": Activation(gelu_tanh, partial(functional.gelu, approximate="tanh"), -4.0),
-    "quick_gelu": Activation(quick_gelu, lambda x: x * torch.sigmoid(_QUICK * x), -6.5),
+    "quick_gelu": Activation(quick_gelu, lambda x: x * torch.sigmoid(QUICK * x), -6.5),
 })
 """By the name that :class:`~vitric.golden.spec.vit.VitConfig` has for it, which is timm's."""

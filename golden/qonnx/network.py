@@ -8,11 +8,11 @@ weight's one scale per output channel.
 """
 
 from dataclasses import dataclass
-from math import pi
 
 import onnx
 import torch
 
+from ..activation import CUBIC, QUICK, TANH_SCALE
 from ..quantization import Lowered
 from ..quantization.codes.maps import CentredCodes, UnsignedCodes
 from ..quantization.codes.quantity import Quantity
@@ -215,13 +215,13 @@ class _Network:
             return graph.add(kind, inputs, f"{name}.{what}", trace=name)
 
         if self.config.act_layer == "quick_gelu":
-            share = step("Sigmoid", "share", step("Mul", "argument", x, 1.702))
+            share = step("Sigmoid", "share", step("Mul", "argument", x, QUICK))
         else:
             if self.config.act_layer == "gelu":
                 curve = step("Erf", "erf", step("Mul", "argument", x, 0.5**0.5))
             else:
-                bend = step("Add", "bend", step("Mul", "square", step("Mul", "self", x, x), 0.044715), 1.0)
-                curve = step("Tanh", "tanh", step("Mul", "argument", step("Mul", "bent", x, bend), (2 / pi)**0.5))
+                bend = step("Add", "bend", step("Mul", "square", step("Mul", "self", x, x), CUBIC), 1.0)
+                curve = step("Tanh", "tanh", step("Mul", "argument", step("Mul", "bent", x, bend), TANH_SCALE))
             share = step("Mul", "share", step("Add", "twice", curve, 1.0), 0.5)
         y = step("Mul", "real", x, share)
         units = self.units[name]

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 from transformers import ViTConfig, ViTForImageClassification
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.deit.image_processing_pil_deit import DeiTImageProcessorPil
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 from vitric.golden.pretrained import load_pretrained
@@ -39,6 +40,7 @@ def load(tmp_path):
 
 
 @pytest.mark.parametrize("processor", [
+    CLIPImageProcessorPil(size={"shortest_edge": 19}, crop_size={"height": 16, "width": 16}),
     ViTImageProcessorPil(size={"height": 16, "width": 16}),
     ViTImageProcessorPil(size={"height": 16, "width": 16}, resample=1, do_normalize=False),
     DeiTImageProcessorPil(size={"height": 21, "width": 21}, crop_size={"height": 16, "width": 16}),

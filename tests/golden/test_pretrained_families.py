@@ -4,11 +4,9 @@ import json
 import re
 from functools import partial
 
-import numpy as np
 import pytest
 import timm
 import torch
-from PIL import Image
 from safetensors.torch import save_file
 from timm.models.vision_transformer import VisionTransformer
 from transformers import (
@@ -25,7 +23,6 @@ from transformers import (
     ViTConfig,
     ViTModel,
 )
-from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from vitric.golden.pretrained import load_pretrained
 from vitric.golden.quantization import quantize
 
@@ -139,18 +136,6 @@ def test_clip(kind, beside, tmp_path):
     integer = quantize(found.model, IMAGES, w_bits=8, a_bits=8)
     error = integer(IMAGES) * float(integer.info["logit_scale"]) - found.model(IMAGES)
     assert error.square().sum() < 0.02 * found.model(IMAGES).square().sum()
-
-
-def test_clips_pictures_are_those_of_its_processor(tmp_path):
-    CLIPVisionModel(CLIPVisionConfig(**CLIP)).save_pretrained(tmp_path)
-    processor = CLIPImageProcessorPil(size={"shortest_edge": 26}, crop_size={"height": 24, "width": 24})
-    processor.save_pretrained(tmp_path)
-    found = load_pretrained(tmp_path / "model.safetensors")
-    pixels = np.random.default_rng(1).integers(0, 256, (33, 47, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "a.png")
-    got = found.model.normalize(found.transform(tmp_path / "a.png")[None])[0]
-    wanted = torch.tensor(processor(Image.fromarray(pixels), return_tensors="np")["pixel_values"][0])
-    torch.testing.assert_close(got, wanted, rtol=0, atol=1e-5)
 
 
 def test_epsilon_of_dinov2_that_nobody_states(tmp_path):
