@@ -1,7 +1,7 @@
 """The state of a training, in a file that is written after every epoch, so that an interrupted training goes on."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -62,27 +62,29 @@ def _difference(there: Mapping, here: Mapping, prefix: str = "") -> str:
     return f"{prefix}{name} {values[0]} there, {values[1]} here"
 
 
-def snapshot(models: Mapping[str, torch.nn.Module], optimizer: torch.optim.Optimizer,
+def snapshot(models: Mapping[str, torch.nn.Module], optimizers: Sequence[torch.optim.Optimizer],
              generator: torch.Generator) -> dict[str, torch.Tensor]:
     """Return everything that a training's next step depends on, as tensors by name; they are not copied."""
     tensors = {f"{name}.{key}": tensor for name, model in models.items() for key, tensor in model.state_dict().items()}
-    for number, values in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{number}.{key}": tensor for key, tensor in values.items()}
+    for place, optimizer in enumerate(optimizers):
+        for number, values in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizers.{place}.{number}.{key}": tensor for key, tensor in values.items()}
     return tensors | {"generator": generator.get_state()}
 
 
 def restore(tensors: Mapping[str, torch.Tensor], models: Mapping[str, torch.nn.Module],
-            optimizer: torch.optim.Optimizer, generator: torch.Generator) -> None:
+            optimizers: Sequence[torch.optim.Optimizer], generator: torch.Generator) -> None:
     """Put back what :func:`snapshot` returned; :exc:`ValueError` if something is missing or does not fit."""
-    state: dict[int, dict[str, torch.Tensor]] = {}
+    states: list[dict[int, dict[str, torch.Tensor]]] = [{} for _ in optimizers]
     try:
         for name, model in models.items():
             model.load_state_dict({key: tensors[f"{name}.{key}"] for key in model.state_dict()})
         for name in tensors:
-            if name.startswith("optimizer."):
-                _, number, key = name.split(".")
-                state.setdefault(int(number), {})[key] = tensors[name]
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+            if name.startswith("optimizers."):
+                _, place, number, key = name.split(".")
+                states[int(place)].setdefault(int(number), {})[key] = tensors[name]
+        for optimizer, state in zip(optimizers, states, strict=True):
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
         generator.set_state(tensors["generator"])
-    except (KeyError, RuntimeError, ValueError) as error:
+    except (IndexError, KeyError, RuntimeError, ValueError) as error:
         raise ValueError(f"the state of the training is not whole: {error}") from error

@@ -55,7 +55,8 @@ def qat_command(
     """
     from vitric.golden.qat import TUNING_RECIPES, Tuning, fine_tune
     from vitric.golden.quantization import quantize_with_scales
-    from vitric.golden.train import accuracy, recipe_for
+    from vitric.golden.recipe import recipe_for
+    from vitric.golden.train import accuracy
 
     from ..project.project import open_project
 

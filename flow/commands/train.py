@@ -23,8 +23,8 @@ from ..reports.progress import PartBars, TrainingBar
 from ..reports.training import card, figures_of, show
 
 if TYPE_CHECKING:
+    from vitric.golden.recipe import Recipe
     from vitric.golden.spec.vit import VitConfig
-    from vitric.golden.train import Recipe
 
 __all__ = ["train_command"]
 
@@ -54,8 +54,9 @@ class _Plan:
 def train_command(
     project: ProjectName = None,
     data: Annotated[
-        str | None, typer.Option(help="Images of one's own instead: a folder of MNIST's IDX files, or one with train/ "
-                                 "and val/ and in them a folder of images per class.")] = None,
+        str | None, typer.Option(help="Images of one's own: a folder of MNIST's IDX files, or one with train/ and val/ "
+                                 "and in them a folder of images per class. Without --project, also what the network "
+                                 "follows from.")] = None,
     image_size: Annotated[
         int | None, typer.Option(min=1, max=1024, help="With --data: side of an image; by default 32, or that of IDX "
                                  "files.")] = None,
@@ -110,15 +111,15 @@ def train_command(
                     scale=scale, flip=flip, threads=threads) | {"seed": seed}
     sizes = _said(image_size=image_size, in_chans=in_chans, patch_size=patch_size, embed_dim=embed_dim, depth=depth,
                   num_heads=num_heads, mlp_ratio=mlp_ratio)
-    if data is not None and project is not None:
-        raise UserError("--project and --data exclude each other: a project says its data and its network")
-    if data is None and (sizes or skip_bad):
-        option = next(iter(sizes), "skip_bad").replace("_", "-")
-        raise UserError(f"--{option} needs --data: a project's file says its network and its data")
+    if sizes and (data is None or project is not None):
+        option = next(iter(sizes)).replace("_", "-")
+        raise UserError(f"--{option} needs --data without --project: a project's file says its network")
+    if skip_bad and data is None:
+        raise UserError("--skip-bad needs --data: a project's file says its data")
     if out is not None and out.suffix != ".safetensors":
         raise UserError(f"--out must be named *.safetensors, not {out}")
     with PartBars() as bars:
-        plan = (_of_project(project, changes, out, bars.show) if data is None
+        plan = (_of_project(project, data, changes, skip_bad, out, bars.show) if data is None or project is not None
                 else _of_data(data, sizes, changes, skip_bad, out, bars.show))
     kept = plan.out.with_suffix(".training.safetensors")
     check_output(plan.out)
@@ -151,13 +152,17 @@ def _words(options: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(words)
 
 
-def _of_project(project: str | None, changes: dict, out: Path | None, tell: Callable) -> _Plan:
-    """Return how a project's network is trained on its data."""
+def _of_project(project: str | None, source: str | None, changes: dict, skip_bad: bool, out: Path | None,
+                tell: Callable) -> _Plan:
+    """Return how a project's network is trained, on its own data or on those of ``source``."""
     from vitric.golden.data.classes import ClassOrder
     from vitric.golden.data.sets import DATASETS
-    from vitric.golden.train import OWN_RECIPE, RECIPES, recipe_for
+    from vitric.golden.recipe import OWN_RECIPE, RECIPES, recipe_for
 
     work = open_project(project)
+    if source is not None:
+        work = work.changed({"data": {"source": source if source in DATASETS else str(Path(source).resolve()),
+                                      "skip_bad": skip_bad or None}})
     built_in = work.folder == CONFIGS
     recipes = RECIPES if built_in else {work.name: OWN_RECIPE}
     said, named = work.settings.data, {"data": work.data} if work.data in DATASETS else {}
@@ -171,15 +176,16 @@ def _of_project(project: str | None, changes: dict, out: Path | None, tell: Call
         order=checked(lambda: ClassOrder(order=said.class_order, labels=said.labels and tuple(said.labels))))
     there = work.weights is None or work.weights.is_file()
     return _Plan(
-        name=work.name, vit=vit, recipe=recipe, images=images, source=None if named else said.source,
+        name=work.name, vit=vit, recipe=recipe, images=images, source=None if named else source or said.source,
         out=out or (work.build / "float.safetensors" if there or built_in else work.weights),
-        options={"config" if built_in else "project": work.name if built_in else project or FILE} | changes)
+        options={"config" if built_in else "project": work.name if built_in else project or FILE}
+        | _said(data=source, skip_bad=skip_bad or None) | changes)
 
 
 def _of_data(source: str, sizes: dict, changes: dict, skip_bad: bool, out: Path | None, tell: Callable) -> _Plan:
     """Return how a new network is trained on images of one's own."""
+    from vitric.golden.recipe import OWN_RECIPE
     from vitric.golden.spec.vit import VitConfig
-    from vitric.golden.train import OWN_RECIPE
 
     wanted = _SIZES | sizes
     images = training_images(source, image_size=wanted["image_size"], in_chans=wanted["in_chans"], skip_bad=skip_bad,

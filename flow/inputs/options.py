@@ -17,7 +17,7 @@ COUNT = {"min": 1}
 """Bounds of numbers of images of which there are only so many: commands know how many."""
 
 EPOCHS = {"min": 1, "max": 10_000}
-"""Bounds of passes over training data, as of :class:`vitric.golden.train.Recipe`."""
+"""Bounds of passes over training data, as of :class:`vitric.golden.recipe.Recipe`."""
 
 SECONDS = {"min": 1, "max": 86_400}
 """Bounds of time limits."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from .console import console, printable
 
 if TYPE_CHECKING:
+    from vitric.golden.recipe import Recipe
     from vitric.golden.spec.vit import VitConfig
-    from vitric.golden.train import Recipe
     from vitric.golden.vit import VisionTransformer
 
     from ..inputs.training import TrainingImages

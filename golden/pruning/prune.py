@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 
 from ..data.images import ImageData
+from ..recipe import Recipe, recipe_for
 from ..threads import torch_threads
-from ..train import Recipe, fit, recipe_for
+from ..train import fit
 from ..vit import VisionTransformer, in_float32
 from .masks import Masks, apply_masks, combine, head_importance, head_masks, heads_to_prune, n_m_masks
 

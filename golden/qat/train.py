@@ -9,9 +9,10 @@ from torch.nn import functional
 
 from ..data.images import ImageData
 from ..quantization.lowering.lowered import Lowered
+from ..recipe import RECIPES, Recipe
 from ..spec.vit import PIXEL_MAX
 from ..threads import torch_threads
-from ..train import RECIPES, Recipe, fit
+from ..train import fit
 from ..vit import VisionTransformer, in_float32
 from .model import QuantizedTraining
 from .oscillation import Freezer
@@ -27,13 +28,13 @@ TUNING_RECIPES: Mapping[str, Recipe] = MappingProxyType({
 })
 """Recipe of fine-tuning for each config: augmentation and data are those of the float training.
 
-:func:`vitric.golden.train.recipe_for` takes it as ``recipes``.
+:func:`vitric.golden.recipe.recipe_for` takes it as ``recipes``.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tuning:
-    """How to fine-tune for quantization, beside the :class:`~vitric.golden.train.Recipe`.
+    """How to fine-tune for quantization, beside the :class:`~vitric.golden.recipe.Recipe`.
 
     Parameters
     ----------

@@ -276,13 +276,15 @@ _IMAGENET = {
 
 VIT_CONFIGS: Mapping[str, VitConfig] = MappingProxyType({
     # 8x8 digits, 5 tokens: tests and the quick bitstream
-    "tiny": VitConfig(
-        image_size=8, patch_size=4, in_chans=1, num_classes=10, embed_dim=16, depth=1, num_heads=2, mlp_ratio=2.0
-    ),
+    "tiny": VitConfig(image_size=8, patch_size=4, in_chans=1, num_classes=10, embed_dim=16, depth=1, num_heads=2,
+                      mlp_ratio=2.0),
     # 8x8 digits, 17 tokens: the whole model on chip
     "digits": VitConfig(image_size=8, patch_size=2, in_chans=1, num_classes=10, embed_dim=48, depth=4, num_heads=3),
     # 28x28 grey images, 50 tokens
     "fashion": VitConfig(image_size=28, patch_size=4, in_chans=1, num_classes=10, embed_dim=64, depth=6, num_heads=4),
+    # 32x32 colour photographs, 65 tokens
+    "photos": VitConfig(image_size=32, patch_size=4, in_chans=3, num_classes=10, embed_dim=128, depth=7, num_heads=4,
+                        mlp_ratio=2.0, mean=(0.491, 0.482, 0.447), std=(0.247, 0.243, 0.262)),
     # DeiT without distillation (Touvron et al. 2021, table 1), 197 tokens
     "deit_tiny": VitConfig(embed_dim=192, num_heads=3, **_IMAGENET),
     "deit_small": VitConfig(embed_dim=384, num_heads=6, **_IMAGENET),

@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import asdict
 
 import pytest
 import torch
@@ -11,8 +10,9 @@ from vitric.golden import checkpoint
 from vitric.golden.checkpoint import MODELS, load_float, load_state_dict, model_names, read_about, save_float
 from vitric.golden.data.sets import digits
 from vitric.golden.errors import UserError
+from vitric.golden.recipe import RECIPES, Recipe
 from vitric.golden.spec.vit import VIT_CONFIGS
-from vitric.golden.train import RECIPES, accuracy
+from vitric.golden.train import accuracy
 from vitric.golden.vit import VisionTransformer
 
 TINY = VIT_CONFIGS["tiny"]
@@ -147,4 +147,4 @@ def test_the_fashion_model_agrees_with_its_card():
     about, card = read_about("fashion"), path.with_suffix(".md").read_text()
     assert about["test_accuracy"] >= 0.9 and about["test_images"] == 10_000
     assert f"| test accuracy | {about['test_accuracy']:.2%}".replace("%", " %") in card
-    assert about["recipe"] == asdict(RECIPES["fashion"])
+    assert Recipe(**about["recipe"]) == RECIPES["fashion"]

@@ -10,7 +10,8 @@ from vitric.golden.qat import TUNING_RECIPES, Freezer, QuantizedTraining, Tuning
 from vitric.golden.qat import model as model_module
 from vitric.golden.qat.straight import replace_learned, replaced
 from vitric.golden.quantization import quantize_with_scales
-from vitric.golden.train import RECIPES, Recipe, accuracy, recipe_for
+from vitric.golden.recipe import RECIPES, Recipe, recipe_for
+from vitric.golden.train import accuracy
 from vitric.golden.vit import VisionTransformer
 
 from tests.golden.pretrained_kit import FAMILIES, family

@@ -11,8 +11,9 @@ from vitric.golden.checkpoint import load_float, read_about
 from vitric.golden.data.images import ImageData
 from vitric.golden.data.sets import digits
 from vitric.golden.errors import UserError
+from vitric.golden.recipe import RECIPES, Recipe
 from vitric.golden.spec.vit import VIT_CONFIGS
-from vitric.golden.train import RECIPES, Recipe, accuracy, augment, recipe_for, train
+from vitric.golden.train import accuracy, train
 
 TINY = VIT_CONFIGS["tiny"]
 STILL = Recipe(epochs=1, shift=0.0, rotation=0.0, scale=0.0)
@@ -51,71 +52,15 @@ def test_accuracy_counts():
     assert accuracy(lambda _: functional.one_hot(torch.full((4,), 3), 10), data) == 0.75
 
 
-def test_schedule():
-    recipe = Recipe(epochs=1, learning_rate=1.0, warmup=0.1)
-    rates = [recipe.rate(step, 100) for step in range(100)]
-    assert rates[:10] == pytest.approx([0.1 * step for step in range(1, 11)])
-    assert rates[10] == 1.0 and rates[55] == pytest.approx(0.5)
-    assert rates[10:] == sorted(rates[10:], reverse=True) and 0 < rates[-1] < 1e-3
-
-
-def test_augmentation_off_is_the_identity():
-    images = digits("train")[:8]
-    generator = torch.Generator().manual_seed(0)
-    torch.testing.assert_close(augment(images, STILL, generator), images.float(), rtol=0, atol=1e-3)
-
-
-def test_augmentation_stays_within_its_bounds():
-    images = torch.zeros(400, 1, 8, 8)
-    images[:, :, 3:5, 3:5] = 100.0
-    moved = augment(images, Recipe(epochs=1, shift=1.0, rotation=0.0, scale=0.0), torch.Generator().manual_seed(0))
-    assert 0 <= moved.min() and moved.max() <= 100.001
-    assert moved.sum(dim=(1, 2, 3)) == pytest.approx(400.0, rel=1e-4)  # bilinear keeps the mass inside the frame
-    centre = (moved * torch.arange(8.0)).sum(dim=(1, 2, 3)) / 400 - 3.5
-    assert 0.9 < centre.abs().max() <= 1.0001 and abs(centre.mean()) < 0.1
-    turned = augment(images, Recipe(epochs=1, shift=0.0, rotation=45.0, scale=0.0), torch.Generator().manual_seed(0))
-    torch.testing.assert_close(turned, turned.rot90(2, (2, 3)), rtol=0, atol=1e-3)
-
-
-def test_flip_mirrors_half_of_the_images():
-    images = torch.arange(64, dtype=torch.uint8).reshape(1, 1, 8, 8).expand(200, 1, 8, 8)
-    still = Recipe(epochs=1, shift=0.0, rotation=0.0, scale=0.0, flip=True)
-    flipped = augment(images, still, torch.Generator().manual_seed(0))
-    mirrored = [index for index, image in enumerate(flipped) if torch.allclose(image, images[0].flip(-1).float())]
-    others = [index for index, image in enumerate(flipped) if torch.allclose(image, images[0].float(), atol=1e-3)]
-    assert len(mirrored) + len(others) == 200 and 70 < len(mirrored) < 130
-
-
-@pytest.mark.parametrize(
-    ("change", "error", "message"),
-    [
-        ({"epochs": 0}, ValueError, "epochs must be between 1 and 10000, not 0"),
-        ({"epochs": 1.5}, TypeError, "epochs must be an integer"),
-        ({"seed": -1}, ValueError, "seed must be between 0"),
-        ({"batch_size": 0}, ValueError, "batch_size must be between"),
-        ({"learning_rate": 0.0}, ValueError, "learning_rate must be"),
-        ({"average": 1.0}, ValueError, "average must be"),
-        ({"data": "cifar"}, ValueError, "data set must be one of"),
-        ({"threads": 0}, ValueError, "threads must be between"),
-        ({"precision": "float8"}, ValueError, "precision must be one of"),
-        ({"label_smoothing": float("nan")}, ValueError, "label_smoothing must be"),
-    ],
-)
-def test_illegal_recipe(change, error, message):
-    with pytest.raises(error, match=message):
-        Recipe(**{"epochs": 1} | change)
-
-
-def test_recipes():
-    assert set(RECIPES) == {"tiny", "digits", "fashion"}
-    assert recipe_for("tiny") == RECIPES["tiny"]
-    changed = recipe_for("digits", epochs=3, seed=9)
-    assert (changed.epochs, changed.seed, changed.learning_rate) == (3, 9, RECIPES["digits"].learning_rate)
-    names = ", ".join(map(repr, RECIPES))
-    with pytest.raises(ValueError, match=f"config to train must be one of {names}, not 'large'"):
-        recipe_for("large")
+def test_images_of_another_network():
     with pytest.raises(ValueError, match="image_size 8, in_chans 1 and num_classes 10, not image_size 28"):
-        train(VIT_CONFIGS["fashion"], STILL)
+        train(VIT_CONFIGS["fashion"], Recipe(epochs=1))
+
+
+def test_mixed_images_train_and_the_share_changes_the_weights():
+    plain, mixed = (train(TINY, Recipe(epochs=1, batch_size=256, cutmix=share)) for share in (0.0, 1.0))
+    assert not weights(plain).equal(weights(mixed))
+    assert weights(mixed).isfinite().all()
 
 
 def test_command_writes_checkpoint_card_and_json(tmp_path, capsys):

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 from vitric.golden.data.images import ImageData
+from vitric.golden.recipe import Recipe
 from vitric.golden.spec.vit import VIT_CONFIGS
 from vitric.golden.tensor_files import read_safetensors
-from vitric.golden.train import Recipe, train
+from vitric.golden.train import train
 from vitric.golden.training_file import TrainingFile, restore
 
 TINY = VIT_CONFIGS["tiny"]
@@ -78,7 +79,7 @@ def test_damaged_files(data, tmp_path):
     model, optimizer = torch.nn.Linear(2, 2), torch.optim.AdamW([torch.nn.Parameter(torch.zeros(2))])
     for wrong in ({}, {"model.weight": torch.zeros(3, 2), "model.bias": torch.zeros(2)}, tensors):
         with pytest.raises(ValueError, match="the state of the training is not whole"):
-            restore(wrong, {"model": model}, optimizer, torch.Generator())
+            restore(wrong, {"model": model}, [optimizer], torch.Generator())
 
 
 def test_a_file_that_is_not_there(tmp_path):

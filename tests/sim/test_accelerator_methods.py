@@ -9,8 +9,8 @@ from vitric.golden.pruning.masks import apply_masks, combine, head_masks, n_m_ma
 from vitric.golden.qat import TUNING_RECIPES, fine_tune
 from vitric.golden.quantization import quantize_with_scales
 from vitric.golden.quantization.methods import METHODS
+from vitric.golden.recipe import recipe_for
 from vitric.golden.spec.command import ErrorCode
-from vitric.golden.train import recipe_for
 
 from tests.sim.test_accelerator import SPEC, simulate
 

@@ -23,7 +23,7 @@ from vitric.golden.quantization.codes.maps import NarrowCodes
 from vitric.golden.quantization.lowering.regression import ridge
 from vitric.golden.quantization.lowering.rotate import balance_heads
 from vitric.golden.quantization.lowering.weights import compensated, nearest
-from vitric.golden.train import recipe_for
+from vitric.golden.recipe import recipe_for
 from vitric.golden.vit import VisionTransformer
 
 from tests.golden.quantization.quantize_kit import IMAGES, normal, tensor

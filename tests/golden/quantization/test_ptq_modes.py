@@ -12,7 +12,7 @@ from vitric.golden.pruning.prune import Pruning, prune
 from vitric.golden.qat import fine_tune
 from vitric.golden.quantization import quantize, quantize_with_scales
 from vitric.golden.quantization.analysis.layer_errors import measure_layer_errors
-from vitric.golden.train import recipe_for
+from vitric.golden.recipe import recipe_for
 
 IMAGES, OTHERS = digits("train")[:32], digits("train")[100:116]
 FEW = ImageData("train", digits("train")[:64], digits("train").labels[:64])
