@@ -15,7 +15,7 @@ __all__ = ["FOLDERS", "ROOT", "circle", "diagram", "imported_names", "main", "mo
 
 ROOT = Path(__file__).resolve().parents[1]
 
-FOLDERS = ("golden", "hdl", "compiler", "toolchain", "boards", "sim", "formal", "flow")
+FOLDERS = ("golden", "hdl", "compiler", "toolchain", "boards", "integration", "sim", "formal", "flow")
 """The packages below ``vitric``, each after those that it may import."""
 
 Graph = Mapping[str, Iterable[str]]

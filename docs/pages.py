@@ -24,12 +24,13 @@ from vitric.formal.catalogue import PROOFS, Proof
 from vitric.formal.stream_rules import CHECKS
 from vitric.golden.spec.accelerator import SPECS, AcceleratorSpec
 from vitric.hdl.units import UNITS
+from vitric.integration.registers import ACCESS, REGISTERS
 from vitric.toolchain.parts import PARTS as FPGAS
 
 from docs import imports
 
 __all__ = ["FITTED", "PARTS", "RESULTS", "ROOT", "accuracies", "areas", "boards", "commands", "fill", "fitted",
-           "literature", "main", "make_help", "part", "parts", "stream_proofs", "study_results", "units",
+           "literature", "main", "make_help", "part", "parts", "registers", "stream_proofs", "study_results", "units",
            "value_proofs", "widths"]
 
 ROOT = imports.ROOT
@@ -245,6 +246,17 @@ def fitted() -> str:
     return "\n".join(lines) + "\n"
 
 
+def registers() -> str:
+    """Return the table of the registers of an accelerator in other designs."""
+    lines = ["| address | register | bits | field | access | reset | meaning |", "|---|---|---|---|---|---:|---|"]
+    for register in REGISTERS:
+        for field in register.fields:
+            bits = str(field.low) if field.bits == 1 else f"{field.low + field.bits - 1}:{field.low}"
+            lines.append(f"| 0x{register.address:02X} | `{register.name}` | {bits} | `{field.name}` | {field.access} | "
+                         f"{field.reset if field.access == 'rw' else ''} | {field.summary} |")
+    return "\n".join([*lines, "", *(f"*{name}*: {text}." for name, text in ACCESS.items())]) + "\n"
+
+
 PARTS: dict[tuple[str, str], Callable[[], str]] = {
     ("README.md", "make help"): make_help,
     ("README.md", "commands"): commands,
@@ -252,6 +264,7 @@ PARTS: dict[tuple[str, str], Callable[[], str]] = {
     ("docs/units/README.md", "units"): units,
     ("docs/synth.md", "parts"): parts,
     ("docs/board.md", "boards"): boards,
+    ("docs/integration.md", "registers"): registers,
     ("docs/fit.md", "areas"): areas,
     ("docs/fit.md", "fitted"): fitted,
     ("docs/verification.md", "stream proofs"): stream_proofs,

@@ -28,7 +28,7 @@ __all__ = ["HERE", "Workers", "run_tasks"]
 
 K, C, T, R = TypeVar("K"), TypeVar("C"), TypeVar("T"), TypeVar("R")
 
-_PACKAGES = ("golden", "hdl", "compiler", "toolchain", "boards", "sim", "formal", "flow")
+_PACKAGES = ("golden", "hdl", "compiler", "toolchain", "boards", "integration", "sim", "formal", "flow")
 _ANSWER_SECONDS = 10  # until a scheduler must have answered
 _one_at_a_time = threading.Lock()
 
