@@ -1,26 +1,63 @@
 """Platforms that amaranth-boards does not have, or not with the resources of :class:`~vitric.boards.top.Top`."""
 
+from collections.abc import Iterable
+
 from amaranth.build import Attrs, Clock, Pins, PinsN, Resource, Subsignal
 from amaranth.vendor import LatticeECP5Platform
 from amaranth_boards.icepi_zero import IcepiZero1_3Platform
+from amaranth_boards.icesugar_pro import ICESugarProPlatform
+from amaranth_boards.orangecrab_r0_2 import OrangeCrabR0_2_25FPlatform, OrangeCrabR0_2_85FPlatform
 from amaranth_boards.resources import LEDResources, UARTResource
 
-__all__ = ["ColorlightI5Platform", "IcepiZeroPlatform"]
+__all__ = ["ColorlightI5Platform", "ColorlightI9Platform", "IceSugarProPlatform", "IcepiZeroPlatform",
+           "OrangeCrab25FPlatform", "OrangeCrab85FPlatform"]
 
 _IO = Attrs(IO_TYPE="LVCMOS33")
 
 
+_FLASH = Resource(
+    "spi_flash", 0, Subsignal("cs", PinsN("N8", dir="o")), Subsignal("copi", Pins("T8", dir="o")),
+    Subsignal("cipo", Pins("T7", dir="i")), Subsignal("hold", PinsN("N7", dir="o")),
+    Subsignal("wp", PinsN("M7", dir="o")), Attrs(IO_TYPE="LVCMOS33", DRIVE="4", PULLMODE="NONE"))
+"""Of the 256-ball package, without the clock: that pin is no user's, the cell USRMCLK drives it."""
+
+
+def _without(resources: Iterable[Resource], *names: str) -> tuple[Resource, ...]:
+    """Return the resources but those whose name begins with one of ``names``."""
+    return tuple(one for one in resources if not one.name.startswith(names))
+
+
 class IcepiZeroPlatform(IcepiZero1_3Platform):
-    """Icepi Zero 1.3, its flash without the clock: that pin is no user's, the cell USRMCLK drives it."""
+    """Icepi Zero 1.3, its flash without the clock."""
+
+    resources = (*_without(IcepiZero1_3Platform.resources, "spi_flash"), _FLASH)
+
+
+class IceSugarProPlatform(ICESugarProPlatform):
+    """IceSugar Pro, the colours of its LED as three LEDs, its flash without the clock.
+
+    The serial line is that of the debugger on the module's own USB socket.
+    """
 
     resources = (
-        *(one for one in IcepiZero1_3Platform.resources if not one.name.startswith("spi_flash")),
-        Resource("spi_flash", 0,
-                 Subsignal("cs", PinsN("N8", dir="o")), Subsignal("copi", Pins("T8", dir="o")),
-                 Subsignal("cipo", Pins("T7", dir="i")), Subsignal("hold", PinsN("N7", dir="o")),
-                 Subsignal("wp", PinsN("M7", dir="o")),
-                 Attrs(IO_TYPE="LVCMOS33", DRIVE="4", PULLMODE="NONE")),
-    )
+        *_without(ICESugarProPlatform.resources, "spi_flash", "rgb_led"), _FLASH,
+        *LEDResources(pins="B11 A11 A12", invert=True, attrs=_IO))
+
+
+_FEATHER = (UARTResource(0, rx="N17", tx="M18", attrs=_IO), *LEDResources(pins="K4 M3 J3", invert=True, attrs=_IO))
+"""Serial line of the OrangeCrab at the pins 0 (into it) and 1 of its Feather header, and the colours of its LED."""
+
+
+class OrangeCrab25FPlatform(OrangeCrabR0_2_25FPlatform):
+    """OrangeCrab r0.2 with an adapter for a serial line at the pins 0 and 1 of its Feather header."""
+
+    resources = (*_without(OrangeCrabR0_2_25FPlatform.resources, "rgb_led"), *_FEATHER)
+
+
+class OrangeCrab85FPlatform(OrangeCrabR0_2_85FPlatform):
+    """The same with the larger part."""
+
+    resources = (*_without(OrangeCrabR0_2_85FPlatform.resources, "rgb_led"), *_FEATHER)
 
 
 class ColorlightI5Platform(LatticeECP5Platform):
@@ -46,3 +83,10 @@ class ColorlightI5Platform(LatticeECP5Platform):
                  Attrs(IO_TYPE="LVCMOS33", SLEWRATE="FAST")),
     )
     connectors = ()
+
+
+class ColorlightI9Platform(ColorlightI5Platform):
+    """Colorlight i9 7.2: the larger part, and another pin for the LED."""
+
+    device = "LFE5U-45F"
+    resources = (*_without(ColorlightI5Platform.resources, "led"), *LEDResources(pins="L2", invert=True, attrs=_IO))

@@ -39,8 +39,8 @@ class Board:
         Its frequency.
     leds : int
         LEDs, at most 8.
-    loader : str
-        Name of the board for openFPGALoader.
+    loader : tuple of str
+        How openFPGALoader finds the board: its name there, or the cable that it has.
     clock_mhz : float
         Clock of the system unless chosen otherwise.
     baud : int
@@ -62,7 +62,7 @@ class Board:
     clock: str
     input_mhz: float
     leds: int
-    loader: str
+    loader: tuple[str, ...]
     clock_mhz: float = 50.0
     baud: int = 1_000_000
     sdram: Mapping[str, int] | None = None
@@ -70,11 +70,11 @@ class Board:
     flash: Mapping[str, object] | None = None
 
     def make_platform(self):
-        """Return a new platform of Amaranth; a build with it does not ask for the tool that loads boards."""
+        """Return a new platform of Amaranth; a build with it does not ask for tools that load boards."""
         module, _, name = self.platform.partition(":")
         kind = getattr(import_module(module), name)
         needed = property(lambda platform: [tool for tool in kind.required_tools.fget(platform)
-                                            if tool != "openFPGALoader"])
+                                            if tool not in ("openFPGALoader", "dfu-suffix")])
         return type(name, (kind,), {"required_tools": needed})()
 
     def pll(self, clock_mhz: float) -> "PllSettings":
@@ -116,19 +116,34 @@ _SDRAM_32_MB = MappingProxyType({"row_bits": 13, "column_bits": 9})  # a ULX3S w
 
 def _ulx3s(name: str, size: str) -> Board:
     part = PARTS[f"ecp5-{size.lower().replace('f', 'k')}"]
-    return Board(name=name, title=f"ULX3S with {part.name}", part=part, loader="ulx3s", clock="clk25", input_mhz=25.0,
-                 leds=8, platform=f"amaranth_boards.ulx3s:ULX3S_{size}_Platform", sdram=_SDRAM_32_MB,
+    return Board(name=name, title=f"ULX3S with {part.name}", part=part, loader=("-b", "ulx3s"), clock="clk25",
+                 input_mhz=25.0, leds=8, platform=f"amaranth_boards.ulx3s:ULX3S_{size}_Platform", sdram=_SDRAM_32_MB,
                  flash=_FLASH_16_MB)
+
+
+def _colorlight(model: str, size: str) -> Board:
+    sdram = MappingProxyType({"row_bits": 11, "column_bits": 8})  # half of the words of a chip of 8 MB
+    return Board(name=f"colorlight_{model}", title=f"Colorlight {model}", part=PARTS[f"ecp5-{size[:2]}k"],
+                 loader=("-b", f"colorlight-{model}"), clock="clk25", input_mhz=25.0, leds=1,
+                 platform=f"vitric.boards.platforms:Colorlight{model.upper()}Platform", sdram=sdram)
+
+
+def _orangecrab(size: str) -> Board:
+    return Board(name="orangecrab" if size == "25F" else f"orangecrab_{size.lower()}",
+                 title=f"OrangeCrab r0.2 with LFE5U-{size}", part=PARTS[f"ecp5-{size[:2]}k-285"],
+                 loader=("-b", "orangeCrab"), clock="clk", input_mhz=48.0, leds=3, clock_mhz=48.0,
+                 platform=f"vitric.boards.platforms:OrangeCrab{size}Platform")
 
 
 BOARDS = {board.name: board for board in (
     _ulx3s("ulx3s", "85F"), _ulx3s("ulx3s_12f", "12F"), _ulx3s("ulx3s_25f", "25F"), _ulx3s("ulx3s_45f", "45F"),
-    Board(name="icepi_zero", title="Icepi Zero", part=PARTS["ecp5-25k-256"], loader="icepi-zero", clock="clk50",
-          input_mhz=50.0, leds=5, platform="vitric.boards.platforms:IcepiZeroPlatform", sdram=_SDRAM_32_MB,
-          flash=_FLASH_16_MB),
-    Board(name="colorlight_i5", title="Colorlight i5", part=PARTS["ecp5-25k"], loader="colorlight-i5", clock="clk25",
-          input_mhz=25.0, leds=1, platform="vitric.boards.platforms:ColorlightI5Platform",
-          sdram=MappingProxyType({"row_bits": 11, "column_bits": 8})),  # half of the words of a chip of 8 MB
+    Board(name="icepi_zero", title="Icepi Zero", part=PARTS["ecp5-25k-256"], loader=("-b", "icepi-zero"),
+          clock="clk50", input_mhz=50.0, leds=5, platform="vitric.boards.platforms:IcepiZeroPlatform",
+          sdram=_SDRAM_32_MB, flash=_FLASH_16_MB),
+    Board(name="icesugar_pro", title="IceSugar Pro", part=PARTS["ecp5-25k-256"],
+          loader=("-c", "cmsisdap", "--vid", "0x1d50", "--pid", "0x602b"), clock="clk25", input_mhz=25.0, leds=3,
+          platform="vitric.boards.platforms:IceSugarProPlatform", sdram=_SDRAM_32_MB, flash=_FLASH_16_MB),
+    _colorlight("i5", "25F"), _colorlight("i9", "45F"), _orangecrab("25F"), _orangecrab("85F"),
 )}
 """By name. ``ulx3s`` is the one with the largest part."""
 

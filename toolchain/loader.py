@@ -8,8 +8,10 @@ from . import processes, tools
 __all__ = ["run_loader"]
 
 
-def run_loader(board: str, arguments: Sequence[str | Path]) -> int:
-    """Run openFPGALoader for a board, by its name there; its output is the caller's. Return its exit status.
+def run_loader(board: Sequence[str], arguments: Sequence[str | Path]) -> int:
+    """Run openFPGALoader for a board; its output is the caller's. Return its exit status.
+
+    ``board`` is how it finds that: ``("-b", NAME)``, or a cable.
 
     Raises
     ------
@@ -18,5 +20,5 @@ def run_loader(board: str, arguments: Sequence[str | Path]) -> int:
     """
     tool = tools.require("openFPGALoader")
     environment = {**processes.own_environment(), **tool.environment}
-    with processes.started([tool.path, "-b", board, *arguments], Path(), environment=environment) as process:
+    with processes.started([tool.path, *board, *arguments], Path(), environment=environment) as process:
         return process.wait()

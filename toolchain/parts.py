@@ -43,18 +43,21 @@ class Part:
     files: Mapping[str, str] = field(default_factory=dict)
 
 
-def _ecp5(size: int, letters: str, lut4: int, bram: int, dsp: int, balls: int = 381) -> Part:
-    """Return an LFE5U of speed grade 6, by default in the package of the ULX3S; another one is in key and title."""
-    own = balls != 381
+_LFE5U = {"85F": (83640, 208, 156), "45F": (43848, 108, 72), "25F": (24288, 56, 28), "12F": (24288, 56, 28)}
+
+
+def _ecp5(letters: str, package: str = "CABGA381", speed: int = 6) -> Part:
+    """Return an LFE5U, by default in the package of the ULX3S; another one is in key and title."""
+    lut4, bram, dsp = _LFE5U[letters]
+    size, balls, own = letters.replace("F", "k"), package[-3:], package != "CABGA381"
     return Part(
-        key=f"ecp5-{size}k" + f"-{balls}" * own, name=f"LFE5U-{letters}",
-        title=f"LFE5U-{letters}, " + f"{balls} balls, " * own + "speed 6", family=ECP5, lut4=lut4, ff=lut4, bram=bram,
-        dsp=dsp, arguments=(f"--{size}k", "--package", f"CABGA{balls}", "--speed", "6"))
+        key=f"ecp5-{size}" + f"-{balls}" * own, name=f"LFE5U-{letters}",
+        title=f"LFE5U-{letters}, " + f"{balls} balls, " * own + f"speed {speed}", family=ECP5, lut4=lut4, ff=lut4,
+        bram=bram, dsp=dsp, arguments=(f"--{size}", "--package", package, "--speed", str(speed)))
 
 
 PARTS = {part.key: part for part in (
-    _ecp5(85, "85F", 83640, 208, 156), _ecp5(45, "45F", 43848, 108, 72), _ecp5(25, "25F", 24288, 56, 28),
-    _ecp5(12, "12F", 24288, 56, 28), _ecp5(25, "25F", 24288, 56, 28, balls=256),
+    *map(_ecp5, _LFE5U), _ecp5("25F", "CABGA256"), _ecp5("25F", "CSFBGA285", 8), _ecp5("85F", "CSFBGA285", 8),
     Part(key="up5k", name="iCE40UP5K", title="iCE40UP5K", family=ICE40, lut4=5280, ff=5280, bram=30, dsp=8,
          arguments=("--up5k", "--package", "sg48")),
     Part(

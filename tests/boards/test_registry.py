@@ -16,8 +16,9 @@ def test_platform_matches_the_device(name):
     platform = board.make_platform()
     told = dict(zip(board.part.arguments[1::2], board.part.arguments[2::2], strict=True))
     assert platform.device == board.part.name
-    assert (told["--package"], told["--speed"]) == (platform.package.replace("BG", "CABGA"), platform.speed)
-    assert "openFPGALoader" not in platform.required_tools and "yosys" in platform.required_tools
+    package = platform.package.replace("BG", "CABGA").replace("MG", "CSFBGA")
+    assert (told["--package"], told["--speed"]) == (package, platform.speed)
+    assert not {"openFPGALoader", "dfu-suffix"} & set(platform.required_tools) and "yosys" in platform.required_tools
 
 
 @pytest.mark.parametrize("name", BOARDS)

@@ -7,7 +7,12 @@ from vitric.boards.system import System
 from vitric.golden.spec.accelerator import SPECS
 
 
-def test_build_plan_of_a_board():
+@pytest.mark.parametrize(("name", "clock_mhz", "places"), [
+    ("ulx3s_12f", 50, {"clk25_0__io": "G2", "uart_0__rx__io": "M1", "uart_0__tx__io": "L4", "led_0__io": "B2",
+                       "led_7__io": "H3"}),
+    ("orangecrab", 48, {"clk_0__io": "A9", "uart_0__rx__io": "N17", "uart_0__tx__io": "M18", "led_2__io": "J3"}),
+])
+def test_build_plan_of_a_board(name, clock_mhz, places):
     """The pins and cells that the tools will get; nothing is run."""
     made = []
 
@@ -15,13 +20,12 @@ def test_build_plan_of_a_board():
         made.append(System(SPECS["tiny"], init=[1, 2, 3], capacity=8, divisor=50, clock_hz=clock_hz, fabric="ecp5"))
         return made[-1]
 
-    board = find_board("ulx3s_12f")
-    top = board.make_top(system, 50)
-    assert top.system is made[0] and top.pll.output_hz == 50_000_000
+    board = find_board(name)
+    top = board.make_top(system, clock_mhz)
+    assert top.system is made[0] and top.pll.output_hz == clock_mhz * 1_000_000
     plan = board.make_platform().prepare(top, name="top")
     pins = plan.files["top.lpf"]
-    for port, pin in (("clk25_0__io", "G2"), ("uart_0__rx__io", "M1"), ("uart_0__tx__io", "L4"), ("led_0__io", "B2"),
-                      ("led_7__io", "H3")):
+    for port, pin in places.items():
         assert f'LOCATE COMP "{port}[0]" SITE "{pin}"' in pins or f'LOCATE COMP "{port}" SITE "{pin}"' in pins
     assert "FREQUENCY PORT" in pins or "FREQUENCY NET" in pins
     netlist = plan.files["top.il"]
@@ -35,6 +39,9 @@ PINS = {
         (("cs", "R2"), ("copi", "W2"), ("cipo", "V2"), ("hold", "W1"), ("wp", "Y2"))),
     "icepi": (
         (("clk", "A3"), ("a__io[12]", "A4"), ("dq__io[15]", "B1"), ("cs", "B12")),
+        (("cs", "N8"), ("copi", "T8"), ("cipo", "T7"), ("hold", "N7"), ("wp", "M7"))),
+    "icesugar": (
+        (("clk", "R15"), ("a__io[12]", "T14"), ("dq__io[15]", "L15"), ("cs", "A14")),
         (("cs", "N8"), ("copi", "T8"), ("cipo", "T7"), ("hold", "N7"), ("wp", "M7"))),
     "colorlight": ((("clk", "B9"), ("a__io[10]", "B12"), ("dq__io[15]", "B5"), ("we", "A10")), ()),
 }

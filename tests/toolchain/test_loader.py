@@ -13,7 +13,7 @@ def test_status_and_arguments(monkeypatch, tmp_path):
     program.chmod(0o755)
     tool = tools.Tool("openFPGALoader", "loading a board", False, "PATH", str(program), "1", {"OWN": "1"})
     monkeypatch.setattr(tools, "find", lambda name: tool)
-    assert run_loader("ulx3s", ["-m", tmp_path / "top.bit"]) == 7
+    assert run_loader(("-b", "ulx3s"), ["-m", tmp_path / "top.bit"]) == 7
     assert (tmp_path / "arguments").read_text() == f"-b ulx3s -m {tmp_path / 'top.bit'}"
 
 
@@ -21,4 +21,4 @@ def test_no_loader(monkeypatch):
     missing = tools.Tool("openFPGALoader", "loading a board", False, "missing", note="install it")
     monkeypatch.setattr(tools, "find", lambda name: missing)
     with pytest.raises(UserError, match="openFPGALoader is needed for loading a board: install it"):
-        run_loader("ulx3s", [])
+        run_loader(("-b", "ulx3s"), [])
