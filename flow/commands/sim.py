@@ -82,9 +82,11 @@ def sim_command(
     write_figures(summary, figures)
     if json_file is not None:
         write_json(json_file, figures)
+    from ..reports.gallery import show_images
     from ..reports.simulation import show
 
     show(figures, stderr=to_stdout)
+    show_images(work, figures, stderr=to_stdout)
     console(stderr=to_stdout).print(f"look at it: vitric report --project {project or work.name}", markup=False,
                                     soft_wrap=True)
     if figures["values_differ"]:
