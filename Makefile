@@ -11,7 +11,7 @@ UNIT   ?= mac
 VITRIC := .venv/bin/vitric
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sim test docs-test formal mutate bitstream program train demo report doctor bench-units clean
+.PHONY: help setup sim test docs-test formal mutate bitstream program train demo report doctor bench-units release clean
 
 help:  ## show this
 	@echo "make TARGET [CONFIG=$(CONFIG)] [BOARD=$(BOARD)] [SEED=n] [IMAGES=n] [WAVES=1]"
@@ -52,6 +52,9 @@ report: setup  ## write one page of HTML from what sim, quantize and bitstream l
 
 bench-units: setup  ## measure every unit on every device: docs/units/figures.md (long; goes on where it was)
 	@.venv/bin/python -m bench.units
+
+release: setup  ## pack the bitstreams that are in build/ into an archive; BUILD=1 makes those that are not (hours)
+	@.venv/bin/python -m bench.release $(if $(BUILD),--build)
 
 doctor: setup  ## show each tool, its version and where it came from
 	@$(VITRIC) doctor

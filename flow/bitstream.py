@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 __all__ = ["build_bitstream"]
 
 
-def build_bitstream(project: "Project", *, seeds: int = 1, workers: Workers = HERE, stderr: bool = False) -> dict:
+def build_bitstream(project: "Project", *, seeds: int = 1, until_met: bool = False, workers: Workers = HERE,
+                    stderr: bool = False) -> dict:
     """Build ``top.bit`` and its reports in a folder of the project's board; return the report.
 
-    It is placed and routed with ``seeds`` seeds from the project's on, by ``workers``, and the best one counts. The
+    It is placed and routed with ``seeds`` seeds from the project's on, by ``workers``, and the best one counts; with
+    ``until_met`` no more are begun when one of them has met the clock. The
     fields of the report are described in ``docs/board.md``. Without a met clock there is a report, but no ``top.bit``.
 
     Raises
@@ -48,10 +50,11 @@ def build_bitstream(project: "Project", *, seeds: int = 1, workers: Workers = HE
     folder = project.build / board.name
     check_output(folder / "report.json")
     with locked(folder / "work"):
-        return _build(project, folder, clock_mhz, seeds, workers, console(stderr=stderr))
+        return _build(project, folder, clock_mhz, seeds, until_met, workers, console(stderr=stderr))
 
 
-def _build(project: "Project", folder: Path, clock_mhz: float, seeds: int, workers: Workers, say) -> dict:
+def _build(project: "Project", folder: Path, clock_mhz: float, seeds: int, until_met: bool, workers: Workers,
+           say) -> dict:
     from vitric.compiler.compile import compile_model
     from vitric.compiler.lower import image_bytes
     from vitric.toolchain.parts import over_capacity
@@ -59,7 +62,7 @@ def _build(project: "Project", folder: Path, clock_mhz: float, seeds: int, worke
     from vitric.toolchain.spread import SPREAD_ARGUMENTS, SPREAD_NETLIST, empty_rows, spread
 
     from .project.integer import integer_model
-    from .reports.bitstream import markdown, reached, report_of, show
+    from .reports.bitstream import markdown, meets, reached, report_of, show
     from .seeds import SCOPES, place_best
 
     board, said = project.board, project.settings.board
@@ -88,7 +91,7 @@ def _build(project: "Project", folder: Path, clock_mhz: float, seeds: int, worke
     best = place_best(
         family, work, arguments, range(said.seed, said.seed + seeds), inputs=(netlist, family.constraints, SCOPES),
         fmax=lambda placed: reached(placed, top),
-        steps=steps, workers=workers)
+        steps=steps, workers=workers, enough=(lambda placed: meets(placed, top)) if until_met else None)
     report = report_of(project, board, compiled, top, cells, best, work, rows)
     product.unlink(missing_ok=True)
     if report["timing_met"]:

@@ -57,6 +57,7 @@ def _place(common: tuple, seed: int, tell=lambda doing, share=None: None) -> tup
 def place_best(
     family: Family, folder: Path, arguments: Sequence[str], seeds: Sequence[int], *, inputs: Sequence[str],
     fmax: Callable[[dict], float], steps: Steps, workers: Workers = HERE,
+    enough: Callable[[dict], bool] | None = None,
 ) -> Placed:
     """Place and route a netlist in ``folder`` with each of ``seeds``; the files of the best run are then in ``folder``.
 
@@ -75,6 +76,8 @@ def place_best(
         Returns the clock in MHz that counts, of nextpnr's report.
     steps : Steps
     workers : Workers
+    enough : function, optional
+        Returns whether a run, by nextpnr's report, is good enough to leave out the seeds that were not begun.
 
     Raises
     ------
@@ -85,26 +88,34 @@ def place_best(
     """
     contents = {name: (folder / name).read_bytes() for name in inputs}
     common = family.name, list(arguments), contents, str(folder.resolve())
-    found, best = {}, {}
+    found, best, stop = {}, {}, []
 
     def keep(seed: int, run: tuple[dict, dict[str, bytes]]) -> None:
         found[seed] = fmax(run[0])
         if max(seeds, key=lambda one: found.get(one, -1.0)) == seed:
             best.clear()
             best[seed] = run
+        if enough is not None and enough(run[0]):
+            stop.append(seed)
 
     if workers.here:
         for seed in seeds:
             with steps.step("place and route" if len(seeds) == 1 else f"place and route, seed {seed}") as tell:
                 keep(seed, _place(common, seed, tell))
+            if stop:
+                break
     else:
+        together = len(seeds) if enough is None else workers.count()
         with steps.step(f"place and route, {len(seeds)} seeds") as tell:
             def on_result(seed: int, run: tuple[dict, dict[str, bytes]]) -> None:
                 keep(seed, run)
                 tell(f"{len(found)} of {len(seeds)} seeds", len(found) / len(seeds))
 
-            run_tasks(_place, common, {seed: seed for seed in seeds}, workers, on_result=on_result)
+            for begin in range(0, len(seeds), together):
+                if not stop:
+                    chosen = {seed: seed for seed in seeds[begin:begin + together]}
+                    run_tasks(_place, common, chosen, workers, on_result=on_result)
     (seed, (report, files)), = best.items()
     for name, content in files.items():
         write_bytes(folder / name, content)
-    return Placed(seed, report, [{"seed": seed, "fmax_mhz": round(found[seed], 2)} for seed in seeds])
+    return Placed(seed, report, [{"seed": seed, "fmax_mhz": round(found[seed], 2)} for seed in seeds if seed in found])

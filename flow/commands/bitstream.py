@@ -22,6 +22,9 @@ def bitstream_command(
     seeds: Annotated[
         int, typer.Option(min=1, max=1000, help="Place and route with so many seeds from --seed on; the best one "
                           "counts.")] = 1,
+    until_met: Annotated[
+        bool, typer.Option("--until-met", help="With --seeds: begin no more of them when one has met the clock.")
+    ] = False,
     clock_mhz: Annotated[
         float | None, typer.Option("--clock-mhz", min=10, max=400,
                                    help="Clock of the system; by default the board's.")] = None,
@@ -55,7 +58,9 @@ def bitstream_command(
     work = open_project(project).changed({"board": changes})
     if sdram_mhz is not None and work.settings.board.memory != "sdram":
         raise UserError("--sdram-mhz has no effect on models in block RAM; --model-memory sdram puts them elsewhere")
-    report = build_bitstream(work, seeds=seeds, workers=Workers(jobs, scheduler), stderr=to_stdout)
+    if until_met and seeds == 1:
+        raise UserError("--until-met needs --seeds, of which it leaves out those that are not needed")
+    report = build_bitstream(work, seeds=seeds, until_met=until_met, workers=Workers(jobs, scheduler), stderr=to_stdout)
     if json_file is not None:
         write_json(json_file, report)
     if not report["timing_met"]:

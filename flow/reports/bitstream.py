@@ -25,7 +25,7 @@ from .console import console, printable
 if TYPE_CHECKING:
     from vitric.boards.top import Top
 
-__all__ = ["clock_of", "cycles_per_image", "markdown", "reached", "report_of", "show"]
+__all__ = ["clock_of", "cycles_per_image", "markdown", "meets", "reached", "report_of", "show"]
 
 _AGREEMENT = 0.05  # share by which simulated cycles may differ from predicted ones before they count as stale
 _PATH_FROM, _PATH_TO = "critical path from", "critical path to"
@@ -101,6 +101,12 @@ def reached(placed: dict, top: "Top") -> float:
     return fmax if sdram is None else fmax * min(1.0, sdram["fmax_mhz"] / sdram["clock_mhz"])
 
 
+def meets(placed: dict, top: "Top") -> bool:
+    """Return whether the system's clock was met, and that of the SDRAM, if there is one."""
+    clock_mhz, sdram = float(top.pll.output_mhz), _sdram_clock(placed, top)
+    return clock_of(placed, clock_mhz)[1] >= clock_mhz and (sdram is None or sdram["fmax_mhz"] >= sdram["clock_mhz"])
+
+
 def report_of(project: Project, board, compiled: Compiled, top: "Top", cells: dict[str, int], best: Placed,
               work: Path, empty_rows: Sequence[int]) -> dict:
     """Return what ``report.json`` holds, but for the names of products and the times; see ``docs/board.md``."""
@@ -118,7 +124,7 @@ def report_of(project: Project, board, compiled: Compiled, top: "Top", cells: di
         "config": project.name, "spec": compiled.spec.name, "board": board.name, "device": part.name,
         "seed": best.seed, "seeds": best.seeds,
         "fmax_mhz": round(fmax, 2), "clock_mhz": clock_mhz,
-        "timing_met": fmax >= clock_mhz and (sdram is None or sdram["fmax_mhz"] >= sdram["clock_mhz"]),
+        "timing_met": meets(placed, top),
         "sdram": sdram,
         **used, "lut_eq": cells["lut_eq"],
         "comb": comb, "empty_rows": len(empty_rows),

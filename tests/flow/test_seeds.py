@@ -28,12 +28,12 @@ def nextpnr(monkeypatch):
     return reached
 
 
-def place(folder, wanted):
+def place(folder, wanted, **options):
     for name, text in (("top.json", "netlist"), ("pins", " and pins"), ("top.il", "nobody needs it")):
         (folder / name).write_text(text)
     steps = Steps(Console(quiet=True))
     best = place_best(ICE40, folder, ["--up5k"], wanted, inputs=("top.json", "pins"), steps=steps,
-                      fmax=lambda report: report["fmax"])
+                      fmax=lambda report: report["fmax"], **options)
     return best, list(steps.seconds)
 
 
@@ -48,6 +48,14 @@ def test_the_first_of_the_best_is_left(nextpnr, tmp_path):
     assert not (tmp_path / "seed-6" / "top.il").exists()
     assert place(tmp_path, [6])[1] == ["place and route"]
     assert (tmp_path / "top.asc").read_text() == "netlist and pins with seed 6"
+
+
+def test_no_more_seeds_than_are_needed(nextpnr, tmp_path):
+    nextpnr.update({1: 10.0, 2: 30.0, 3: 12.0})  # seed 4 would fail
+    best, names = place(tmp_path, range(1, 5), enough=lambda report: 11 < report["fmax"] < 20)
+    assert best == Placed(2, {"fmax": 30.0}, [{"seed": 1, "fmax_mhz": 10.0}, {"seed": 2, "fmax_mhz": 30.0},
+                                              {"seed": 3, "fmax_mhz": 12.0}])
+    assert len(names) == 3 and (tmp_path / "top.asc").read_text() == "netlist and pins with seed 2"
 
 
 def test_a_failure_leaves_what_was_there(nextpnr, tmp_path):
