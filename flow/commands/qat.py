@@ -13,15 +13,20 @@ from vitric.golden.errors import UserError
 from vitric.golden.files import write_json
 
 from ..inputs.options import COUNT, EPOCHS, SEED, SHARE, WIDTH, JsonFile, ProjectName, check_output
+from ..inputs.training import in_memory
+from ..project.file import CONFIGS
 from ..project.integer import write_integer
 from ..reports.console import console
-from ..reports.progress import TrainingBar
+from ..reports.progress import PartBars, TrainingBar
 
 __all__ = ["qat_command"]
 
 
 def qat_command(
     project: ProjectName = None,
+    data: Annotated[
+        str | None, typer.Option(help="Other images than the project's, of the same classes: a folder with train/ and "
+                                 "val/ and in them a folder of images per class, or one of MNIST's IDX files.")] = None,
     w_bits: Annotated[int, typer.Option(min=1, max=8, help="Width of the weights, 1 to 8; 1 is the sign alone.")] = 4,
     a_bits: Annotated[int, typer.Option(**WIDTH, help="Width of the activations, 2 to 8.")] = 4,
     edge_bits: Annotated[
@@ -32,8 +37,8 @@ def qat_command(
     granularity: Annotated[str, typer.Option(help="Of the weights' scales: channel, group or layer.")] = "channel",
     calibration: Annotated[int, typer.Option(**COUNT, help="Training images to start from, from the first.")] = 64,
     epochs: Annotated[
-        int | None, typer.Option(**EPOCHS, help="Passes over the training split; by default as in the config's recipe.")
-    ] = None,
+        int | None, typer.Option(**EPOCHS, help="Passes over the training split; by default as in the config's recipe, "
+                                 "10 for a project of one's own.")] = None,
     learning_rate: Annotated[
         float | None, typer.Option(**SHARE, help="Peak; by default as in the config's recipe.")] = None,
     distillation: Annotated[
@@ -53,7 +58,8 @@ def qat_command(
     Starts from the post-training quantization that `vitric quantize` makes. Every step of the training runs the integer
     model, so that the result is what the hardware computes; the float model teaches.
     """
-    from vitric.golden.qat import TUNING_RECIPES, Tuning, fine_tune
+    from vitric.golden.data.sets import DATASETS
+    from vitric.golden.qat import OWN_TUNING, TUNING_RECIPES, Tuning, fine_tune
     from vitric.golden.quantization import quantize_with_scales
     from vitric.golden.recipe import recipe_for
     from vitric.golden.train import accuracy
@@ -61,6 +67,9 @@ def qat_command(
     from ..project.project import open_project
 
     work = open_project(project)
+    if data is not None:
+        source = data if data in DATASETS else str(Path(data).resolve())
+        work = work.changed({"data": {"source": source}})
     path = out or work.build / f"qat-w{w_bits}a{a_bits}.safetensors"
     if path.suffix != ".safetensors":
         raise UserError(f"--out must be named *.safetensors, not {path}")
@@ -70,9 +79,12 @@ def qat_command(
     options = {"method": method, "w_bits": w_bits, "a_bits": a_bits, "edge_bits": edge_bits,
                "softmax_bits": softmax_bits, "granularity": granularity, "seed": seed}
     try:
-        recipe = recipe_for(work.name, TUNING_RECIPES, seed=seed, **changes)
+        recipes = TUNING_RECIPES if work.folder == CONFIGS else {work.name: OWN_TUNING}
+        recipe = recipe_for(work.name, recipes, seed=seed, **changes)
         tuning = Tuning(distillation=distillation, freeze_from=freeze_from)
-        model, train, test = work.model, work.images("train"), work.images("test")
+        model, test = work.model, work.images("test")
+        with PartBars() as bars:
+            train = in_memory(work.images("train"), bars.show)
         if not 1 <= calibration <= len(train):
             raise UserError(f"--calibration must be between 1 and {len(train)}, not {calibration}")
         started = time.process_time()

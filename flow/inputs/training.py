@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vitric.golden.data.classes import ClassOrder
     from vitric.golden.data.images import ImageData, Images
 
-__all__ = ["TrainingImages", "training_images"]
+__all__ = ["TrainingImages", "in_memory", "training_images"]
 
 _TOGETHER = 200  # images that are read at a time
 
@@ -84,14 +84,19 @@ def training_images(
     if only := sorted(set(train.classes) ^ set(test.classes)):
         raise UserError(f"train and {test.folder.name} of {source} must have the same class folders; only one of them "
                         f"has {', '.join(only[:8])}")
-    return TrainingImages(train=_in_memory(train, tell), test=test, labels=train.classes)
+    return TrainingImages(train=in_memory(train, tell), test=test, labels=train.classes)
 
 
-def _in_memory(split: "Images", tell: Callable[[str, int, int], None]) -> "ImageData":
-    """Return the images of a split that can be read, and their labels."""
+def in_memory(split: "Images", tell: Callable[[str, int, int], None]) -> "ImageData":
+    """Return the images of a split that can be read, and their labels; what is in memory already as it is.
+
+    ``tell`` is called while files are read, as in :func:`training_images`. :exc:`UserError` if none can be read.
+    """
     import torch
     from vitric.golden.data.images import ImageData
 
+    if isinstance(split, ImageData):
+        return split
     parts, done = [], 0
     batches = split.batches(_TOGETHER)
     while (part := checked(lambda: next(batches, None))) is not None:

@@ -2,6 +2,6 @@
 
 from .model import QuantizedTraining
 from .oscillation import Freezer
-from .train import TUNING_RECIPES, Tuning, fine_tune
+from .train import OWN_TUNING, TUNING_RECIPES, Tuning, fine_tune
 
-__all__ = ["TUNING_RECIPES", "Freezer", "QuantizedTraining", "Tuning", "fine_tune"]
+__all__ = ["TUNING_RECIPES", "Freezer", "OWN_TUNING", "QuantizedTraining", "Tuning", "fine_tune"]

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from ..data.images import ImageData
 from ..quantization.lowering.lowered import Lowered
-from ..recipe import RECIPES, Recipe
+from ..recipe import OWN_RECIPE, RECIPES, Recipe
 from ..spec.vit import PIXEL_MAX
 from ..threads import torch_threads
 from ..train import fit
@@ -17,7 +17,7 @@ from ..vit import VisionTransformer, in_float32
 from .model import QuantizedTraining
 from .oscillation import Freezer
 
-__all__ = ["TUNING_RECIPES", "Tuning", "fine_tune"]
+__all__ = ["OWN_TUNING", "TUNING_RECIPES", "Tuning", "fine_tune"]
 
 _SAME = {"weight_decay": 0.0, "label_smoothing": 0.0}
 
@@ -25,11 +25,16 @@ TUNING_RECIPES: Mapping[str, Recipe] = MappingProxyType({
     "tiny": replace(RECIPES["tiny"], epochs=60, learning_rate=2e-3, average=0.99, **_SAME),
     "digits": replace(RECIPES["digits"], epochs=30, learning_rate=1e-3, average=0.99, **_SAME),
     "fashion": replace(RECIPES["fashion"], epochs=3, learning_rate=1e-3, average=0.995, **_SAME),
+    "photos": replace(RECIPES["photos"], epochs=3, learning_rate=3e-4, average=0.995, cutmix=0.0, optimizer="adamw",
+                      **_SAME),
 })
 """Recipe of fine-tuning for each config: augmentation and data are those of the float training.
 
 :func:`vitric.golden.recipe.recipe_for` takes it as ``recipes``.
 """
+
+OWN_TUNING = replace(OWN_RECIPE, epochs=10, learning_rate=3e-4, average=0.995, **_SAME)
+"""Recipe to begin with for a network and images of one's own."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,10 @@ from typer.testing import CliRunner
 from vitric.flow.cli import app
 from vitric.golden import digits
 from vitric.golden.integer.storage import load_integer
+from vitric.golden.qat import OWN_TUNING
 from vitric.golden.train import accuracy
+
+from tests.flow.project.own import write_own
 
 
 def run(*arguments):
@@ -26,6 +29,23 @@ def test_command_trains_and_writes(tmp_path):
     assert shares["integer"] == accuracy(model, digits("test")) > shares["post_training"] + 0.1
     for share in shares.values():
         assert f"{share:.2%} of 360 test images" in done.output
+
+
+def test_a_project_of_ones_own_on_other_images(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_own(tmp_path)
+    training = ["train", "--data", "pictures", "--image-size", "12", "--embed-dim", "16", "--num-heads", "2", "--depth",
+                "1", "--mlp-ratio", "2", "--epochs", "1", "--out", "float.safetensors"]
+    assert CliRunner().invoke(app, training).exit_code == 0
+    (tmp_path / "vitric.toml").write_text('[model]\nweights = "float.safetensors"\n[data]\nsource = "nowhere"\n'
+                                          '[accelerator]\nspec = "tiny"\n')
+    done = run("--epochs", 1, "--calibration", 5)
+    assert done.exit_code == 2 and "nowhere" in done.output
+    done = run("--data", "pictures", "--calibration", 5, "--threads", 1, "--json", "figures.json")
+    assert done.exit_code == 0, done.output
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert (figures["epochs"], figures["test_images"], figures["calibration_images"]) == (OWN_TUNING.epochs, 12, 5)
+    assert load_integer(tmp_path / "build" / "qat-w4a4.safetensors").config.image_size == 12
 
 
 @pytest.mark.parametrize("arguments,message", [

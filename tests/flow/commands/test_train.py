@@ -35,12 +35,13 @@ def test_checkpoint_card_and_figures(tmp_path):
 @pytest.mark.parametrize(("arguments", "message"), [
     (["--config", "huge"], "must be one of"), (["--config", "tiny", "--epochs", 0], "epochs must be between 1"),
     (["--config", "tiny", "--out", "x.pt"], "--out must be named *.safetensors, not x.pt"),
-    (["--config", "tiny", "--data", "x"], "--project and --data exclude each other"),
-    (["--depth", 2], "--depth needs --data: a project's file says its network and its data"),
+    (["--config", "tiny", "--data", "x"], "data must be one of digits, fashion or a folder that exists, not /"),
+    (["--depth", 2], "--depth needs --data without --project: a project's file says its network"),
+    (["--config", "tiny", "--data", "x", "--depth", 2], "--depth needs --data without --project"),
     (["--skip-bad"], "--skip-bad needs --data"),
     (["--data", "nowhere"], "data must be one of digits, fashion or a folder that exists, not nowhere"),
     (["--config", "tiny", "--resume"], "--resume needs the state of a training that was interrupted, build/tiny/"),
-    (["--config", "deit_tiny"], "config to train must be one of 'tiny', 'digits', 'fashion', not 'deit_tiny'"),
+    (["--config", "deit_tiny"], "config to train must be one of 'tiny', 'digits', 'fashion', 'photos', not"),
 ])
 def test_rejected(arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -119,6 +120,14 @@ labels = ["dog", "bird", "cat"]
     assert run("--epochs", 1, "--seed", 1, "--project", ".").exit_code == 0  # never over weights that are there
     assert (tmp_path / "vit.trained.safetensors").read_bytes() == first
     assert (tmp_path / "build" / "float.safetensors").read_bytes() != first
+    shutil.copytree(pictures, tmp_path / "fewer")
+    removed = next((tmp_path / "fewer" / "train" / "cat").iterdir())
+    removed.unlink()
+    done = run("--project", ".", "--data", "fewer", "--epochs", 1, "--out", "other.safetensors", "--json", "f.json")
+    assert done.exit_code == 0, done.output
+    figures = json.loads((tmp_path / "f.json").read_text())
+    assert (figures["train_images"], figures["data"], figures["labels"]) == (11, "fewer", ["dog", "bird", "cat"])
+    assert "--project . --data fewer --epochs 1" in (tmp_path / "other.md").read_text()
 
 
 def test_idx_files(tmp_path, monkeypatch):
