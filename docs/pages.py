@@ -34,7 +34,7 @@ __all__ = ["FITTED", "PARTS", "RESULTS", "ROOT", "accuracies", "areas", "boards"
            "value_proofs", "widths"]
 
 ROOT = imports.ROOT
-_OWN_PAGES = ("roofline", "precision")  # of studies; the others are on that of accuracy
+_OWN_PAGES = ("roofline", "precision", "gpu")  # of studies; the others are on that of accuracy
 _MODELS_IN = {"bram": "block RAM", "sdram": "SDRAM", "external": "outside"}
 FITTED = ROOT / "docs" / "fitted.json"
 """What ``python -m bench.fitted`` measured."""

@@ -19,6 +19,7 @@ STUDIES: Mapping[str, str] = MappingProxyType({
     "sensitivity": "Which layer or unit loses the accuracy, and why.",
     "pruning": "Sparse weights and fewer heads, alone and both, with 4-bit quantization.",
     "roofline": "Which layers are bound by memory, on which platform, at which precision.",
+    "gpu": "8-bit integers beside half precision on a GPU: latency and energy. Needs CUDA.",
     "precision": "What fewer bits buy on one part: six widths, placed and routed. Hours.",
 })
 """Name, which is also that of the module with its ``STUDY``, and one line for ``vitric study --help``."""
