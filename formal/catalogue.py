@@ -15,9 +15,13 @@ from vitric.hdl.softmax.row_norm import RowNorm
 from vitric.hdl.stream_width import Narrow, Widen
 from vitric.hdl.streams import DeepQueue, PipelineRegister, Queue, StreamBuffer
 from vitric.hdl.units import UNITS
+from vitric.integration.axi_lite import AxiLite
 from vitric.sim.cells import cell_model
 
 from . import ledgers
+from .axi_rules import CHECKS as AXI_CHECKS
+from .axi_rules import MAP as AXI_MAP
+from .axi_rules import AxiRules
 from .prover import Method, Pdr, Unrolled
 from .sdram_rules import CHECKS as SDRAM_CHECKS
 from .sdram_rules import SdramRules
@@ -167,7 +171,12 @@ def _memory() -> Iterator[Proof]:
                         lambda spec=spec, check=check: SdramRules(SdramController(spec), check), method)
 
 
-_PARTS = _arithmetic, _plumbing, _mac, _activation, _rows, _fabric, _memory
+def _bus() -> Iterator[Proof]:
+    for check, says in AXI_CHECKS.items():
+        yield Proof(f"axi_lite.{check}", says, lambda check=check: AxiRules(AxiLite(AXI_MAP), check), Pdr())
+
+
+_PARTS = _arithmetic, _plumbing, _mac, _activation, _rows, _fabric, _memory, _bus
 
 PROOFS: dict[str, Proof] = {proof.name: proof for part in _PARTS for proof in part()}
 """All proofs by name, in the order in which they are done."""
