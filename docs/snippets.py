@@ -8,8 +8,9 @@ The word behind the fence of a code block says what it is, the words after it ho
 ``shell``         commands, run by bash in the order of the page
 ``python``        a session (``>>>``) whose output is compared, or a program
 ``… slow``        runs with ``--slow`` only: minutes, or more
-``… needs X``     cannot run here: X is ``board``, ``browser``, ``network``, ``imagenet``, ``checkpoint`` (one's own),
-                  ``repository`` (``.ci/run`` runs it) or ``names`` (a part of a file that CONTRIBUTING describes)
+``… needs X``     cannot run here: X is ``board``, ``browser``, ``network``, ``imagenet``, ``checkpoint`` or
+                  ``pictures`` (one's own), ``repository`` (``.ci/run`` runs it) or ``names`` (a part of a file that
+                  CONTRIBUTING describes)
 ================  =======================================================================================
 
 The examples of a page run one after the other in a folder of their own, with this environment's programs on ``PATH``
@@ -36,7 +37,7 @@ __all__ = ["NEEDS", "Snippet", "main", "page_names", "run_page", "runnable", "sn
 
 ROOT = imports.ROOT
 KINDS = ("text", "mermaid", "shell", "python")
-NEEDS = ("board", "browser", "checkpoint", "imagenet", "names", "network", "repository")
+NEEDS = ("board", "browser", "checkpoint", "imagenet", "names", "network", "pictures", "repository")
 """What an example may need that is not here."""
 
 

@@ -22,6 +22,7 @@ DIGESTS = {  # of the integer model, and of its stream
     "digits": ("594231e39539731fccb99ff543b9ddee", "03b9d1fdf1783a108babce98cb5da79e"),
     "digits_25f": ("594231e39539731fccb99ff543b9ddee", "4ddb92aed2798cd4127ff01aa127ae13"),
     "fashion": ("0bcd29568b1e8bfbeaeb380c24bdc8b4", "09c9200abff801166b8c77d26c09d9fb"),
+    "photos": ("0809cda392c21ecfeb06417bb8dd797e", "5120797722e117f366abe0ca0c430ca0"),
     "deit_tiny": ("4f4cbbc6b984e153f101376b8d3f96bf", "5aede0e3812e249bfd6d6c5be15b7a7c"),
     "deit_tiny_ulx3s": ("4f4cbbc6b984e153f101376b8d3f96bf", "5abadfa7e94a73726a8ad29f10d81d21"),
     "deit_small": ("ecd31d87d947d364609c35e89355dc12", "688d30f0d5475ab57bad0da6ffe28505"),

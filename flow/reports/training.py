@@ -70,9 +70,12 @@ def card(path: Path, vit: "VitConfig", figures: dict, command: Sequence[str]) ->
     ]
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
     settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in recipe.items() if value is not None)
+    optimizer = "Muon and AdamW" if recipe["optimizer"] == "muon" else "AdamW"
+    mixed = " pieces of other images," if recipe["cutmix"] else ""
     settings = "\n".join(wrap(
-        "**Training.** AdamW, linear warm-up and cosine decay, random shift, rotation, scale and mirroring, running "
-        f"average of the weights: {settings}.", width=110))
+        f"**Training.** {optimizer}, linear warm-up and cosine decay, random shift, rotation, scale and mirroring,"
+        f"{mixed} running average of the weights: {settings}.", width=110))
+    fence = "shell slow" if "data" not in figures else "shell needs pictures"
     title, data = _DATA.get(recipe["data"]) or (figures["config"], f"Images of `{figures['data']}`:")
     data = "\n".join(wrap(
         f"**Data.** {data} {figures['train_images']} images for training and {figures['test_images']} for the test. "
@@ -82,7 +85,7 @@ def card(path: Path, vit: "VitConfig", figures: dict, command: Sequence[str]) ->
 
 Made by
 
-```shell slow
+```{fence}
 {' '.join(command)}
 ```
 

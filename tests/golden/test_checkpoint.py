@@ -8,8 +8,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from vitric.golden import checkpoint
 from vitric.golden.checkpoint import MODELS, load_float, load_state_dict, model_names, read_about, save_float
+from vitric.golden.data.folder import image_folder
 from vitric.golden.data.sets import digits
+from vitric.golden.data.transform import EvalTransform
 from vitric.golden.errors import UserError
+from vitric.golden.integer.storage import load_integer
 from vitric.golden.recipe import RECIPES, Recipe
 from vitric.golden.spec.vit import VIT_CONFIGS
 from vitric.golden.train import accuracy
@@ -139,12 +142,26 @@ def test_committed_models_reach_their_cards(name, least):
     assert f"| {model.config.num_parameters:,} |" in card
 
 
-def test_the_fashion_model_agrees_with_its_card():
-    """Its data may not be installed, so that accuracy is compared with the metadata alone."""
-    model, path = load_float("fashion"), MODELS / "fashion.safetensors"
-    assert path.stat().st_size < 4_000_000 and model.config == VIT_CONFIGS["fashion"]
-    assert bool(model(torch.zeros(1, 1, 28, 28, dtype=torch.uint8)).isfinite().all())
-    about, card = read_about("fashion"), path.with_suffix(".md").read_text()
-    assert about["test_accuracy"] >= 0.9 and about["test_images"] == 10_000
+@pytest.mark.parametrize(("name", "least", "channels"), [("fashion", 0.9, 1), ("photos", 0.8, 3)])
+def test_models_whose_data_may_not_be_here_agree_with_their_cards(name, least, channels):
+    """Accuracy is compared with the metadata alone."""
+    model, path = load_float(name), MODELS / f"{name}.safetensors"
+    assert path.stat().st_size < 4_000_000 and model.config == VIT_CONFIGS[name]
+    size = model.config.image_size
+    assert bool(model(torch.zeros(1, channels, size, size, dtype=torch.uint8)).isfinite().all())
+    about, card = read_about(name), path.with_suffix(".md").read_text()
+    assert about["test_accuracy"] >= least and about["test_images"] == 10_000
     assert f"| test accuracy | {about['test_accuracy']:.2%}".replace("%", " %") in card
-    assert Recipe(**about["recipe"]) == RECIPES["fashion"]
+    assert Recipe(**about["recipe"]) == RECIPES[name]
+
+
+def test_photographs_beside_their_model():
+    """Float and integer model on the committed pictures, which are of the test split."""
+    model, transform = load_float("photos"), EvalTransform(image_size=32, resize=32)
+    splits = [image_folder(MODELS / "photos", split, transform) for split in ("train", "test")]
+    assert [len(split) for split in splits] == [64, 136]
+    assert list(splits[1].classes) == read_about("photos")["labels"]
+    (images, labels), = splits[1].batches(200)
+    logits = model(images), load_integer(MODELS / "integer" / "photos.safetensors")(images.long())
+    right = [float((one.argmax(1) == labels).float().mean()) for one in logits]
+    assert min(right) >= 0.78 and abs(right[0] - right[1]) < 0.05
