@@ -11,7 +11,7 @@ from litex.gen import LiteXModule
 from litex.soc.integration.soc_core import SoCCore
 from migen import ClockDomain
 
-from .vitric import add_vitric
+from .accelerator import add_vitric
 
 __all__ = ["SimulatedSoC", "write_verilog"]
 
@@ -35,7 +35,7 @@ class SimulatedSoC(SoCCore):
     Parameters
     ----------
     sidecar : path
-        As of :class:`~vitric.integration.litex.vitric.Vitric`.
+        As of :class:`~vitric.integration.litex.accelerator.Vitric`.
 
     Notes
     -----

@@ -17,7 +17,7 @@ from vitric.toolchain.families import ECP5
 from vitric.toolchain.parts import PARTS
 from vitric.toolchain.run import Steps, pack, place_and_route, run_script, synthesize
 
-from .vitric import add_vitric
+from .accelerator import add_vitric
 
 __all__ = ["Ulx3sSoC", "build"]
 
@@ -55,7 +55,7 @@ class Ulx3sSoC(SoCCore):
     Parameters
     ----------
     sidecar : path
-        As of :class:`~vitric.integration.litex.vitric.Vitric`; of an accelerator for ``--fabric ecp5``.
+        As of :class:`~vitric.integration.litex.accelerator.Vitric`; of an accelerator for ``--fabric ecp5``.
     clock_hz : int
         Of everything.
     """

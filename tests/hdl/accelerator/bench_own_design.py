@@ -1,4 +1,4 @@
-"""The cocotb side of test_own_design: digits go in with the camera's clock, and their classes come back."""
+"""The cocotb side of test_accelerator_own_design: digits go in with the camera's clock, and their classes come back."""
 
 import cocotb
 from cocotb.clock import Clock

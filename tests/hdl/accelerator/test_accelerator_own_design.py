@@ -9,7 +9,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 from vitric.sim.runner import BenchFailure, run_bench
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "integration.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "integration.md"
 
 
 def example():
@@ -39,7 +39,7 @@ class WithClocks(wiring.Component):
 
 
 def test_two_clocks(tmp_path):
-    result = run_bench(WithClocks(example()), test_module="tests.integration.bench_own_design", build_dir=tmp_path)
+    result = run_bench(WithClocks(example()), test_module="tests.hdl.accelerator.bench_own_design", build_dir=tmp_path)
     assert len(result.tests) == 1
 
 
@@ -49,4 +49,4 @@ def test_the_bench_sees_a_wrong_class(tmp_path):
     names = {"__name__": "example"}
     exec(text, names)
     with pytest.raises(BenchFailure):
-        run_bench(WithClocks(names["Eye"]()), test_module="tests.integration.bench_own_design", build_dir=tmp_path)
+        run_bench(WithClocks(names["Eye"]()), test_module="tests.hdl.accelerator.bench_own_design", build_dir=tmp_path)

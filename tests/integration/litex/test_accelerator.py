@@ -4,9 +4,9 @@ import pytest
 from typer.testing import CliRunner
 from vitric.flow.cli import app
 from vitric.golden.errors import ToolFailure
+from vitric.integration.litex.accelerator import Vitric, add_vitric
 from vitric.integration.litex.firmware import c_array, compile_program
 from vitric.integration.litex.simulation import SimulatedSoC
-from vitric.integration.litex.vitric import Vitric, add_vitric
 
 
 @pytest.fixture(scope="module")
