@@ -1,17 +1,19 @@
 """Latency and energy of a float, half or 8-bit Vision Transformer on a device of torch."""
 
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from statistics import fmean, median
+from subprocess import DEVNULL, PIPE, TimeoutExpired
 from typing import Any
 
 import torch
 from torch import nn
 from vitric.golden.spec.vit import VitConfig
 from vitric.golden.vit import VisionTransformer
+from vitric.toolchain import processes
 
 __all__ = ["Int8Linear", "measure", "network", "power_of"]
 
@@ -80,10 +82,11 @@ def power_of(device: torch.device) -> float | None:
         return None
     command = ["nvidia-smi", "--query-gpu=power.draw", "--format=csv,noheader,nounits",
                f"--id={torch.cuda.get_device_properties(device).uuid}"]
-    try:
-        return float(subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout)
-    except (OSError, subprocess.SubprocessError, ValueError):
-        return None
+    with processes.started(command, Path(), stdout=PIPE, stderr=DEVNULL, text=True) as process:
+        try:
+            return float(process.communicate(timeout=5)[0])
+        except (TimeoutExpired, ValueError):
+            return None
 
 
 @contextmanager

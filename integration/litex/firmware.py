@@ -1,6 +1,5 @@
 """Bare-metal programs for a SoC of LiteX: headers, compiler (zig, from the package registry), memory contents."""
 
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from litex.soc.integration.common import get_mem_data
 from litex.soc.integration.export import get_csr_header, get_mem_header, get_soc_header
 from vitric.golden.errors import ToolFailure
 from vitric.golden.files import write_text
+from vitric.toolchain import processes
 
 __all__ = ["DRIVER", "c_array", "compile_program", "write_headers"]
 
@@ -86,8 +86,6 @@ def compile_program(soc, sources: Sequence[Path], folder: Path, *, files: Mappin
         "-o", str(linked), *map(str, sources),
     ]
     for words in (command, [*command[:3], "objcopy", "-O", "binary", str(linked), str(program)]):
-        done = subprocess.run(words, capture_output=True, text=True)
-        write_text(log, f"{' '.join(words)}\n{done.stdout}{done.stderr}")
-        if done.returncode:
-            raise ToolFailure("the program for the SoC does not compile", log, done.stderr.splitlines()[-8:])
+        if processes.run(words, folder, log=log):
+            raise ToolFailure("the program for the SoC does not compile", log, processes.last_lines(log, 8))
     return get_mem_data(str(program), data_width=32, endianness="little")

@@ -83,7 +83,7 @@ def test_without_a_name_it_goes_to_build(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert CliRunner().invoke(app, ["generate", "gelu", "--set", "lanes=1"]).exit_code == 0
     written = sorted(path.name for path in (tmp_path / "build" / "units").iterdir())
-    assert written == ["gelu_lanes1.json", "gelu_lanes1.v"]
+    assert written == ["gelu_lanes1.core", "gelu_lanes1.json", "gelu_lanes1.v"]
 
 
 def test_two_units_share_no_module(tmp_path):

@@ -1,5 +1,8 @@
 """The study of GPUs on CPU tensors: the same code, and an error where there is no CUDA device."""
 
+import sys
+from types import SimpleNamespace
+
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -20,6 +23,18 @@ def test_without_cuda_it_is_one_line(tmp_path, monkeypatch):
     done = CliRunner().invoke(app, ["study", "gpu"])
     assert done.exit_code == 2 and "study gpu needs a CUDA device, and torch sees none" in " ".join(done.stderr.split())
     assert not list(tmp_path.rglob("*.json")) and power_of(CPU) is None
+
+
+@pytest.mark.parametrize(("said", "watts"), [("61.5", 61.5), ("[N/A]", None), (None, None)])
+def test_power_is_what_nvidia_smi_says(said, watts, tmp_path, monkeypatch):
+    """A stand-in tells it; None: there is no such program."""
+    if said is not None:
+        program = tmp_path / "nvidia-smi"
+        program.write_text(f"#!{sys.executable}\nimport sys\nassert '--id=GPU-7' in sys.argv\nprint({said!r})\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(uuid="GPU-7"))
+    assert power_of(torch.device("cuda")) == watts
 
 
 @pytest.mark.parametrize("rows", [3, 40])
