@@ -83,6 +83,8 @@ def generate_command(
         module, folder = name or _unit_name(chosen, values, fabric) + ending, Path("build", "units")
         made, title = partial(generate_unit, chosen, values, fabric), f"{chosen.title}, by vitric"
     path = check_output(out or folder / f"{module}.v")
+    for suffix in (".json", ".core"):
+        check_output(path.with_suffix(suffix))
     text, sidecar = made(name=module, wrapper=wrapper)
     beside = _beside(work, module, sidecar["ports"]) if unit is None and wrapper is not None else {}
     files = {path.with_name(file): content for file, content in beside.items()}

@@ -13,7 +13,7 @@ from vitric.golden.errors import UserError
 from vitric.golden.files import write_json
 
 from ..inputs.options import COUNT, EPOCHS, SEED, SHARE, WIDTH, JsonFile, ProjectName, check_output
-from ..inputs.training import in_memory
+from ..inputs.training import data_source, in_memory
 from ..project.file import CONFIGS
 from ..project.integer import write_integer
 from ..reports.console import console
@@ -58,7 +58,6 @@ def qat_command(
     Starts from the post-training quantization that `vitric quantize` makes. Every step of the training runs the integer
     model, so that the result is what the hardware computes; the float model teaches.
     """
-    from vitric.golden.data.sets import DATASETS
     from vitric.golden.qat import OWN_TUNING, TUNING_RECIPES, Tuning, fine_tune
     from vitric.golden.quantization import quantize_with_scales
     from vitric.golden.recipe import recipe_for
@@ -66,10 +65,7 @@ def qat_command(
 
     from ..project.project import open_project
 
-    work = open_project(project)
-    if data is not None:
-        source = data if data in DATASETS else str(Path(data).resolve())
-        work = work.changed({"data": {"source": source}})
+    work = open_project(project).changed({"data": {"source": data_source(data)}})
     path = out or work.build / f"qat-w{w_bits}a{a_bits}.safetensors"
     if path.suffix != ".safetensors":
         raise UserError(f"--out must be named *.safetensors, not {path}")

@@ -16,6 +16,7 @@ from ..inputs.calibration import calibration_images
 from ..inputs.checked import checked
 from ..inputs.layer_bits import read_layer_bits
 from ..inputs.options import COUNT, SEED, WIDTH, JsonFile, ProjectName, check_output, readable
+from ..inputs.training import data_source
 from ..project.integer import about, integer_file, options_of, quantization_options, summary_file, write_integer
 from ..project.workload import Workload, open_workload
 from ..reports.console import console
@@ -92,7 +93,6 @@ def quantize_command(
     logits, on training images that were not calibrated on, tells methods apart when a small test split cannot.
     """
     from vitric.golden.data.classes import ORDERS
-    from vitric.golden.data.sets import DATASETS
     from vitric.golden.integer.heads import without_dead_heads
     from vitric.golden.quantization.settings import Settings
 
@@ -103,11 +103,10 @@ def quantize_command(
     if out is not None and out.suffix != ".safetensors":
         raise UserError(f"--out must be named *.safetensors, not {out}")
     to_stdout = str(json_file) == "-"
-    folder = data if data in (None, *DATASETS) else str(Path(data).absolute())
     work = open_workload(project, weights, {
         "model": {"num_heads": heads, "statistics": statistics, "image_size": image_size},
         "accelerator": {"spec": spec},
-        "data": {"source": folder, "skip_bad": skip_bad or None, "class_order": class_order}})
+        "data": {"source": data_source(data), "skip_bad": skip_bad or None, "class_order": class_order}})
     changes = {
         "method": method, "w_bits": w_bits, "a_bits": a_bits, "edge_bits": edge_bits, "softmax_bits": softmax_bits,
         "granularity": granularity, "layer_bits": None if layer_bits is None else read_layer_bits(layer_bits),

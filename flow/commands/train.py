@@ -16,7 +16,7 @@ from vitric.golden.files import write_json, write_text
 
 from ..inputs.checked import checked
 from ..inputs.options import EPOCHS, SEED, JsonFile, ProjectName, check_output
-from ..inputs.training import TrainingImages, training_images
+from ..inputs.training import TrainingImages, data_source, training_images
 from ..project.file import CONFIGS, FILE
 from ..project.project import open_project
 from ..reports.progress import PartBars, TrainingBar
@@ -159,10 +159,7 @@ def _of_project(project: str | None, source: str | None, changes: dict, skip_bad
     from vitric.golden.data.sets import DATASETS
     from vitric.golden.recipe import OWN_RECIPE, RECIPES, recipe_for
 
-    work = open_project(project)
-    if source is not None:
-        work = work.changed({"data": {"source": source if source in DATASETS else str(Path(source).resolve()),
-                                      "skip_bad": skip_bad or None}})
+    work = open_project(project).changed({"data": {"source": data_source(source), "skip_bad": skip_bad or None}})
     built_in = work.folder == CONFIGS
     recipes = RECIPES if built_in else {work.name: OWN_RECIPE}
     said, named = work.settings.data, {"data": work.data} if work.data in DATASETS else {}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vitric.golden.data.classes import ClassOrder
     from vitric.golden.data.images import ImageData, Images
 
-__all__ = ["TrainingImages", "in_memory", "training_images"]
+__all__ = ["TrainingImages", "data_source", "in_memory", "training_images"]
 
 _TOGETHER = 200  # images that are read at a time
 
@@ -85,6 +85,16 @@ def training_images(
         raise UserError(f"train and {test.folder.name} of {source} must have the same class folders; only one of them "
                         f"has {', '.join(only[:8])}")
     return TrainingImages(train=in_memory(train, tell), test=test, labels=train.classes)
+
+
+def data_source(data: str | None) -> str | None:
+    """Return what ``--data`` says as ``[data] source`` takes it: a name, or a folder from the root on; None if nothing.
+
+    What is relative is so to the current folder there, and in a project's file to that of the file.
+    """
+    from vitric.golden.data.sets import DATASETS
+
+    return data if data in (None, *DATASETS) else str(Path(data).absolute())
 
 
 def in_memory(split: "Images", tell: Callable[[str, int, int], None]) -> "ImageData":
