@@ -21,14 +21,17 @@ from vitric.flow.reports.console import console
 from vitric.flow.start import run
 from vitric.golden.errors import UserError
 from vitric.golden.files import write_bytes
+from vitric.toolchain.families import ECP5
 
 from docs.pages import ROOT
 
 __all__ = ["RELEASED", "archive", "main"]
 
 RELEASED = tuple(
-    [("tiny", board) for board in BOARDS] + [("digits", "ulx3s")]
-    + [("digits_25f", name) for name, board in BOARDS.items() if board.sdram and name != "ulx3s"])
+    [("tiny", name) for name, board in BOARDS.items() if board.part.family is ECP5] + [("digits", "ulx3s")]
+    + [("digits_25f", name) for name, board in BOARDS.items()
+       if board.part.family is ECP5 and board.sdram and name != "ulx3s"]
+    + [("tiny_small", "tang_nano_20k"), ("digits_small", "tang_nano_20k")])
 """Configurations and boards of an archive."""
 
 _ABOUT = """\
@@ -47,13 +50,13 @@ def _project(config: str, board: str) -> Project:
 
 def _ready(config: str, board: str) -> dict[str, bytes]:
     """Return the files of a bitstream that is there and met its clock; none if it is not."""
-    folder = _project(config, board).build / board
+    folder, product = _project(config, board).build / board, BOARDS[board].product
     try:
-        report, bits = (folder / "report.json").read_bytes(), (folder / "top.bit").read_bytes()
+        report, bits = (folder / "report.json").read_bytes(), (folder / product).read_bytes()
         met = json.loads(report)["timing_met"]
     except (OSError, ValueError, KeyError):
         return {}
-    return {f"{config}-{board}.json": report, f"{config}-{board}.bit": bits} if met else {}
+    return {f"{config}-{board}.json": report, f"{config}-{board}{Path(product).suffix}": bits} if met else {}
 
 
 def archive(pairs: Iterable[tuple[str, str]]) -> tuple[bytes, list[tuple[str, str]]]:

@@ -3,16 +3,17 @@
 from collections.abc import Iterable
 
 from amaranth.build import Attrs, Clock, Pins, PinsN, Resource, Subsignal
-from amaranth.vendor import LatticeECP5Platform
+from amaranth.vendor import GowinPlatform, LatticeECP5Platform
 from amaranth_boards.icepi_zero import IcepiZero1_3Platform
 from amaranth_boards.icesugar_pro import ICESugarProPlatform
 from amaranth_boards.orangecrab_r0_2 import OrangeCrabR0_2_25FPlatform, OrangeCrabR0_2_85FPlatform
 from amaranth_boards.resources import LEDResources, UARTResource
 
 __all__ = ["ColorlightI5Platform", "ColorlightI9Platform", "IceSugarProPlatform", "IcepiZeroPlatform",
-           "OrangeCrab25FPlatform", "OrangeCrab85FPlatform"]
+           "OrangeCrab25FPlatform", "OrangeCrab85FPlatform", "TangNano20kPlatform"]
 
 _IO = Attrs(IO_TYPE="LVCMOS33")
+_GOWIN_IO = Attrs(IO_TYPE="LVCMOS33", PULL_MODE="UP")
 
 
 _FLASH = Resource(
@@ -90,3 +91,31 @@ class ColorlightI9Platform(ColorlightI5Platform):
 
     device = "LFE5U-45F"
     resources = (*_without(ColorlightI5Platform.resources, "led"), *LEDResources(pins="L2", invert=True, attrs=_IO))
+
+
+class TangNano20kPlatform(GowinPlatform):
+    """Tang Nano 20K, whose debugger has the serial line.
+
+    The SDRAM lies in the part's own package and is 32 bits wide; ``dq`` is the lower half of it. Its pins have no
+    numbers: they are named by side, row and half as Apicula's database of the part has them. The masks of the upper
+    half are left alone, so that the pull-up of unused pins holds them.
+    """
+
+    part, family = "GW2AR-LV18QN88C8/I7", "GW2AR-18C"
+    default_clk = "clk27"
+    resources = (
+        Resource("clk27", 0, Pins("4", dir="i"), Clock(27e6), _GOWIN_IO),
+        *LEDResources(pins="15 16 17 18 19 20", invert=True, attrs=_GOWIN_IO),
+        UARTResource(0, rx="70", tx="69", attrs=_GOWIN_IO),
+        Resource("sdram", 0,
+                 Subsignal("clk", Pins("IOR11B", dir="o")), Subsignal("clk_en", Pins("IOL13A", dir="o")),
+                 Subsignal("cs", PinsN("IOL14B", dir="o")), Subsignal("we", PinsN("IOL12B", dir="o")),
+                 Subsignal("ras", PinsN("IOL13B", dir="o")), Subsignal("cas", PinsN("IOL14A", dir="o")),
+                 Subsignal("ba", Pins("IOR13A IOR12A", dir="o")),
+                 Subsignal("a", Pins("IOR14A IOR13B IOR14B IOR15A IOL16B IOL17B IOL16A IOL17A IOL15B IOL15A IOR12B",
+                                     dir="o")),
+                 Subsignal("dq", Pins("IOL3A IOL3B IOL8A IOL8B IOL9A IOL9B IOL11A IOL11B IOR9B IOR9A IOR5B IOR6A IOR5A "
+                                      "IOR4B IOR3B IOR3A", dir="io")),
+                 Subsignal("dqm", Pins("IOL12A IOR11A", dir="o")), _GOWIN_IO),
+    )
+    connectors = ()

@@ -1,7 +1,7 @@
 """The boards that a bitstream can be made for: data on top of platforms, those of amaranth-boards and our own."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from vitric.toolchain.parts import PARTS, Part
 if TYPE_CHECKING:
     from vitric.golden.spec.flash import FlashSpec
     from vitric.golden.spec.sdram import SdramSpec
+    from vitric.golden.spec.sdram_pins import PinTiming
     from vitric.hdl.fabric.pll import PllSettings
 
     from .system import System
@@ -50,6 +51,9 @@ class Board:
         burst; None if there is none.
     sdram_mhz : float
         Its clock.
+    pins : mapping of str to float, optional
+        Parameters of the :class:`~vitric.golden.spec.sdram_pins.PinTiming` of the SDRAM's pins, where they are not
+        those of an ECP5.
     flash : mapping, optional
         Parameters of the :class:`~vitric.golden.spec.flash.FlashSpec` of the chip that the part is configured from, but
         for the clock; None if models are not looked for there.
@@ -67,21 +71,32 @@ class Board:
     baud: int = 1_000_000
     sdram: Mapping[str, int] | None = None
     sdram_mhz: float = 100.0
+    pins: Mapping[str, float] = field(default_factory=dict)
     flash: Mapping[str, object] | None = None
 
+    @property
+    def product(self) -> str:
+        """Name of a bitstream's file."""
+        return self.part.family.packer.product
+
     def make_platform(self):
-        """Return a new platform of Amaranth; a build with it does not ask for tools that load boards."""
+        """Return a new platform of Amaranth; a build plan of it asks for no tools, which are started elsewhere."""
         module, _, name = self.platform.partition(":")
         kind = getattr(import_module(module), name)
-        needed = property(lambda platform: [tool for tool in kind.required_tools.fget(platform)
-                                            if tool not in ("openFPGALoader", "dfu-suffix")])
-        return type(name, (kind,), {"required_tools": needed})()
+        return type(name, (kind,), {"required_tools": ()})()
 
     def pll(self, clock_mhz: float) -> "PllSettings":
         """Return the settings of the clock nearest to ``clock_mhz``; raise :exc:`ValueError` if it is out of range."""
         from vitric.hdl.fabric.pll import pll_settings
 
-        return pll_settings(self.input_mhz, clock_mhz)
+        return pll_settings(self.part.family.name, self.input_mhz, clock_mhz, **self.part.pll)
+
+    @property
+    def pin_timing(self) -> "PinTiming":
+        """Delays of the pins of the SDRAM."""
+        from vitric.golden.spec.sdram_pins import PinTiming
+
+        return PinTiming(**self.pins)
 
     def sdram_spec(self, model_bits: int) -> "SdramSpec":
         """Return the board's SDRAM with lines as wide as model words; :exc:`ValueError` if there is none."""
@@ -107,11 +122,16 @@ class Board:
 
         pll = self.pll(clock_mhz)
         return Top(system(pll.output_hz), pll, clock=self.clock, leds=self.leds,
-                   sdram_pll=self.pll(self.sdram_mhz))
+                   sdram_pll=self.pll(self.sdram_mhz), pin_timing=self.pin_timing)
 
 
 _FLASH_16_MB = MappingProxyType({"size": 1 << 24, "slots": (0x40_0000, 0xA0_0000)})  # behind bitstream and bootloader
 _SDRAM_32_MB = MappingProxyType({"row_bits": 13, "column_bits": 9})  # a ULX3S with 64 MB has these, too
+
+
+_FABRIC_PINS = MappingProxyType({"data_out": 6.0, "clock_out": 3.5, "data_in": 4.0, "setup": 0.3, "hold": 0.0,
+                                 "board": 0.05, "uncertain": 1.0})
+"""Registers in the fabric, in ns: what nextpnr says of the longest ways to and from the pins of a Tang Nano 20K."""
 
 
 def _ulx3s(name: str, size: str) -> Board:
@@ -144,6 +164,13 @@ BOARDS = {board.name: board for board in (
           loader=("-c", "cmsisdap", "--vid", "0x1d50", "--pid", "0x602b"), clock="clk25", input_mhz=25.0, leds=3,
           platform="vitric.boards.platforms:IceSugarProPlatform", sdram=_SDRAM_32_MB, flash=_FLASH_16_MB),
     _colorlight("i5", "25F"), _colorlight("i9", "45F"), _orangecrab("25F"), _orangecrab("85F"),
+    Board(name="tang_nano_20k", title="Tang Nano 20K", part=PARTS["gw2ar-18"], loader=("-b", "tangnano20k"),
+          clock="clk27", input_mhz=27.0, leds=6, clock_mhz=81.0, sdram_mhz=81.0,
+          platform="vitric.boards.platforms:TangNano20kPlatform",
+          sdram=MappingProxyType({"row_bits": 11, "column_bits": 8}), pins=_FABRIC_PINS),
+    Board(name="tang_nano_9k", title="Tang Nano 9K", part=PARTS["gw1nr-9"], loader=("-b", "tangnano9k"),
+          clock="clk27", input_mhz=27.0, leds=6, clock_mhz=27.0,
+          platform="amaranth_boards.tang_nano_9k:TangNano9kPlatform"),
 )}
 """By name. ``ulx3s`` is the one with the largest part."""
 

@@ -5,7 +5,7 @@ from amaranth.hdl import ClockDomain, Elaboratable, Module, Signal
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 from vitric.golden.spec.sdram_pins import PinTiming
-from vitric.hdl.fabric.pll import PllSettings, ehxplll
+from vitric.hdl.fabric.pll import PllSettings
 from vitric.hdl.memory.flash_pins import FlashPins
 from vitric.hdl.memory.pins import CHIP_DOMAIN, ChipClock, SdramPins
 from vitric.hdl.memory.sdram import MEMORY_DOMAIN
@@ -20,7 +20,7 @@ class Top(Elaboratable):
 
     A ``core_domain`` of the system's own is made without a reset.
 
-    The PLL is the ECP5's. An SDRAM has a second one, for the clock of its controller and, shifted in phase, that of the
+    An SDRAM has a second PLL, for the clock of its controller and, shifted in phase, that of the
     chip; its pins are the platform's resource ``sdram``, those of a flash ``spi_flash``.
 
     Parameters
@@ -34,15 +34,26 @@ class Top(Elaboratable):
         LEDs of the board, at most 8; the lower ones of the system's.
     sdram_pll : PllSettings, optional
         From the board's oscillator to the clock of the SDRAM, for a system with one.
+    pin_timing : PinTiming, optional
+        Delays of the pins of the SDRAM, from which the phase of its clock follows; default: those of an ECP5.
     """
 
     def __init__(self, system: System, pll: PllSettings, *, clock: str, leds: int,
-                 sdram_pll: PllSettings | None = None):
+                 sdram_pll: PllSettings | None = None, pin_timing: PinTiming | None = None):
         self.system = system
         self.pll = pll
         self.clock = clock
         self.leds = leds
         self.sdram_pll = sdram_pll
+        self.pin_timing = pin_timing or PinTiming()
+
+    @property
+    def clocks(self) -> str:
+        """The clocks that leave the PLLs, as constraints for tools that do not find them by themselves (SDC)."""
+        made = {"pll": self.pll} | ({"sdram_pll": self.sdram_pll} if self.system.sdram is not None else {})
+        return "".join(
+            f"create_clock -name {name} -period {1e9 / pll.output_hz:.4f} [get_pins {{{name}/{pll.output}}}]\n"
+            for name, pll in made.items())
 
     def elaborate(self, platform: Platform):
         """Return the module."""
@@ -53,7 +64,7 @@ class Top(Elaboratable):
         if self.system.core_domain != "sync":
             m.domains += (core := ClockDomain(self.system.core_domain, reset_less=True))
             core.clk = sync.clk
-        m.submodules.pll = ehxplll(self.pll, clock_in=clock.i, clock_out=sync.clk, locked=locked)
+        m.submodules.pll = self.pll.instance(clock_in=clock.i, clock_out=sync.clk, locked=locked)
         domains, ready = ["sync"], locked
         if self.system.sdram is not None:
             domains, ready = ["sync", MEMORY_DOMAIN], locked & self._add_sdram(m, platform, clock.i)
@@ -77,9 +88,9 @@ class Top(Elaboratable):
         """Add the SDRAM's clocks and pins; return whether the clocks are there."""
         spec, pll, locked = self.system.sdram, self.sdram_pll, Signal()
         m.domains += (memory := ClockDomain(MEMORY_DOMAIN), chip := ClockDomain(CHIP_DOMAIN, reset_less=True))
-        phase = PinTiming().phase(pll.output_hz, steps=8 * pll.output_divider)
-        m.submodules.sdram_pll = ehxplll(
-            pll, clock_in=clock_in, clock_out=memory.clk, locked=locked, shifted=chip.clk, degrees=phase)
+        phase = self.pin_timing.phase(pll.output_hz, steps=pll.phase_steps)
+        m.submodules.sdram_pll = pll.instance(
+            clock_in=clock_in, clock_out=memory.clk, locked=locked, shifted=chip.clk, degrees=phase)
         ports = _request(platform, "sdram")
         m.submodules.sdram_clock = ChipClock(ports.clk)
         m.submodules.sdram_pins = pins = SdramPins(spec, ports)

@@ -27,11 +27,11 @@ __all__ = ["build_bitstream"]
 
 def build_bitstream(project: "Project", *, seeds: int = 1, until_met: bool = False, workers: Workers = HERE,
                     stderr: bool = False) -> dict:
-    """Build ``top.bit`` and its reports in a folder of the project's board; return the report.
+    """Build the bitstream and its reports in a folder of the project's board; return the report.
 
     It is placed and routed with ``seeds`` seeds from the project's on, by ``workers``, and the best one counts; with
     ``until_met`` no more are begun when one of them has met the clock. The
-    fields of the report are described in ``docs/board.md``. Without a met clock there is a report, but no ``top.bit``.
+    fields of the report are described in ``docs/board.md``. Without a met clock there is a report, but no bitstream.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def _build(project: "Project", folder: Path, clock_mhz: float, seeds: int, until
 
     board, said = project.board, project.settings.board
     say.print(f"[bold]board[/]           {board.title}, {project.name}")
-    steps, family, work, product = Steps(say), board.part.family, folder / "work", folder / "top.bit"
+    steps, family, work, product = Steps(say), board.part.family, folder / "work", folder / board.product
     with steps.step("model"):
         compiled = compile_model(integer_model(project), project.spec)
     say.print(f"                {len(compiled.stream)} words of {project.spec.model_bits} bits")
@@ -78,6 +78,8 @@ def _build(project: "Project", folder: Path, clock_mhz: float, seeds: int, until
         for name in ("top.il", family.constraints):
             content = plan.files[name]
             (work / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+        if family.clocks:
+            write_text(work / family.clocks, top.clocks)
     with steps.step("synthesize") as tell:
         cells = synthesize(family, work, "top", tell)
     if over := over_capacity(board.part, cells):
@@ -88,15 +90,16 @@ def _build(project: "Project", folder: Path, clock_mhz: float, seeds: int, until
             spread(work, board.part, rows)
         netlist, arguments = SPREAD_NETLIST, [*arguments, *SPREAD_ARGUMENTS]
         say.print(f"                {len(rows)} rows of logic are kept empty, so that it can be routed")
+    inputs = [netlist, family.constraints, *([family.clocks] if family.clocks else []), SCOPES]
     best = place_best(
-        family, work, arguments, range(said.seed, said.seed + seeds), inputs=(netlist, family.constraints, SCOPES),
+        family, work, arguments, range(said.seed, said.seed + seeds), inputs=inputs,
         fmax=lambda placed: reached(placed, top),
         steps=steps, workers=workers, enough=(lambda placed: meets(placed, top)) if until_met else None)
     report = report_of(project, board, compiled, top, cells, best, work, rows)
     product.unlink(missing_ok=True)
     if report["timing_met"]:
         with steps.step("pack"):
-            packed = pack(family, work)
+            packed = pack(board.part, work)
         temporary = product.with_name(f".{product.name}.{os.getpid()}.tmp")
         shutil.copyfile(packed, temporary)
         os.replace(temporary, product)

@@ -40,7 +40,7 @@ class Packer:
     tool : str
         Its name in :mod:`vitric.toolchain.tools`.
     arguments : tuple of str
-        Among them the names of the files, which lie in the working directory.
+        Among them the names of the files, which lie in the working directory. Those of the part come before them.
     product : str
         Name of the bitstream.
     """
@@ -68,6 +68,8 @@ class Family:
         Name of the tool in :mod:`vitric.toolchain.tools`.
     constraints : str
         Name of the file with a board's pins and clocks, as Amaranth's platforms write it.
+    clocks : str
+        Name of the file with the clocks of a board's PLLs; empty if nextpnr finds them by itself.
     constrained, unconstrained : tuple of str
         Arguments of nextpnr for a board, and for a design whose pins do not matter.
     packer : Packer or None
@@ -94,6 +96,7 @@ class Family:
     bare: str = ""
     nextpnr: str
     constraints: str
+    clocks: str = ""
     constrained: tuple[str, ...]
     unconstrained: tuple[str, ...] = ()
     packer: Packer | None = None
@@ -158,8 +161,11 @@ ICE40 = Family(
 )
 GOWIN = Family(
     name="gowin", title="Gowin LittleBee and Arora", synthesis="synth_gowin -family gw1n -nowidelut", bare="-noiopads",
-    nextpnr="nextpnr-himbaechel", constraints="top.cst", constrained=("--vopt", "cst=top.cst", "--write", "top.pnr"),
-    unconstrained=("--vopt", "cst=top.cst"), target_mhz=200, block_bits=16384, logic="LUT4",
+    nextpnr="nextpnr-himbaechel", constraints="top.cst", clocks="top.sdc",
+    constrained=("--vopt", "cst=top.cst", "--sdc", "top.sdc", "--write", "top.pnr"),
+    unconstrained=("--vopt", "cst=top.cst"),
+    packer=Packer(tool="gowin_pack", arguments=("-c", "-o", "top.fs", "top.pnr"), product="top.fs"),
+    target_mhz=200, block_bits=16384, logic="LUT4",
     cells={
         "lut4": {f"LUT{size}": 1 for size in (1, 2, 3, 4)}, "ccu2c": {}, "dpr16x4": {"RAM16SDP4": 1},
         "carry": {"ALU": 1},

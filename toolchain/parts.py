@@ -29,6 +29,10 @@ class Part:
         What nextpnr must know: size, package, speed.
     files : mapping of str to str
         Files that nextpnr needs for a design whose pins do not matter, with their contents.
+    packing : tuple of str
+        What the packer must know.
+    pll : mapping
+        What the part's clock generator is, as :func:`~vitric.hdl.fabric.pll.pll_settings` takes it.
     """
 
     key: str
@@ -41,6 +45,8 @@ class Part:
     dsp: int
     arguments: tuple[str, ...]
     files: Mapping[str, str] = field(default_factory=dict)
+    packing: tuple[str, ...] = ()
+    pll: Mapping[str, object] = field(default_factory=dict)
 
 
 _LFE5U = {"85F": (83640, 208, 156), "45F": (43848, 108, 72), "25F": (24288, 56, 28), "12F": (24288, 56, 28)}
@@ -56,15 +62,25 @@ def _ecp5(letters: str, package: str = "CABGA381", speed: int = 6) -> Part:
         bram=bram, dsp=dsp, arguments=(f"--{size}", "--package", package, "--speed", str(speed)))
 
 
+def _gowin(name: str, ordered: str, database: str, device: str, *, vco: tuple[int, int], pins: tuple[int, ...],
+           **holds: int) -> Part:
+    """Return a part of Gowin's; ``pins`` are those of clk, rst, i and o of a unit alone."""
+    return Part(
+        key=name.lower(), name=name, title=f"{name}, grade {ordered[-5:]}", family=GOWIN,
+        arguments=("--device", ordered, "--vopt", f"family={database}"), packing=("-d", database),
+        files={"top.cst": "".join(
+            f'IO_LOC "{port}" {pin};\n' for port, pin in zip(("clk", "rst", "i", "o"), pins, strict=True))},
+        pll={"device": device, "vco": vco}, **holds)
+
+
 PARTS = {part.key: part for part in (
     *map(_ecp5, _LFE5U), _ecp5("25F", "CABGA256"), _ecp5("25F", "CSFBGA285", 8), _ecp5("85F", "CSFBGA285", 8),
     Part(key="up5k", name="iCE40UP5K", title="iCE40UP5K", family=ICE40, lut4=5280, ff=5280, bram=30, dsp=8,
          arguments=("--up5k", "--package", "sg48")),
-    Part(
-        key="gw1nr-9", name="GW1NR-9", title="GW1NR-9, grade C6/I5", family=GOWIN, lut4=8640, ff=6480, bram=26, dsp=20,
-        arguments=("--device", "GW1NR-LV9QN88PC6/I5", "--vopt", "family=GW1N-9C"),
-        files={"top.cst": "".join(f'IO_LOC "{name}" {pin};\n' for name, pin in
-                                  (("clk", 52), ("rst", 4), ("i", 25), ("o", 26)))}),
+    _gowin("GW1NR-9", "GW1NR-LV9QN88PC6/I5", "GW1N-9C", "GW1NR-9C", vco=(400, 1200), pins=(52, 4, 25, 26),
+           lut4=8640, ff=6480, bram=26, dsp=20),
+    _gowin("GW2AR-18", "GW2AR-LV18QN88C8/I7", "GW2A-18C", "GW2AR-18C", vco=(500, 1250), pins=(4, 87, 25, 26),
+           lut4=20736, ff=15552, bram=46, dsp=48),
 )}
 """By ``--device``."""
 

@@ -18,6 +18,7 @@ from vitric.golden.files import write_text
 from . import processes, tools
 from .families import Family
 from .floorplan import module_of
+from .parts import Part
 
 __all__ = ["Steps", "breakdown", "pack", "place_and_route", "run_script", "run_tool", "run_yosys",
            "synthesize"]
@@ -177,15 +178,16 @@ def place_and_route(family: Family, folder: Path, arguments: Sequence[str], tell
     return json.loads((folder / "report.json").read_text())
 
 
-def pack(family: Family, folder: Path) -> Path:
-    """Run the family's packer on what nextpnr wrote; return the bitstream.
+def pack(part: Part, folder: Path) -> Path:
+    """Run the packer of the part's family on what nextpnr wrote; return the bitstream.
 
     Raises
     ------
     UserError
         The family has none here.
     """
-    if family.packer is None:
-        raise UserError(f"there is no packer for {family.title}: no board of that family is known")
-    run_tool(family.packer.tool, family.packer.arguments, folder, "pack.log", lambda line: None)
-    return folder / family.packer.product
+    packer = part.family.packer
+    if packer is None:
+        raise UserError(f"there is no packer for {part.family.title}: no board of that family is known")
+    run_tool(packer.tool, [*part.packing, *packer.arguments], folder, "pack.log", lambda line: None)
+    return folder / packer.product

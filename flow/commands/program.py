@@ -17,12 +17,12 @@ def program_command(
     board: BoardName = None,
     flash: Annotated[bool, typer.Option("--flash", help="Write it to the flash: it survives power-off.")] = False,
 ) -> None:
-    """Load build/PROJECT/BOARD/top.bit into a board that is connected over USB."""
+    """Load the bitstream in build/PROJECT/BOARD into a board that is connected over USB."""
     from ..project.project import open_project
 
     work = open_project(project).changed({"board": {"name": board}})
     target = work.board
-    bitstream = work.build / target.name / "top.bit"
+    bitstream = work.build / target.name / target.product
     if not bitstream.is_file():
         raise UserError(f"there is no {bitstream}: run `vitric bitstream` with the same project and board first")
     if status := run_loader(target.loader, ["-f" if flash else "-m", bitstream]):

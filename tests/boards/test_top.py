@@ -1,10 +1,12 @@
 # amaranth: UnusedElaboratable=no
+import re
 from dataclasses import replace
 
 import pytest
 from vitric.boards.registry import BOARDS, find_board
 from vitric.boards.system import System
 from vitric.golden.spec.accelerator import SPECS
+from vitric.toolchain.families import ECP5
 
 
 @pytest.mark.parametrize(("name", "clock_mhz", "places"), [
@@ -48,7 +50,7 @@ PINS = {
 REGISTERS = {"colorlight": 3 + 2 + 11 + 16}  # of pins of the chip: commands, banks, addresses, masks, words
 
 
-@pytest.mark.parametrize("name", [name for name, board in BOARDS.items() if board.sdram])
+@pytest.mark.parametrize("name", [name for name, board in BOARDS.items() if board.sdram and board.part.family is ECP5])
 def test_build_plan_with_an_sdram(name):
     board = find_board(name)
     sdram = board.sdram_spec(32)
@@ -71,6 +73,50 @@ def test_build_plan_with_an_sdram(name):
     # a register for each pin of the chip and for its enable, and for the enable of the clock
     registers = REGISTERS.get(name.partition("_")[0], 5 + 2 + 13 + 2 + 16)
     assert netlist.count("cell \\OFS1P3DX ") == 2 * registers + 1
+
+
+GOWIN_PINS = {
+    "tang_nano_9k": {"clk27_0__io": "52", "uart_0__rx__io": "18", "uart_0__tx__io": "17", "led_0__io": "10",
+                     "led_5__io": "16"},
+    "tang_nano_20k": {"clk27_0__io": "4", "uart_0__rx__io": "70", "uart_0__tx__io": "69", "led_0__io": "15",
+                      "led_5__io": "20"},
+}
+
+
+@pytest.mark.parametrize("name", GOWIN_PINS)
+def test_build_plan_of_a_gowin_board(name):
+    board = find_board(name)
+    top = board.make_top(lambda clock_hz: System(
+        SPECS["tiny"], init=[1, 2, 3], capacity=8, divisor=27, clock_hz=clock_hz, fabric="gowin"), 40.5)
+    assert top.clocks == "create_clock -name pll -period 24.6914 [get_pins {pll/CLKOUT}]\n"
+    plan = board.make_platform().prepare(top, name="top")
+    for port, pin in GOWIN_PINS[name].items():
+        assert f'IO_LOC "{port}" {pin};' in plan.files["top.cst"]
+    for cell in ("rPLL", "MULT18X18"):
+        assert f"cell \\{cell} " in plan.files["top.il"]
+
+
+def test_build_plan_with_the_sdram_in_the_package():
+    """Its pins are named by their places, in the order of Apicula's database: column 0 is the left side."""
+    board = find_board("tang_nano_20k")
+    sdram = board.sdram_spec(32)
+    assert (sdram.row_bits, sdram.column_bits, sdram.clock_hz) == (11, 8, 81_000_000)
+    top = board.make_top(lambda clock_hz: System(
+        SPECS["tiny"], init=(), capacity=sdram.lines // 4, divisor=54, clock_hz=clock_hz, fabric="gowin",
+        sdram=sdram), 54)
+    assert "-name pll -period 18.5185 [get_pins {pll/CLKOUT}]" in top.clocks
+    assert "-name sdram_pll -period 12.3457 [get_pins {sdram_pll/CLKOUT}]" in top.clocks
+    plan = board.make_platform().prepare(top, name="top")
+    pins = {"clk__io": "IOR11B", "clk_en__io": "IOL13A", "cs__io": "IOL14B", "a__io[10]": "IOR12B",
+            "ba__io[0]": "IOR13A", "dq__io[0]": "IOL3A", "dq__io[15]": "IOR3A", "dqm__io[1]": "IOR11A"}
+    for port, pin in pins.items():
+        assert f'IO_LOC "sdram_0__{port}" {pin};' in plan.files["top.cst"]
+    netlist = plan.files["top.il"]
+    for cell, count in (("rPLL", 2), ("ODDR", 1), ("IOBUF", 16)):
+        assert netlist.count(f"cell \\{cell} ") == count, cell
+    shifted = re.search(r"PSDA_SEL \"(\d+)\"", netlist.partition("sdram_pll")[2])
+    margins = board.pin_timing.margins(sdram.clock_hz, int(shifted[1], 2) * 22.5)
+    assert margins.least > 1
 
 
 def test_a_board_without_an_sdram():

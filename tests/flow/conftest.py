@@ -46,7 +46,7 @@ def tools(monkeypatch, tmp_path):
             report["fmax"]["memory"] = {"achieved": state.sdram, "constraint": float(state.top.sdram_pll.output_mhz)}
         return report
 
-    def pack(family, folder):
+    def pack(part, folder):
         (folder / "top.bit").write_bytes(b"bits")
         state.packed = (folder / "top.config").read_text()
         return folder / "top.bit"

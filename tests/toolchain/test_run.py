@@ -11,7 +11,8 @@ from amaranth.lib.wiring import In, Out
 from vitric.flow.reports.console import console
 from vitric.golden.errors import ToolFailure, UserError
 from vitric.toolchain import tools
-from vitric.toolchain.families import ECP5, FAMILIES, ICE40
+from vitric.toolchain.families import ECP5, FAMILIES
+from vitric.toolchain.parts import PARTS
 from vitric.toolchain.run import Steps, breakdown, pack, place_and_route, run_script, run_tool, synthesize
 
 PACKING = ["Info: Packing constants..", "Info: Packing carries..."]
@@ -127,9 +128,14 @@ def test_place_and_route_tells_how_far_it_is(tool, tmp_path):
 
 def test_pack(tool, tmp_path):
     tool("open(sys.argv[sys.argv.index('--bit') + 1], 'w').write(' '.join(sys.argv[1:]))")
-    assert pack(ECP5, tmp_path).read_text() == "--compress --input top.config --bit top.bit"
+    assert pack(PARTS["ecp5-25k"], tmp_path).read_text() == "--compress --input top.config --bit top.bit"
     with pytest.raises(UserError, match="no packer for Lattice iCE40"):
-        pack(ICE40, tmp_path)
+        pack(PARTS["up5k"], tmp_path)
+
+
+def test_pack_is_told_of_the_part(tool, tmp_path):
+    tool("open(sys.argv[sys.argv.index('-o') + 1], 'w').write(' '.join(sys.argv[1:]))")
+    assert pack(PARTS["gw2ar-18"], tmp_path).read_text() == "-d GW2A-18C -c -o top.fs top.pnr"
 
 
 def test_steps_leave_one_line_each(capsys):

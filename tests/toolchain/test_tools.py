@@ -30,6 +30,7 @@ NEW = {
     "nextpnr-ecp5": ('"nextpnr-ecp5" -- Next Generation Place and Route (Version nextpnr-0.9-13-gabc)', "0.9"),
     "nextpnr-ice40": ('"nextpnr-ice40" -- Next Generation Place and Route (Version nextpnr-0.9-13-gabc)', "0.9"),
     "nextpnr-himbaechel": ('"nextpnr-himbaechel" -- Next Generation Place and Route (Version 0.10)', "0.10"),
+    "gowin_pack": ("usage: gowin_pack", "unknown"),
     "ecppack": ("Project Trellis ecppack Version 1.4-82-gabc", "1.4"),
     "openFPGALoader": ("openFPGALoader v0.13.1", "0.13.1"),
 }
