@@ -16,6 +16,7 @@ __all__ = ["Ring", "Source", "Timeline"]
 _READ = 4  # from the loop counters to the array: sums, addresses, memory, registers
 _DRAIN = 2  # from the array to requantize
 _SEEN = 2  # from a write until an engine that waits for it begins
+_NEXT = -1  # from the completion of a command, which has some slack, until the next is read if one goes at a time
 
 
 class Source:
@@ -94,11 +95,12 @@ class Timeline:
 
     def read_block(self) -> int:
         """Return when the block at the front is checked and its operands can follow."""
-        return self.take(self.front, self.block_words) + 2
+        begin = self.front if self.spec.command_queue else max(self.front, self.done[-1] + _NEXT)
+        return self.take(begin, self.block_words) + 2
 
     def dispatch(self, queue: deque[int], time: int) -> int:
         """Return when a queue has taken a command that is there at ``time``."""
-        return max(time, queue[0]) + 1 if len(queue) == queue.maxlen else time + 1
+        return max(time, queue[0]) + 1 if queue and len(queue) == queue.maxlen else time + 1
 
     def load_table(self, command: Command, time: int) -> int:
         """Load the code table of a MATMUL, if it has one, from ``time`` on; return when its sets can follow."""
@@ -231,7 +233,8 @@ class Timeline:
         spec, f = self.spec, command.fields
         begin = max(last + spec.softmax.latency + table, engine)
         self.codes.append(begin - table + ceil_div(f["columns"], spec.drain_cols))
-        return begin + max(f["row_tiles"] * spec.cols // spec.drain_cols, spec.softmax.row_interval(f["columns"]))
+        tile = max(spec.cols // spec.drain_cols, command.planes)
+        return begin + max(f["row_tiles"] * tile, spec.softmax.row_interval(f["columns"]))
 
     def read_row(self, time: int, columns: int) -> int:
         """Return when a row group of the residual stream, of so many channels, is read from ``time`` on."""
@@ -243,7 +246,7 @@ class Timeline:
         spec, f = self.spec, command.fields
         time = read = self.take_rows(dispatched)
         written = []
-        columns = f["row_tiles"] * spec.cols
+        columns = f["row_tiles"] * max(spec.cols, command.planes)  # cycles
         unit = spec.layernorm
         for group in range(f["groups"] if command.opcode is not Opcode.LOAD else 0):
             if command.opcode is Opcode.NORM:

@@ -10,7 +10,7 @@ __all__ = ["Narrow", "Widen"]
 
 def _wide_layout(shape, ratio: int) -> data.ArrayLayout:
     """Return the layout of ``ratio`` payloads of ``shape`` side by side; array layouts grow, others nest."""
-    check_int("ratio", ratio, 2, 256)
+    check_int("ratio", ratio, 1, 256)
     if isinstance(shape, data.ArrayLayout):
         return data.ArrayLayout(shape.elem_shape, shape.length * ratio)
     return data.ArrayLayout(shape, ratio)
@@ -29,7 +29,7 @@ class Widen(wiring.Component):
         Shape of a narrow beat. ``ArrayLayout(e, n)`` widens to ``ArrayLayout(e, n * ratio)``, any other shape to
         ``ArrayLayout(shape, ratio)``.
     ratio : int
-        Narrow beats per wide beat, 2 to 256.
+        Narrow beats per wide beat, 1 to 256.
 
     Members
     -------
@@ -82,7 +82,7 @@ class Narrow(wiring.Component):
     shape : shape-like
         Shape of a narrow beat; the wide layout follows from it as in :class:`Widen`.
     ratio : int
-        Narrow beats per wide beat, 2 to 256.
+        Narrow beats per wide beat, 1 to 256.
 
     Members
     -------

@@ -21,6 +21,8 @@ DIGESTS = {  # of the integer model, and of its stream
     "tiny": ("5aabd742093824d93a8fd4f1c88f69a5", "421711f9a90aa2bc4c545cbc65325722"),
     "digits": ("594231e39539731fccb99ff543b9ddee", "03b9d1fdf1783a108babce98cb5da79e"),
     "digits_25f": ("594231e39539731fccb99ff543b9ddee", "4ddb92aed2798cd4127ff01aa127ae13"),
+    "digits_small": ("594231e39539731fccb99ff543b9ddee", "2510b3d507412b1bae421f0e8ca4514f"),
+    "tiny_small": ("5aabd742093824d93a8fd4f1c88f69a5", "5b4c98f7a102a557cbce9f73952a24a3"),
     "fashion": ("0bcd29568b1e8bfbeaeb380c24bdc8b4", "09c9200abff801166b8c77d26c09d9fb"),
     "photos": ("0809cda392c21ecfeb06417bb8dd797e", "5120797722e117f366abe0ca0c430ca0"),
     "deit_tiny": ("4f4cbbc6b984e153f101376b8d3f96bf", "5aede0e3812e249bfd6d6c5be15b7a7c"),

@@ -25,7 +25,7 @@ class AcceleratorSpec:
         For reports; not part of :attr:`hash`.
     rows, cols : int
         Tokens and output channels of one array tile. They must be equal, so that a result tile can be written
-        transposed and keys can serve as weights; a power of two, 2..32.
+        transposed and keys can serve as weights; a power of two, 1..32.
     depth : int
         Terms of each dot product per cycle; ``cols`` times a power of two.
     a_bits, w_bits : int
@@ -54,6 +54,9 @@ class AcceleratorSpec:
         Of the MAC array, see :class:`MacArraySpec`. Not part of :attr:`hash`, nor is ``multipliers``.
     multipliers : int
         With ``mapping="auto"``: how many hardware multipliers of the part the array may take.
+    command_queue : int
+        Commands between the front end and an engine: 8, or 0 for one command in the whole machine at a time, which
+        needs no registers for others and is slower. Not part of :attr:`hash`.
     """
 
     name: str
@@ -74,15 +77,14 @@ class AcceleratorSpec:
     drain_cols: int = 1
     mapping: str = "auto"
     multipliers: int = 0
+    command_queue: int = 8
 
     residual_bits = 16
     code_bits = Arithmetic.code_bits
     index_bits = Arithmetic.index_bits
-    command_queue = 8
-    """Commands between the front end and an engine."""
 
     def __post_init__(self):
-        check_power_of_two("rows", self.rows, 2, 32)
+        check_power_of_two("rows", self.rows, 1, 32)
         if self.cols != self.rows:
             raise ValueError(f"cols must be equal to rows ({self.rows}), not {self.cols!r}")
         check_int("depth", self.depth, self.cols, 128)
@@ -96,6 +98,7 @@ class AcceleratorSpec:
         check_int("residual_words", self.residual_words, 2, 1 << 16)
         check_power_of_two("weight_words", self.weight_words, 2, 1 << 15)
         check_power_of_two("channel_words", self.channel_words, 2, 1 << 15)
+        check_choice("command_queue", self.command_queue, (0, 8))
         check_choice("drain_cols", self.drain_cols, [n for n in (1, 2, 4) if n <= self.cols])
         if self.residual_words % self.drain_cols:
             raise ValueError(f"residual_words must be a multiple of drain_cols ({self.drain_cols}), "
@@ -198,7 +201,7 @@ class AcceleratorSpec:
     def hash(self) -> int:
         """32-bit number in the header of every model stream compiled for this spec."""
         fields = [value for key, value in zip(self.__dataclass_fields__, astuple(self), strict=True)
-                  if key not in ("name", "drain_cols", "mapping", "multipliers")]
+                  if key not in ("name", "drain_cols", "mapping", "multipliers", "command_queue")]
         return zlib.crc32(repr((VERSION, fields)).encode())
 
 

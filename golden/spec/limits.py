@@ -1,9 +1,9 @@
 """The largest sizes that the fields of a command may state: more than that no memory of the accelerator can hold."""
 
 from .accelerator import AcceleratorSpec
-from .command import Opcode, Target
+from .command import FIELD_BITS, Opcode, Target
 
-__all__ = ["field_limits"]
+__all__ = ["field_bits", "field_limits"]
 
 
 def field_limits(spec: AcceleratorSpec, opcode: Opcode, target: Target | None = None) -> dict[str, int]:
@@ -38,3 +38,17 @@ def field_limits(spec: AcceleratorSpec, opcode: Opcode, target: Target | None = 
         case Opcode.MATMUL, Target.LOGITS:
             return {"sets": -(-spec.max_classes // spec.cols), "dst_stride": spec.max_classes}
     return {}
+
+
+def field_bits(spec: AcceleratorSpec, name: str, *opcodes: Opcode) -> int:
+    """Return how many low bits of a field hold its largest legal value in commands with one of ``opcodes``."""
+    def largest(opcode: Opcode) -> int:
+        unlimited = (1 << FIELD_BITS) - 1
+        everywhere = field_limits(spec, opcode)
+        if opcode is not Opcode.MATMUL or name in everywhere:
+            return everywhere.get(name, unlimited)
+        if name == "columns":  # those of the tiles of a set
+            return max(spec.channel_words, spec.max_tokens)
+        return max(field_limits(spec, opcode, target).get(name, unlimited) for target in Target)
+
+    return max(largest(opcode) for opcode in opcodes).bit_length()

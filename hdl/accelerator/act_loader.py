@@ -5,7 +5,8 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
-from vitric.golden.spec.command import FIELD_BITS, Flag
+from vitric.golden.spec.command import FIELD_BITS, Flag, Opcode
+from vitric.golden.spec.limits import field_bits
 
 from .layouts import CHANNEL, COMMAND, flag, weight_word
 from .ports import activation_read
@@ -55,9 +56,10 @@ class ActLoader(wiring.Component):
         key_bias = flag(command, Flag.KEY_BIAS)
 
         # Where in the set: tiles remaining, address of the tile, of the plane, of the word.
-        tiles = Signal(FIELD_BITS)
+        tiles = Signal(field_bits(spec, "set_tiles", Opcode.MATMUL))
         tile_base, plane_base, address = (Signal(FIELD_BITS, name=n) for n in ("tile_base", "plane_base", "address"))
-        steps, words = Signal(FIELD_BITS), Signal(FIELD_BITS)  # left in the plane, in the tile
+        steps, words = (Signal(field_bits(spec, name, Opcode.MATMUL), name=name)
+                        for name in ("k_words", "tile_words"))  # left in the plane, in the tile
         plane, fetched = Signal(1), Signal(2)
 
         word = Signal(weight_word(spec), reset_less=True)

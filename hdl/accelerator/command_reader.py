@@ -162,6 +162,9 @@ class CommandReader(wiring.Component):
             with m.State("OPERANDS"):
                 m.d.comb += [self.operands.valid.eq(self.i.valid), self.i.ready.eq(self.operands.ready)]
                 with m.If(self.complete):
+                    m.next = "COMMAND" if spec.command_queue else "RESULTS"
+            with m.State("RESULTS"):  # the block holds for the engines, which have no registers for it
+                with m.If(self.done == self.index):
                     m.next = "COMMAND"
             with m.State("FINISH"):
                 with m.If(self.done == commands - 1):

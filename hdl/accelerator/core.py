@@ -71,7 +71,7 @@ class Core(wiring.Component):
         feeder = parts.add("feeder", Feeder(spec))
         writeback = parts.add("writeback", Writeback(spec))
         rows = parts.add("rows", RowEngine(spec))
-        completion = parts.add("completion", Completion())
+        completion = parts.add("completion", Completion(spec))
         activations = parts.add("activations", ActivationMemory(spec))
         residual = parts.add("residual", ResidualMemory(spec))
         connect(m, wiring.flipped(self.model), front.i)
@@ -79,9 +79,7 @@ class Core(wiring.Component):
         for name, shape, source, sink in (
                 ("products", PRODUCT_COMMAND, front.o_product, feeder.i),
                 ("row_commands", ROW_COMMAND, front.o_row, rows.i)):
-            queue = parts.add(name, Queue(shape, depth=spec.command_queue, buffered=False))
-            connect(m, source, queue.i)
-            connect(m, queue.o, sink)
+            parts.queue(name, shape, source, sink, depth=spec.command_queue)
         m.d.comb += [
             front.done.eq(completion.done), feeder.done.eq(completion.done),
             feeder.product.eq(writeback.progress), feeder.rows.eq(rows.progress),
@@ -89,7 +87,7 @@ class Core(wiring.Component):
             completion.rows.valid.eq(rows.complete), completion.rows.index.eq(rows.index),
             self.o.valid.eq(writeback.o_logits.valid), self.o.payload.eq(writeback.o_logits.payload),
         ]
-        self._products(m, parts, front, feeder, writeback, rows)
+        tag = self._products(m, parts, front, feeder, writeback, rows)
         norm_feeder = self._norm(m, parts, front, writeback, rows, completion)
 
         # The loader reads activation memory when the feeder does not; products write it first.
@@ -103,7 +101,7 @@ class Core(wiring.Component):
         beyond = Signal()
         m.d.sync += beyond.eq((beyond | activations.beyond | residual.beyond) & ~parts.cleared)
         parts.clear(self.clear, self.fabric or "generic")
-        active, commands = engines_at_work(m, parts.named)
+        active, commands = engines_at_work(m, parts.named, tag.index)
         m.d.comb += [
             self.tap.active.eq(active), self.tap.commands.eq(commands),
             self.tap.act_command.eq(Mux(writeback.act.en, writeback.index, rows.index)),
@@ -123,7 +121,7 @@ class Core(wiring.Component):
         return m
 
     def _products(self, m, parts, front, feeder, writeback, rows):
-        """From the rings through array, drain and requantize to the unit that the tag names."""
+        """From the rings through array, drain and requantize to the unit that the tag names; return the tag there."""
         spec = self.spec
         fabric = self.fabric or "generic"
         weights = parts.add("weights", Ring(shape=weight_word(spec), depth=spec.weight_words))
@@ -136,9 +134,7 @@ class Core(wiring.Component):
         for name, shape, source, sink in (
                 ("to_drain", DRAIN_COMMAND, feeder.o_drain, drain.i),
                 ("to_writeback", WRITE_COMMAND, feeder.o_write, writeback.i)):
-            queue = parts.add(name, Queue(shape, depth=2, buffered=False))
-            connect(m, source, queue.i)
-            connect(m, queue.o, sink)
+            parts.queue(name, shape, source, sink, depth=min(spec.command_queue, 2))
         connect(m, front.weights, weights.i)
         connect(m, front.channels, channels.i)
         connect(m, front.table, table.table)
@@ -150,8 +146,10 @@ class Core(wiring.Component):
             array.i.valid.eq(feeder.o.valid), array.i.payload.eq(feeder.o.payload),
             drain.i_tile.valid.eq(array.o.valid), drain.i_tile.payload.eq(array.o.payload), array.o.ready.eq(1),
         ]
-        units = [Requantize(spec.requantize, tag_bits=column_tag(spec).size if c == 0 else 0, fabric=fabric)
-                 for c in range(spec.drain_cols)]
+        moving = column_tag(spec).members if spec.command_queue else ("last", "mask")  # the rest is the command's
+        travels = data.StructLayout({name: column_tag(spec).members[name] for name in moving})
+        units = [Requantize(spec.requantize, tag_bits=travels.size if c == 0 else 0, held=not spec.command_queue,
+                            fabric=fabric) for c in range(spec.drain_cols)]
         for c, (unit, column) in enumerate(zip(units, drain.columns, strict=True)):
             parts.add(f"requantize_{c}", unit)
             fields = [name for name in column.shape().members if name != "tag"]
@@ -159,9 +157,11 @@ class Core(wiring.Component):
                 unit.i.valid.eq(drain.valid), unit.o.ready.eq(1),
                 *(unit.i.p[name].eq(column[name]) for name in fields),
             ]
-        m.d.comb += units[0].i.p.tag.eq(drain.tag)
-
-        valid, tag = units[0].o.valid, data.View(column_tag(spec), units[0].o.p.tag)
+        valid, tag = units[0].o.valid, Signal(column_tag(spec))
+        m.d.comb += [
+            units[0].i.p.tag.eq(Cat(drain.tag[name] for name in moving)), tag.eq(drain.tag),
+            *(tag[name].eq(data.View(travels, units[0].o.p.tag)[name]) for name in moving),
+        ]
         to_softmax = tag.target == Target.SOFTMAX
         to_table = valid & tag.table & ~to_softmax
         softmax_table = flag(rows.command, Flag.TABLE) & (opcode(rows.command) == Opcode.MATMUL)
@@ -191,12 +191,14 @@ class Core(wiring.Component):
         leaves = softmax.o.valid & softmax.o.ready & softmax.o.p.last
         m.d.sync += inside.eq(Mux(parts.cleared, 0, inside + feeder.row_begins - leaves))
         m.d.comb += feeder.row_room.eq(inside != spec.softmax.max_rows)
+        return tag
 
     def _norm(self, m, parts, front, writeback, rows, completion):
         """Join residual memory, affine constants and row engine to the LayerNorm unit; return the reader."""
         feeder = parts.add("norm_feeder", NormFeeder(self.spec))
         affine = parts.add("affine", Affine(self.spec))
-        norm = parts.add("norm", LayerNorm(self.spec.layernorm, fabric=self.fabric or "generic"))
+        norm = parts.add("norm", LayerNorm(self.spec.layernorm, static_row=not self.spec.command_queue,
+                                           fabric=self.fabric or "generic"))
         command = rows.command
         join(m, front.affine, affine.write)
         connect(m, feeder.o, norm.i)
@@ -230,6 +232,14 @@ class _Parts:
         self.named[name] = part
         self._m.submodules[name] = ResetInserter(reset)(part)
         return part
+
+    def queue(self, name: str, shape, source, sink, *, depth: int) -> None:
+        """Join two streams by a queue, or, if its depth is 0, directly."""
+        if depth:
+            queue = self.add(name, Queue(shape, depth=depth, buffered=False))
+            connect(self._m, source, queue.i)
+            source = queue.o
+        connect(self._m, source, sink)
 
     def clear(self, by: Signal, fabric: str) -> None:
         """Have every part that was added be reset in the cycle after ``by``."""

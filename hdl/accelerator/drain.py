@@ -5,10 +5,11 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
-from vitric.golden.spec.command import FIELD_BITS, Flag
+from vitric.golden.spec.command import Flag, Opcode
+from vitric.golden.spec.limits import field_bits
 
 from ..activation.requantize import requantize_input
-from .layouts import CHANNEL, DRAIN_COMMAND, array_result, channel_group, column_tag, flag, target
+from .layouts import CHANNEL, DRAIN_COMMAND, array_result, channel_group, column_tag, flag, held, target
 from .ports import ring_port
 
 __all__ = ["Drain"]
@@ -52,14 +53,15 @@ class Drain(wiring.Component):
         """Return the module."""
         m = Module()
         spec = self.spec
-        command = Signal(DRAIN_COMMAND, reset_less=True)
+        command = held(m, spec, self.i, self.i.ready)
         beats = spec.cols // spec.drain_cols
         beat = Signal(range(beats))
-        channel = Signal(FIELD_BITS)  # first column of the row
-        sets, groups = Signal(FIELD_BITS), Signal(FIELD_BITS)  # left
+        bits = {name: field_bits(spec, name, Opcode.MATMUL) for name in ("columns", "sets", "groups")}
+        channel = Signal(bits["columns"])  # first column of the row
+        sets, groups = Signal(bits["sets"]), Signal(bits["groups"])  # left
         place, set_channels = Signal.like(self.channels.filled), Signal.like(self.channels.filled)
-        last_channel = Signal(FIELD_BITS)
-        limits = [Signal(FIELD_BITS, name=f"limit_{k}") for k in range(spec.drain_cols + 1)]  # columns - k, or 0
+        last_channel = Signal.like(channel)
+        limits = [Signal(bits["columns"], name=f"limit_{k}") for k in range(spec.drain_cols + 1)]  # columns - k, or 0
         issue, ends_row, ends_set, finished = Signal(), Signal(), Signal(), Signal()
         log2_group = exact_log2(channel_group(spec).length)
         group_part = Signal(range(channel_group(spec).length))
@@ -76,7 +78,7 @@ class Drain(wiring.Component):
                 row_channels = self.i.p.set_tiles << exact_log2(spec.cols)
                 m.d.comb += self.i.ready.eq(1)
                 m.d.sync += [
-                    command.eq(self.i.payload), sets.eq(self.i.p.sets), groups.eq(self.i.p.groups), channel.eq(0),
+                    sets.eq(self.i.p.sets), groups.eq(self.i.p.groups), channel.eq(0),
                     last_channel.eq(row_channels - spec.drain_cols), set_channels.eq(row_channels >> log2_group),
                     *(limit.eq(Mux(self.i.p.columns > k, self.i.p.columns - k, 0)) for k, limit in enumerate(limits)),
                 ]

@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import FIELD_BITS, MAX_PASSES, PASS_LAST, Flag, Opcode, Target
-from vitric.golden.spec.limits import field_limits
+from vitric.golden.spec.limits import field_bits, field_limits
 
 from .layouts import (
     DRAIN_COMMAND,
@@ -16,6 +16,7 @@ from .layouts import (
     assign,
     channel_group,
     flag,
+    held,
     planes,
     target,
     weight_word,
@@ -84,7 +85,7 @@ class Feeder(wiring.Component):
     def elaborate(self, platform):
         """Return the module."""
         m = Module()
-        command = Signal(PRODUCT_COMMAND, reset_less=True)
+        command = held(m, self.spec, self.i, self.i.ready)
         to_softmax = target(self.i.payload) == Target.SOFTMAX
         start, running, finished, open_set = Signal(), Signal(), Signal(), Signal()
         take = Signal()
@@ -98,7 +99,6 @@ class Feeder(wiring.Component):
                     self.o_drain.valid.eq(self.i.valid & self.o_write.ready),
                     self.o_write.valid.eq(self.i.valid & self.o_drain.ready & ~to_softmax),
                 ]
-                m.d.sync += command.eq(self.i.payload)
                 with m.If(take):
                     m.next = "START"
             with m.State("START"):
@@ -117,11 +117,12 @@ class Feeder(wiring.Component):
         """Count the loops while ``running``; return whether a beat is issued and what it is."""
         spec = self.spec
         limits = field_limits(spec, Opcode.MATMUL)
-        k, last_k = Signal(FIELD_BITS), Signal(FIELD_BITS)
+        bits = {name: field_bits(spec, name, Opcode.MATMUL) for name in ("k_words", "sets", "groups", "set_tiles")}
+        k, last_k = Signal(bits["k_words"]), Signal(bits["k_words"])
         row_base = Signal(FIELD_BITS)
         tile_offset = Signal(range(limits["set_tiles"] * limits["tile_words"] + 1))
         next_tile = (tile_offset + command.tile_words)[:len(tile_offset)]
-        sets, groups, tiles = Signal(FIELD_BITS), Signal(FIELD_BITS), Signal(FIELD_BITS)  # left
+        sets, groups, tiles = Signal(bits["sets"]), Signal(bits["groups"]), Signal(bits["set_tiles"])  # left
         index = Signal(range(MAX_PASSES))
         now = Cat(command.passes01, command.passes23).word_select(index, 8)
         last_step, last_pass = k == last_k, now[PASS_LAST.bit_length() - 1]
@@ -129,7 +130,7 @@ class Feeder(wiring.Component):
         begins_group, issue = Signal(), Signal()
         is_softmax = target(command) == Target.SOFTMAX
 
-        m.submodules.row_wait = row_wait = RowWait()
+        m.submodules.row_wait = row_wait = RowWait(spec)
         m.d.comb += [
             ends_tile.eq(last_step & last_pass), ends_group.eq(ends_tile & (tiles == 1)),
             ends_set.eq(ends_group & (groups == 1)), finished.eq(issue & ends_set & (sets == 1)),

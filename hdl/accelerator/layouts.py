@@ -1,16 +1,18 @@
 """Payload shapes that the parts of the accelerator exchange."""
 
-from amaranth.hdl import Const, Shape, signed, unsigned
+from amaranth.hdl import Const, Shape, Signal, signed, unsigned
 from amaranth.lib import data
 from amaranth.utils import exact_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
-from vitric.golden.spec.command import COMMAND_FIELDS, FIELD_BITS, HEADER_FIELDS, SIGNED_FIELDS, Flag
+from vitric.golden.spec.command import COMMAND_FIELDS, FIELD_BITS, HEADER_FIELDS, SIGNED_FIELDS, Flag, Opcode
+from vitric.golden.spec.limits import field_bits
 
 __all__ = [
     "AFFINE", "CHANNEL", "COMMAND", "DRAIN_COMMAND", "HEADER", "PRODUCT_COMMAND", "PROGRESS", "ROW_COMMAND", "STATUS",
     "WRITE_COMMAND", "act_tile", "act_word", "affine_group", "array_beat", "array_result", "assign", "channel_group",
-    "code_columns", "code_lanes", "column_tag", "exceeds", "flag", "input_column", "logit_beat", "model_word", "opcode",
-    "planes", "residual_beat", "residual_column", "target", "tile_address", "value_columns", "weight_word",
+    "code_columns", "code_lanes", "column_tag", "dispatch", "exceeds", "flag", "held", "input_column", "logit_beat",
+    "model_word", "opcode", "planes", "residual_beat", "residual_column", "target", "tile_address", "value_columns",
+    "weight_word",
 ]
 
 COMMAND = data.StructLayout({
@@ -62,6 +64,26 @@ STATUS = data.StructLayout({"error": unsigned(8), "command": unsigned(16)})
 def assign(target, source) -> list:
     """Return the statements that copy the fields of ``target`` from a command that has them all."""
     return [target[name].eq(source[name]) for name in target.shape().members]
+
+
+def dispatch(spec: AcceleratorSpec, target, source, *opcodes: Opcode) -> list:
+    """Return the statements of :func:`assign` for a checked command of ``opcodes``: bits that are 0 are constants."""
+    return [target[name].eq(source[name] if name in SIGNED_FIELDS else source[name][:field_bits(spec, name, *opcodes)])
+            for name in target.shape().members]
+
+
+def held(m, spec: AcceleratorSpec, port, load) -> data.View:
+    """Return the command of an engine: what was at its input in the last cycle with ``load``.
+
+    Without queues for commands (``spec.command_queue`` is 0) that is the input itself, which then holds for as long as
+    the command takes.
+    """
+    if spec.command_queue == 0:
+        return port.payload
+    command = Signal(port.payload.shape(), name="command", reset_less=True)
+    with m.If(load):
+        m.d.sync += command.eq(port.payload)
+    return command
 
 
 def opcode(command):

@@ -5,7 +5,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
-from vitric.golden.spec.command import FIELD_BITS, Flag
+from vitric.golden.spec.command import FIELD_BITS, Flag, Opcode
+from vitric.golden.spec.limits import field_bits
 
 from ..streams import Queue
 from .layouts import PROGRESS, ROW_COMMAND, flag, residual_beat, residual_column
@@ -58,8 +59,9 @@ class NormFeeder(wiring.Component):
         part = exact_log2(spec.drain_cols)
         word = data.StructLayout({"x": residual_beat(spec), "last": 1, "end": range(spec.drain_cols)})
         m.submodules.words = words = Queue(word, depth=_QUEUE, buffered=False)
-        m.submodules.row_wait = row_wait = RowWait()
-        groups, row_base, left = Signal(FIELD_BITS), Signal(FIELD_BITS), Signal(FIELD_BITS)
+        m.submodules.row_wait = row_wait = RowWait(spec)
+        groups, left = (Signal(field_bits(spec, n, Opcode.NORM), name=n) for n in ("groups", "columns"))
+        row_base = Signal(FIELD_BITS)
         address = Signal(FIELD_BITS)
         started, arrives, room, issue, last = Signal(), Signal(), Signal(), Signal(), Signal()
         m.d.comb += [

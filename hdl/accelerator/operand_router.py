@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import FIELD_BITS, TABLE_ENTRY_BITS, Flag, Opcode, Target
+from vitric.golden.spec.limits import field_bits
 
 from .act_loader import ActLoader
 from .assembler import Assembler
@@ -17,15 +18,15 @@ from .layouts import (
     PRODUCT_COMMAND,
     ROW_COMMAND,
     affine_group,
-    assign,
     channel_group,
+    dispatch,
     flag,
     opcode,
     target,
     weight_word,
 )
 from .ports import activation_read, affine_write, join, residual_write
-from .progress import OUTSTANDING
+from .progress import is_complete, outstanding
 
 __all__ = ["OperandRouter"]
 
@@ -76,25 +77,29 @@ class OperandRouter(wiring.Component):
     def elaborate(self, platform):
         """Return the module."""
         m = Module()
-        command = self.command
+        spec, command = self.spec, self.command
         take = self.i.valid & self.i.ready
+        most = max(1 << spec.index_bits, spec.residual_words, spec.max_embed, spec.weight_words, spec.channel_words)
         m.submodules.loader = loader = ActLoader(self.spec)
         m.submodules.assembler = assembler = Assembler(self.spec)
-        part, left = Signal.like(assembler.count), Signal(32)
-        groups, address = Signal(FIELD_BITS), Signal(FIELD_BITS)  # of LOAD: begun; of the next columns, or constants
-        sets, set_base = Signal(FIELD_BITS), Signal(FIELD_BITS)  # of a product: left; address in activation memory
+        part, left = Signal.like(assembler.count), Signal(range(most + 1))
+        groups = Signal(field_bits(spec, "groups", Opcode.LOAD))  # of LOAD: begun
+        address = Signal(FIELD_BITS)  # of the next columns, or constants
+        sets = Signal(field_bits(spec, "sets", Opcode.MATMUL))  # of a product: left
+        set_base = Signal(FIELD_BITS)  # its address in activation memory
         # The last command that uses the present table, and whether it is for softmax codes; the last NORM.
         table_user, table_softmax, norm = Signal(FIELD_BITS), Signal(), Signal(FIELD_BITS)
         near = Signal()  # few enough commands are begun and not complete, for as long as this one is not dispatched
         is_softmax = target(command) == Target.SOFTMAX
-        m.d.sync += near.eq(command.index - self.done <= OUTSTANDING)
+        m.d.sync += near.eq(command.index - self.done <= outstanding(spec))
         other_user = flag(command, Flag.TABLE) & (is_softmax != table_softmax)
         position = Signal(range(channel_group(self.spec).length))  # of a key bias in its word of the ring
         completes = position == channel_group(self.spec).length - 1
         join(m, loader.read, wiring.flipped(self.read))
         m.d.comb += [
             loader.command.eq(command), loader.set_base.eq(set_base), self.want.eq(loader.want),
-            *assign(self.o_product.payload, command), *assign(self.o_row.payload, command),
+            *dispatch(spec, self.o_product.payload, command, Opcode.MATMUL),
+            *dispatch(spec, self.o_row.payload, command, Opcode.LOAD, Opcode.INPUT, Opcode.NORM, Opcode.MATMUL),
             assembler.word.eq(self.i.payload), assembler.take.eq(take), assembler.count.eq(part),
             self.residual.address.eq(address), self.residual.data.eq(assembler.residual),
             self.affine.address.eq(address), self.affine.data.eq(assembler.affine),
@@ -139,7 +144,7 @@ class OperandRouter(wiring.Component):
             self._affine(m, take, assembler, part, left, address, norm)
             with m.State("TABLE WAIT"):
                 m.d.sync += left.eq(1 << self.spec.index_bits)
-                with m.If(self.done >= table_user):
+                with m.If(self._is_complete(table_user)):
                     m.d.sync += [table_user.eq(command.index), table_softmax.eq(is_softmax)]
                     m.next = "SET"
                     with m.If(flag(command, Flag.NEW_TABLE)):
@@ -148,6 +153,9 @@ class OperandRouter(wiring.Component):
             self._sets(m, take, assembler, part, left, sets)
             self._act(m, loader, set_base, position, completes)
         return m
+
+    def _is_complete(self, index):
+        return is_complete(self.spec, self.done, index)
 
     @staticmethod
     @contextmanager
@@ -167,7 +175,7 @@ class OperandRouter(wiring.Component):
             m.d.sync += left.eq(command.columns >> exact_log2(self.spec.drain_cols))
             with m.If(groups == command.groups):
                 m.next = "ROWS"
-            with m.Elif(self.done >= command.a_wait):
+            with m.Elif(self._is_complete(command.a_wait)):
                 m.d.sync += groups.eq(groups + 1)
                 m.next = "LOAD"
         with m.State("LOAD"):
@@ -182,7 +190,7 @@ class OperandRouter(wiring.Component):
         together = affine_group(self.spec).length
         with m.State("AFFINE WAIT"):
             m.d.sync += [address.eq(0), left.eq((command.columns + together - 1) >> exact_log2(together))]
-            with m.If(self.done >= norm):
+            with m.If(self._is_complete(norm)):
                 m.d.sync += norm.eq(command.index)
                 m.next = "AFFINE"
         with m.State("AFFINE"):
@@ -243,7 +251,7 @@ class OperandRouter(wiring.Component):
         together = channel_group(self.spec).length
         before = [Signal(CHANNEL, name=f"before_{k}", reset_less=True) for k in range(together - 1)]
         with m.State("ACT WAIT"):
-            with m.If(self.done >= command.w_wait):
+            with m.If(self._is_complete(command.w_wait)):
                 m.d.comb += loader.start.eq(1)
                 m.next = "ACT"
         with m.State("ACT"):

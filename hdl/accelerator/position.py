@@ -5,7 +5,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 from vitric.golden.spec.accelerator import AcceleratorSpec
-from vitric.golden.spec.command import FIELD_BITS, Flag
+from vitric.golden.spec.command import FIELD_BITS, Flag, Opcode
+from vitric.golden.spec.limits import field_bits
 
 from .layouts import ROW_COMMAND, WRITE_COMMAND, flag, tile_address
 
@@ -51,8 +52,9 @@ class ProductPosition(wiring.Component):
         spec, command = self.spec, self.command
         transpose = flag(command, Flag.TRANSPOSE)
         col = Signal(range(spec.cols))
-        sets, groups, tiles = (Signal(FIELD_BITS, name=f"{n}_left") for n in ("sets", "groups", "tiles"))
-        tile, set_tile, group = (Signal(FIELD_BITS, name=n) for n in ("tile", "set_tile", "group"))
+        sets, groups, tiles = (Signal(field_bits(spec, n, Opcode.MATMUL), name=f"{n}_left")
+                               for n in ("sets", "groups", "row_tiles"))
+        tile, set_tile, group = Signal(FIELD_BITS), Signal(FIELD_BITS), Signal.like(groups)
         group_row, tile_row, set_row = (Signal(FIELD_BITS, name=n) for n in ("group_row", "tile_row", "set_row"))
         end_tile, end_row, end_set = Signal(), Signal(), Signal()
         next_row = Signal(FIELD_BITS)
@@ -124,8 +126,10 @@ class RowPosition(wiring.Component):
         m = Module()
         spec, command = self.spec, self.command
         col = Signal(range(spec.cols))
-        groups, tiles, left = (Signal(FIELD_BITS, name=f"{n}_left") for n in ("groups", "tiles", "columns"))
-        tile, group_row = Signal(FIELD_BITS), Signal(FIELD_BITS)
+        groups, tiles, left = (
+            Signal(field_bits(spec, n, Opcode.INPUT, Opcode.NORM, Opcode.MATMUL), name=f"{n}_left")
+            for n in ("groups", "row_tiles", "columns"))
+        tile, group_row = Signal.like(tiles), Signal(FIELD_BITS)
         step = Mux(self.single, 1, spec.drain_cols)
         last = Mux(self.single, spec.cols - 1, spec.cols - spec.drain_cols)
         end_tile = Signal()

@@ -1,20 +1,35 @@
 """What is written and what may be read: the only order between the engines."""
 
-from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.hdl import Array, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import FIELD_BITS
 
 from .layouts import PROGRESS
 
-__all__ = ["OUTSTANDING", "Completion", "RowWait"]
+__all__ = ["Completion", "RowWait", "is_complete", "outstanding"]
 
-OUTSTANDING = 32
-"""Commands that may have begun and not be complete, a power of two: more than all queues and engines hold."""
+
+def outstanding(spec: AcceleratorSpec) -> int:
+    """Return how many commands may have begun and not be complete.
+
+    A power of two, more than all queues and engines hold; 1 if there is one command in the machine at a time.
+    """
+    return 32 if spec.command_queue else 1
+
+
+def is_complete(spec: AcceleratorSpec, done, index):
+    """Return whether a command before the one that asks, and all before it, are complete; ``done`` are so many."""
+    return done >= index if spec.command_queue else Const(1)
 
 
 class Completion(wiring.Component):
     """Counts the commands that are complete, in stream order, from engines that complete theirs at any time.
+
+    Parameters
+    ----------
+    spec : AcceleratorSpec
 
     Members
     -------
@@ -24,15 +39,16 @@ class Completion(wiring.Component):
         Commands whose results are all written. It moves on by 1 per cycle, the first time in the cycle after the next.
     """
 
-    def __init__(self):
+    def __init__(self, spec: AcceleratorSpec):
+        self.spec = spec
         event = wiring.Signature({"valid": Out(1), "index": Out(FIELD_BITS)})
         super().__init__({"product": In(event), "rows": In(event), "done": Out(FIELD_BITS)})
 
     def elaborate(self, platform):
         """Return the module."""
         m = Module()
-        complete = Array(Signal(name=f"complete_{k}") for k in range(OUTSTANDING))  # by the low bits of the index
-        place = OUTSTANDING.bit_length() - 1
+        complete = Array(Signal(name=f"complete_{k}") for k in range(outstanding(self.spec)))
+        place = len(complete).bit_length() - 1  # low bits of the index
         following = (self.done + 1)[:place]
         with m.If(complete[following]):
             m.d.sync += [complete[following].eq(0), self.done.eq(self.done + 1)]
@@ -47,7 +63,8 @@ class RowWait(wiring.Component):
 
     That is when command ``wait`` has written it, or everything: command ``wait`` and all before it are complete, or an
     engine is at that command and past this row group. Row groups are counted by ``step``; behind ``end``, which goes
-    with the step from the last one, the first follows, and waits for nothing until ``start``.
+    with the step from the last one, the first follows, and waits for nothing until ``start``. With one command in the
+    machine at a time, nothing waits.
 
     *Timing*: ``start`` for one cycle, with ``wait`` and ``whole`` held from then on. ``ok`` holds from the first cycle
     after ``start`` or ``step`` on. Once 1 it stays until the next ``step``, except that it may fall when the engine
@@ -64,7 +81,8 @@ class RowWait(wiring.Component):
     ok : 1, out
     """
 
-    def __init__(self):
+    def __init__(self, spec: AcceleratorSpec):
+        self.spec = spec
         super().__init__({
             "wait": In(FIELD_BITS), "whole": In(1), "start": In(1), "step": In(1), "end": In(1),
             "done": In(FIELD_BITS), "product": In(PROGRESS), "rows": In(PROGRESS), "ok": Out(1),
@@ -73,6 +91,9 @@ class RowWait(wiring.Component):
     def elaborate(self, platform):
         """Return the module."""
         m = Module()
+        if self.spec.command_queue == 0:
+            m.d.comb += self.ok.eq(1)
+            return m
         group, following = Signal(FIELD_BITS), Signal(FIELD_BITS, init=1)
         complete, here, beyond, stepped, free = Signal(), Signal(), Signal(), Signal(), Signal()
 

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import FIELD_BITS, Flag, Opcode
 
-from .layouts import PROGRESS, ROW_COMMAND, code_columns, code_lanes, flag, input_column, opcode, planes
+from .layouts import PROGRESS, ROW_COMMAND, code_columns, code_lanes, flag, held, input_column, opcode, planes
 from .ports import activation_write, join
 from .position import RowPosition
 from .tile_writer import TileWriter
@@ -60,6 +60,7 @@ class RowEngine(wiring.Component):
         """Return the module."""
         m = Module()
         spec, command = self.spec, self.command
+        m.d.comb += command.eq(held(m, spec, self.i, self.i.valid & self.i.ready))
         m.submodules.writer = writer = TileWriter(spec)
         m.submodules.position = position = RowPosition(spec)
         join(m, writer.write, wiring.flipped(self.act))
@@ -78,19 +79,19 @@ class RowEngine(wiring.Component):
         ]
         accept = running & writer.i.ready & ~position.is_padding
 
-        def choose(port, value, high):
+        def choose(port, columns, high):
             m.d.comb += [available.eq(port.valid | position.is_padding), port.ready.eq(accept)]
             for c in range(spec.drain_cols):
                 for row in range(spec.rows):
-                    code = value[c][row] if value.shape() == code_columns(spec) else value[row]
+                    code = columns[c][row]
                     limited = code if high is None else Mux(code > high, high, code)
                     m.d.comb += writer.i.p.code[c][row].eq(Mux(position.mask[c], limited, 0))
 
         high = command.code_high[:spec.code_bits]
         with m.If(is_input):
-            choose(self.i_pixels, self.i_pixels.p.pixel, high)
+            choose(self.i_pixels, [self.i_pixels.p.pixel] * spec.drain_cols, high)
         with m.Elif(is_norm):
-            choose(self.i_norm, self.i_norm.payload, high)
+            choose(self.i_norm, [self.i_norm.payload] * spec.drain_cols, high)
         with m.Elif(through_table):
             choose(self.i_table, self.i_table.payload, None)
         with m.Else():
@@ -105,7 +106,7 @@ class RowEngine(wiring.Component):
             with m.State("IDLE"):
                 m.d.comb += self.i.ready.eq(1)
                 with m.If(self.i.valid):
-                    m.d.sync += [command.eq(self.i.payload), self.progress.groups.eq(0)]
+                    m.d.sync += self.progress.groups.eq(0)
                     m.next = "START"
             with m.State("START"):
                 m.d.comb += [position.start.eq(1), self.start_norm.eq(is_norm)]

@@ -9,7 +9,6 @@ from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import FIELD_BITS
 
 from ..pipeline import delay
-from .layouts import column_tag
 
 __all__ = ["ENGINES", "engines_at_work", "tap_signature"]
 
@@ -39,19 +38,18 @@ def tap_signature(spec: AcceleratorSpec) -> wiring.Signature:
     })
 
 
-def engines_at_work(m: Module, parts: Mapping[str, wiring.Component]) -> tuple[Cat, Cat]:
+def engines_at_work(m: Module, parts: Mapping[str, wiring.Component], columns) -> tuple[Cat, Cat]:
     """Return ``active`` and ``commands`` of :func:`tap_signature` from the parts of the core.
 
     The front end takes a model word, the loader reads keys or values, the feeder issues a beat, the drain takes columns
     out of the array, requantize gives columns, the code table takes columns, softmax gives codes, LayerNorm takes a
     channel, writeback and row engine write. A memory is read or written; the command is then the writer's, or if there
-    is none the reader's.
+    is none the reader's. ``columns`` is the command of the columns that leave requantize.
     """
     front, feeder, drain, requantize, table, softmax, norm, writeback, rows, activations, residual = (
         parts[name] for name in (
             "front", "feeder", "drain", "requantize_0", "table", "softmax", "norm", "writeback", "rows", "activations",
             "residual"))
-    tag = data.View(column_tag(drain.spec), requantize.o.p.tag)
     fed = delay(m, feeder.index, 1, 2, name="fed")  # the feeder reads two cycles after it issues a beat
     act_reader = Mux(front.read.en, front.index, fed)
     residual_reader = Mux(writeback.residual_read.en, writeback.index, rows.index)
@@ -60,8 +58,8 @@ def engines_at_work(m: Module, parts: Mapping[str, wiring.Component]) -> tuple[C
         "loader": (front.read.en, front.index),
         "feeder": (feeder.issued, feeder.index),
         "drain": (drain.channels.en, drain.tag.index),
-        "requantize": (requantize.o.valid, tag.index),
-        "code table": (table.i.valid & table.i.ready, Mux(table.i.p.tag, tag.index, rows.index)),
+        "requantize": (requantize.o.valid, columns),
+        "code table": (table.i.valid & table.i.ready, Mux(table.i.p.tag, columns, rows.index)),
         "softmax": (softmax.o.valid & softmax.o.ready, rows.index),
         "layernorm": (norm.i.valid & norm.i.ready, rows.index),
         "writeback": (writeback.act.en | writeback.residual_write.en, writeback.index),

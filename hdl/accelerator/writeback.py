@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import FIELD_BITS, Flag, Target
 
-from .layouts import PROGRESS, WRITE_COMMAND, code_columns, flag, logit_beat, planes, target, value_columns
+from .layouts import PROGRESS, WRITE_COMMAND, code_columns, flag, held, logit_beat, planes, target, value_columns
 from .ports import activation_write, join, residual_read, residual_write
 from .position import ProductPosition
 from .residual_adder import ResidualAdder
@@ -60,9 +60,9 @@ class Writeback(wiring.Component):
         join(m, writer.write, wiring.flipped(self.act))
         join(m, adder.read, wiring.flipped(self.residual_read))
         join(m, adder.write, wiring.flipped(self.residual_write))
-        command = Signal(WRITE_COMMAND, reset_less=True)
+        command = held(m, spec, self.i, self.i.valid & self.i.ready)
         take = Signal()
-        logits_left = Signal(FIELD_BITS)
+        logits_left = Signal(range(spec.max_classes + 1))
         to_residual, to_logits = target(command) == Target.RESIDUAL, target(command) == Target.LOGITS
         has_code = Signal()
         m.d.comb += [
@@ -92,7 +92,7 @@ class Writeback(wiring.Component):
             with m.State("IDLE"):
                 m.d.comb += self.i.ready.eq(1)
                 with m.If(self.i.valid):
-                    m.d.sync += [command.eq(self.i.payload), self.progress.groups.eq(0)]
+                    m.d.sync += self.progress.groups.eq(0)
                     m.next = "START"
             with m.State("START"):
                 m.d.comb += position.start.eq(1)

@@ -62,6 +62,8 @@ class Requantize(wiring.Component):
         Lanes and widths.
     tag_bits : int
         Width of the field ``tag`` that passes through unchanged with its beat, 0 to 64.
+    held : bool
+        ``zero_point``, ``low`` and ``high`` are not those of a beat, but hold while any beat is under way.
     fabric : {"generic", "ecp5", "ice40", "gowin"}
         What multipliers (:class:`vitric.hdl.fabric.multiply.RegisteredProduct`) and adders that choose an operand
         (:func:`vitric.hdl.fabric.select_add.select_add`) are built of.
@@ -76,11 +78,12 @@ class Requantize(wiring.Component):
         ``y``: ``lanes`` x signed(``code_bits``); ``tag``: unsigned(``tag_bits``).
     """
 
-    def __init__(self, spec: RequantizeSpec, *, tag_bits: int = 0, fabric: str = "generic"):
+    def __init__(self, spec: RequantizeSpec, *, tag_bits: int = 0, held: bool = False, fabric: str = "generic"):
         check_int("tag_bits", tag_bits, 0, 64)
         check_choice("fabric", fabric, FABRICS)
         self.spec = spec
         self.tag_bits = tag_bits
+        self.held = held
         self.fabric = fabric
         super().__init__({
             "i": In(stream.Signature(requantize_input(spec, tag_bits))),
@@ -113,13 +116,14 @@ class Requantize(wiring.Component):
             m.d.sync += valid.eq(Cat(self.i.valid, valid))
         # Stages after the product: shift | count from low | compare with span | clamp.
         shift = delay(m, self.i.p.shift, en, spec.product_latency, name="shift")
-        low, high, zero_point = (delay(m, self.i.p[name], en, spec.product_latency, name=name)
+        low, high, zero_point = (delay(m, self.i.p[name], en, 0 if self.held else spec.product_latency, name=name)
                                  for name in ("low", "high", "zero_point"))
         start = delay(m, zero_point - low, en, 1, name="start")
         # Unsigned and one bit short of `counted`; its complement, with a 1 on top, makes the comparison a carry.
         span = delay(m, (high - low)[:spec.code_bits], en, 1, name="span")
         not_span = delay(m, Cat(~span, 1), en, 1, name="not_span")
-        span, low = delay(m, span, en, 2, name="span_late"), delay(m, low, en, 3, name="low")
+        if not self.held:
+            span, low = delay(m, span, en, 2, name="span_late"), delay(m, low, en, 3, name="low")
         for lane in range(spec.lanes):
             product, negative, infinite = self._product(m, lane, en)
             floor, half, outside = self._shift(m, product, shift, infinite, en, lane)
@@ -165,7 +169,8 @@ class Requantize(wiring.Component):
             beyond = product[min(amount + spec.floor_bits, spec.product_bits) - 1:].as_signed()
             value = Cat(half, padded[amount:amount + spec.floor_bits], overflows(beyond, 1))
             choices.append((shift[:spec.post_bits] == index, value))
-        chosen = select(m, choices, spec.floor_bits + 2, name=f"floor_{lane}", en=en)
+        chosen = select(m, choices, spec.floor_bits + 2, name=f"floor_{lane}", en=en,
+                        fabric=self.fabric)
         infinite = delay(m, infinite, en, 1, name=f"infinite_floor_{lane}")
         return chosen[1:-1].as_signed(), chosen[0], chosen[-1] | infinite
 

@@ -71,7 +71,7 @@ class LaneApply(wiring.Component):
         # The difference fits although its operands need not: both are taken modulo 2**y_bits.
         product = select(m, (
             (position == index, scale.p >> index * spec.shift_step) for index in range(spec.shift_positions)
-        ), signed(spec.y_bits), name="product", en=self.en)
+        ), signed(spec.y_bits), name="product", en=self.en, fabric=self.fabric)
         y = (product - offset)[:spec.y_bits].as_signed()
         m.d.comb += [
             scale.en.eq(self.en), scale.a.eq(self.x), scale.b.eq(multiplier),

@@ -115,4 +115,5 @@ class Moments(wiring.Component):
             return reduce(or_, (self.phase == phase for phase, at in LIMB_AT_PHASE.items() if at == limb))
 
         m.d.comb += self.limb.eq(select(
-            m, ((selected(limb), value) for limb, value in enumerate(limbs)), signed(LIMB_BITS + 1), name="limb"))
+            m, ((selected(limb), value) for limb, value in enumerate(limbs)), signed(LIMB_BITS + 1), name="limb",
+            fabric=self.fabric))

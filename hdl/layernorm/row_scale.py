@@ -37,6 +37,8 @@ class RowScale(wiring.Component):
     Parameters
     ----------
     spec : LayerNormSpec
+    static_row : bool
+        ``constants`` holds for all rows under way.
     fabric : str
         What multipliers are built of.
 
@@ -51,8 +53,9 @@ class RowScale(wiring.Component):
         Valid in cycle :func:`result_cycle` of a row, counted at the port.
     """
 
-    def __init__(self, spec: LayerNormSpec, *, fabric: str = "generic"):
+    def __init__(self, spec: LayerNormSpec, *, static_row: bool = False, fabric: str = "generic"):
         self.spec = spec
+        self.static_row = static_row
         self.fabric = fabric
         super().__init__({
             "limb": In(signed(LIMB_BITS + 1)), "phase": In(3), "constants": In(constants_layout(spec)),
@@ -72,7 +75,7 @@ class RowScale(wiring.Component):
         # Constants of the rows that started 0, 8, 16, ... cycles ago.
         constants = [self.constants]
         for age in range(1, 4 + 3 * rounds):
-            constants.append(_hold(m, at[7], constants[-1], f"constants_{age}"))
+            constants.append(self.constants if self.static_row else _hold(m, at[7], constants[-1], f"constants_{age}"))
 
         fraction_bits = spec.mantissa_bits - spec.index_bits
         slope, fraction, r = Signal(spec.slope_bits), Signal(fraction_bits), Signal(spec.rsqrt_bits)
@@ -101,8 +104,8 @@ class RowScale(wiring.Component):
         a = {phase: self.limb for phase in range(2, 8)} | {phase: pair[0] for phase, pair in others.items()}
         b = {2: self.limb, 3: n, 4: n, 5: low << 1, 6: self.limb, 7: n} | {k: pair[1] for k, pair in others.items()}
         m.d.comb += [
-            first.en.eq(1), first.a.eq(_operand(m, at, a, signed(18), "first_a")),
-            first.b.eq(_operand(m, at, b, signed(18), "first_b")),
+            first.en.eq(1), first.a.eq(_operand(m, at, a, signed(18), "first_a", self.fabric)),
+            first.b.eq(_operand(m, at, b, signed(18), "first_b", self.fabric)),
         ]
         # The accumulator starts at -1 and takes S1*S1 - n*S2, so that it ends at -V - 1, which is ~V.
         acc = Signal(signed(36), reset_less=True)
@@ -136,7 +139,7 @@ class RowScale(wiring.Component):
             steps = Signal(2, name=f"steps_{amount}", reset_less=True)
             m.d.sync += steps.eq(_any(Mux(first, k, 0) for k, first in enumerate(chosen)))
             older = _hold(m, 1, count, f"count_{amount}") if len(count) else count
-            value = select(m, shifts, spec.variance_bits, name=f"shifted_{amount}")
+            value = select(m, shifts, spec.variance_bits, name=f"shifted_{amount}", fabric=self.fabric)
             count = Cat(steps, older)
             if amount == 16:
                 value, count = _hold(m, 1, value, "normalised_1"), _hold(m, 1, count, "count_1")
@@ -181,7 +184,7 @@ class RowScale(wiring.Component):
         here = _hold(m, 1, within, "within_0")
         shifted = select(m, (
             (here == w, q[spec.length_exponent - 1 + w:]) for w in range(spec.shift_step)
-        ), spec.multiplier_bits + 1, name="shifted")
+        ), spec.multiplier_bits + 1, name="shifted", fabric=self.fabric)
         rounded = shifted[1:] + shifted[0]
         full = rounded[:spec.multiplier_bits] | rounded[spec.multiplier_bits].replicate(spec.multiplier_bits)
         return _hold(m, at[5], full, "multiplier"), position
@@ -202,11 +205,11 @@ class RowScale(wiring.Component):
         b = {1: low_inverse, 2: middle_inverse, 3: low_inverse, 4: high_inverse, 5: middle_inverse, 6: high_inverse,
              7: multiplier, 0: multiplier}
         m.d.comb += [
-            second.en.eq(1), second.a.eq(_operand(m, at, a, signed(18), "second_a")),
-            second.b.eq(_operand(m, at, b, unsigned(18), "second_b")),
+            second.en.eq(1), second.a.eq(_operand(m, at, a, signed(18), "second_a", self.fabric)),
+            second.b.eq(_operand(m, at, b, unsigned(18), "second_b", self.fabric)),
         ]
         # Odd phases add to the sum itself or, 1 and 3, to the rounding half of a new one; even ones to the next column.
-        kept = select(m, [(at[4] | at[6], total)], len(acc), name="kept")
+        kept = select(m, [(at[4] | at[6], total)], len(acc), name="kept", fabric=self.fabric)
         half = Signal(len(acc), reset_less=True)
         m.d.sync += half.eq(Mux(at[2], 1 << mean_shift - 1, Mux(at[0], 1 << spec.mean_fraction - 1, 0)))
         m.d.comb += total.eq(select_add(m, second.p, ~self.phase[0], acc >> LIMB_BITS, kept | half, len(acc),
@@ -221,7 +224,7 @@ class RowScale(wiring.Component):
             self.result.multiplier.eq(multiplier), self.result.position.eq(_hold(m, 1, position, "position_late")),
             self.result.offset.eq(select(
                 m, ((position == index, offset >> index * spec.shift_step) for index in range(spec.shift_positions)),
-                signed(spec.y_bits), name="offset")),
+                signed(spec.y_bits), name="offset", fabric=self.fabric)),
         ]
 
 
@@ -235,12 +238,12 @@ def _hold(m: Module, load, value, name: str, *, rounds: int = 1):
     return value
 
 
-def _operand(m: Module, at: list, values: dict, shape, name: str):
+def _operand(m: Module, at: list, values: dict, shape, name: str, fabric: str):
     """Return the operand of each phase, selected in the phase before; equal values share a register."""
     sources = {}
     for phase, value in values.items():
         sources.setdefault(id(value), (value, []))[1].append(at[phase - 1])
-    return select(m, ((_any(phases), value) for value, phases in sources.values()), shape, name=name)
+    return select(m, ((_any(phases), value) for value, phases in sources.values()), shape, name=name, fabric=fabric)
 
 
 def _any(values):

@@ -24,6 +24,8 @@ class Scheduler(wiring.Component):
     Parameters
     ----------
     spec : LayerNormSpec
+    static_row : bool
+        ``captured`` holds for all groups under way.
 
     Members
     -------
@@ -45,8 +47,9 @@ class Scheduler(wiring.Component):
     minus_length : signed, out
     """
 
-    def __init__(self, spec: LayerNormSpec):
+    def __init__(self, spec: LayerNormSpec, *, static_row: bool = False):
         self.spec = spec
+        self.static_row = static_row
         super().__init__({
             "full": In(1), "captured": In(constants_layout(spec)), "release": Out(1),
             "load": Out(1), "next_lane": Out(range(max(spec.lanes, 2))), "phase": Out(3),
@@ -64,12 +67,10 @@ class Scheduler(wiring.Component):
         busy = Signal(ages)   # bit k: there is a row that started between 8*k and 8*k + 7 cycles ago
         lane = [Signal(range(max(spec.lanes, 2)), name=f"lane_{k}", reset_less=True) for k in range(ages)]
         last_lane = self.next_lane == spec.lanes - 1
-        length = [Signal.like(self.minus_length, name=f"length_{k}", reset_less=True) for k in range(1, ages)]
         step, more, start, done, move = Signal(), Signal(), Signal(), Signal(), Signal()
         queued = Signal(range(3))   # groups that have started and are not yet in `scales`
         results_full = Signal()
         results = [Signal(lane_scale_layout(spec), name=f"result_{k}", reset_less=True) for k in range(spec.lanes)]
-        results_length = Signal.like(self.minus_length, reset_less=True)
 
         may_start = self.full & ((queued == 0) | ((queued == 1) & ~self.scales_full))
         m.d.comb += [
@@ -84,9 +85,6 @@ class Scheduler(wiring.Component):
         with m.If(step):
             m.d.sync += [busy.eq(busy << 1 | more | start), lane[0].eq(self.next_lane)]
             m.d.sync += [new.eq(old) for new, old in zip(lane[1:], lane, strict=False)]
-            m.d.sync += [new.eq(old) for new, old in zip(length, [self.constants.minus_length, *length], strict=False)]
-        with m.If(start):
-            m.d.sync += self.constants.eq(self.captured)
         with m.If(start | (more & step)):
             m.d.sync += self.next_lane.eq(Mux(last_lane, 0, self.next_lane + 1))
 
@@ -96,12 +94,30 @@ class Scheduler(wiring.Component):
                     m.d.sync += result.eq(self.result)
             m.d.comb += done.eq(lane[-1] == spec.lanes - 1)
         with m.If(done):
-            m.d.sync += [results_full.eq(1), results_length.eq(length[-1])]
+            m.d.sync += results_full.eq(1)
         with m.If(self.scales_release):
             m.d.sync += self.scales_full.eq(0)
         with m.If(move):
             m.d.sync += [
-                self.scales_full.eq(1), self.minus_length.eq(results_length), results_full.eq(0),
+                self.scales_full.eq(1), results_full.eq(0),
                 *(self.scales[k].eq(result) for k, result in enumerate(results)),
             ]
+        self._lengths(m, ages, step, start, done, move)
         return m
+
+    def _lengths(self, m, ages, step, start, done, move):
+        """Keep the constants of the row that starts, and the length of each row's group until it is in ``scales``."""
+        if self.static_row:
+            m.d.comb += [self.constants.eq(self.captured), self.minus_length.eq(self.captured.minus_length)]
+            return
+        length = [self.constants.minus_length,
+                  *(Signal.like(self.minus_length, name=f"length_{k}", reset_less=True) for k in range(1, ages))]
+        results_length = Signal.like(self.minus_length, reset_less=True)
+        with m.If(step):
+            m.d.sync += [new.eq(old) for new, old in zip(length[1:], length, strict=False)]
+        with m.If(start):
+            m.d.sync += self.constants.eq(self.captured)
+        with m.If(done):
+            m.d.sync += results_length.eq(length[-1])
+        with m.If(move):
+            m.d.sync += self.minus_length.eq(results_length)

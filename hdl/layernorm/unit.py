@@ -27,7 +27,8 @@ class LayerNorm(wiring.Component):
     *Handshake*: stream rules 1 to 4 on ``i``, ``affine`` and ``o``. ``last`` marks the last channel of a group; a group
     has 1 to ``max_length`` channels (not checked: a longer one fills the buffer and the unit stops). One beat of
     ``affine`` is taken per output beat, in channel order, and must be sent again for every group. ``row`` must hold the
-    constants of the group's length while the beat with ``last`` is transferred.
+    constants of the group's length while the beat with ``last`` is transferred; with ``static_row`` from then on
+    until the group has left, and all groups under way have that length.
     A stall of ``o`` or ``affine`` stops the output pipeline; input goes on until the buffer is full.
 
     *Latency* ``spec.latency`` cycles from the beat with ``last`` to the first output beat, if nothing else is under
@@ -38,6 +39,8 @@ class LayerNorm(wiring.Component):
     Parameters
     ----------
     spec : LayerNormSpec
+    static_row : bool
+        All rows under way have one length, and the constants of it hold at the port, so that none are kept.
     fabric : {"generic", "ecp5", "ice40", "gowin"}
         What multipliers and adders are built of, see :class:`vitric.hdl.fabric.multiply.RegisteredProduct`.
 
@@ -52,11 +55,12 @@ class LayerNorm(wiring.Component):
 
     interval = 1
 
-    def __init__(self, spec: LayerNormSpec, *, fabric: str = "generic"):
+    def __init__(self, spec: LayerNormSpec, *, static_row: bool = False, fabric: str = "generic"):
         if not isinstance(spec, LayerNormSpec):
             raise TypeError(f"spec must be a LayerNormSpec, not {spec!r}")
         check_choice("fabric", fabric, FABRICS)
         self.spec = spec
+        self.static_row = static_row
         self.fabric = fabric
         self.latency = spec.latency
         super().__init__({
@@ -71,8 +75,8 @@ class LayerNorm(wiring.Component):
         m.submodules.buffer = buffer = Memory(
             shape=data.ArrayLayout(signed(spec.in_bits), spec.lanes), depth=spec.buffer_depth, init=[])
         m.submodules.moments = moments = Moments(spec, fabric=self.fabric)
-        m.submodules.scheduler = scheduler = Scheduler(spec)
-        m.submodules.row_scale = row_scale = RowScale(spec, fabric=self.fabric)
+        m.submodules.scheduler = scheduler = Scheduler(spec, static_row=self.static_row)
+        m.submodules.row_scale = row_scale = RowScale(spec, static_row=self.static_row, fabric=self.fabric)
         freed = Signal()
         self._accept(m, buffer.write_port(), moments, scheduler, freed)
         m.d.comb += [
@@ -112,9 +116,14 @@ class LayerNorm(wiring.Component):
         with m.If(accept):
             m.d.sync += [write.addr.eq(write.addr + 1), count.eq(Mux(ends, 0, count - 1))]
         with m.If(ends):
-            m.d.sync += [pending.minus_length.eq(count - 1), pending.row.eq(self.row)]
-        with m.If(captured[0]):
-            m.d.sync += scheduler.captured.eq(pending)
+            m.d.sync += pending.minus_length.eq(count - 1)
+        if self.static_row:
+            m.d.comb += [scheduler.captured.minus_length.eq(pending.minus_length), scheduler.captured.row.eq(self.row)]
+        else:
+            with m.If(ends):
+                m.d.sync += pending.row.eq(self.row)
+            with m.If(captured[0]):
+                m.d.sync += scheduler.captured.eq(pending)
         with m.If(captured[-1]):
             m.d.sync += scheduler.full.eq(1)
         with m.If(moving):

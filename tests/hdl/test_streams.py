@@ -202,7 +202,7 @@ def test_only_the_checked_functions_connect():
 @pytest.mark.parametrize("build", [
     lambda: Queue(8, depth=0, buffered=False), lambda: Queue(8, depth=1), lambda: Queue(8, depth=1 << 20),
     lambda: DeepQueue(8, depth=2),
-    lambda: Widen(8, ratio=1), lambda: Narrow(8, ratio=257),
+    lambda: Widen(8, ratio=0), lambda: Narrow(8, ratio=257),
 ])
 def test_rejected(build):
     with pytest.raises(ValueError, match="must be between"):

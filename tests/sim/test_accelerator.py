@@ -60,14 +60,18 @@ NETWORKS = [  # network, bits of weights and of activations, what probabilities 
 
 @pytest.mark.parametrize("stall", [0, 30])
 def test_random_models(stall):
+    check_networks(SPEC, simulate, stall)
+
+
+def check_networks(spec, simulate, stall):
     """One after the other on one machine, two images each: every value that is written, and the logits."""
     runs, streams, columns = [], [], []
     for config, (w_bits, a_bits), values in NETWORKS:
-        model = random_integer_vit(config, seed=w_bits + a_bits, spec=SPEC, w_bits=w_bits, a_bits=a_bits,
+        model = random_integer_vit(config, seed=w_bits + a_bits, spec=spec, w_bits=w_bits, a_bits=a_bits,
                                    probability_values=values)
         if a_bits == 8:
             model = with_query_zero(model, 77)  # the key bias then depends on when it is shifted
-        compiled = compile_model(model, SPEC)
+        compiled = compile_model(model, spec)
         images = images_for(config, 2)
         trace = {}
         golden = model(images, trace)

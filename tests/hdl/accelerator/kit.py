@@ -8,12 +8,13 @@ from vitric.golden.spec.command import COMMAND_FIELDS, Opcode
 from tests.hdl.stream_kit import plain, stall_pattern
 
 _ONE = [
-    AcceleratorSpec(name="2x2x4", rows=2, cols=2, depth=4, model_bits=32, max_tokens=16, max_embed=16,
+    AcceleratorSpec(name="2x2x4", rows=2, cols=2, depth=4, model_bits=32, max_tokens=16, max_embed=16, max_classes=64,
                     act_words=64, residual_words=64, weight_words=32, channel_words=16),
-    AcceleratorSpec(name="8x8x8", rows=8, cols=8, depth=8, model_bits=64, max_tokens=16, max_embed=16, a_bits=2,
-                    act_words=100, residual_words=108, weight_words=32, channel_words=32),
-    AcceleratorSpec(name="4x4x16", rows=4, cols=4, depth=16, model_bits=128, max_tokens=16, max_embed=16, a_bits=5,
-                    w_bits=6, act_words=64, residual_words=64, weight_words=32, channel_words=16),
+    AcceleratorSpec(name="8x8x8", rows=8, cols=8, depth=8, model_bits=64, max_tokens=64, max_embed=16, max_classes=64,
+                    a_bits=2, act_words=100, residual_words=108, weight_words=32, channel_words=32),
+    AcceleratorSpec(name="4x4x16", rows=4, cols=4, depth=16, model_bits=128, max_tokens=32, max_embed=16,
+                    max_classes=64, a_bits=5, w_bits=6, act_words=64, residual_words=64, weight_words=32,
+                    channel_words=16),
 ]
 
 SPECS = [*_ONE, *(replace(spec, name=f"{spec.name} by {columns}", drain_cols=columns)

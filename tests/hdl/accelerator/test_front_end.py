@@ -7,7 +7,7 @@ from vitric.compiler.stream import StreamWriter
 from vitric.golden.spec.command import ErrorCode, Flag, Opcode, Target, pack_pass
 from vitric.hdl.accelerator.front_end import FrontEnd
 from vitric.hdl.accelerator.layouts import PRODUCT_COMMAND, ROW_COMMAND, affine_group
-from vitric.hdl.accelerator.progress import OUTSTANDING
+from vitric.hdl.accelerator.progress import outstanding
 
 from tests.hdl.accelerator.kit import SPECS, matrix, part
 from tests.hdl.accelerator.test_act_loader import expected_of as loaded
@@ -266,15 +266,15 @@ def test_waits(kind, waits, key, first):
 
 def test_no_more_commands_than_may_be_outstanding():
     spec = SPECS[0]
-    bench = Bench(spec, 6, "always")
+    most, bench = outstanding(spec), Bench(spec, 6, "always")
     bench.hold = True
-    words = random_stream(bench.rng, spec, ["input"] * (OUTSTANDING + 8)).words
+    words = random_stream(bench.rng, spec, ["input"] * (most + 8)).words
 
     async def watch(ctx):
         for done in range(4):
             bench.done = done
-            await ctx.tick().repeat(100 if done else 40 * OUTSTANDING)
-            assert bench.dispatched() == set(range(1, OUTSTANDING + done + 1))
+            await ctx.tick().repeat(100 if done else 40 * most)
+            assert bench.dispatched() == set(range(1, most + done + 1))
 
     async def sender(ctx):
         await send(ctx, bench.dut.i, beats(words))

@@ -2,16 +2,20 @@
 import random
 
 import pytest
-from vitric.hdl.accelerator.progress import OUTSTANDING, Completion, RowWait
+from vitric.golden.spec.accelerator import SPECS
+from vitric.hdl.accelerator.progress import Completion, RowWait, outstanding
 
 from tests.hdl.accelerator.kit import drive
 from tests.hdl.stream_kit import run
+
+SPEC = SPECS["tiny"]
+OUTSTANDING = outstanding(SPEC)
 
 
 @pytest.mark.parametrize("window", [1, 2, 5, OUTSTANDING])
 def test_done_counts_in_stream_order(window):
     """Two engines complete commands in any order, as many as may be outstanding; ``done`` in each cycle."""
-    dut, total = Completion(), 6 * OUTSTANDING
+    dut, total = Completion(SPEC), 6 * OUTSTANDING
 
     async def testbench(ctx):
         rng = random.Random(window)
@@ -38,7 +42,7 @@ def test_done_counts_in_stream_order(window):
 
 def test_done_moves_on_by_one_per_cycle():
     """The commands behind the first are complete long before; ``done`` moves in the second cycle after the event."""
-    dut = Completion()
+    dut = Completion(SPEC)
 
     async def testbench(ctx):
         for index in range(OUTSTANDING, 0, -1):
@@ -76,7 +80,7 @@ def engine(rng, commands, groups):
 def test_row_groups(seed, share):
     """Never before the row group is there, and as soon as the docstring says, for waits of both kinds."""
     rng = random.Random(f"{seed}/{share}")
-    dut, total = RowWait(), 60
+    dut, total = RowWait(SPEC), 60
     groups = [0, *(rng.randint(1, 6) for _ in range(total))]
     by_rows = [rng.random() < share for _ in range(total + 1)]
     engines = [engine(rng, [n for n in range(1, total + 1) if by_rows[n] == kind], groups) for kind in (False, True)]

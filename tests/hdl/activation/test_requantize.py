@@ -84,6 +84,20 @@ def test_random(name, send_stall, receive_stall):
         assert got == wanted, f"beat {index}: {beats[index]}"
 
 
+@pytest.mark.parametrize("name", SPECS)
+def test_limits_that_hold(name):
+    """The same limits in all beats: they need not travel with a beat."""
+    spec, rng = SPECS[name], random.Random(name)
+    for _ in range(5):
+        beats = [random_beat(rng, spec, 5) for _ in range(60)]
+        held = {key: beats[0][key] for key in ("zero_point", "low", "high")}
+        beats = [beat | held for beat in beats]
+        under_way = beats[:spec.latency]  # behind the last of those that count, so that their limits hold
+        outputs, _ = transform(
+            Requantize(spec, tag_bits=5, held=True), [*beats, *under_way], receive_stall="bursts", seed=7)
+        assert outputs[:len(beats)] == expected(spec, beats)
+
+
 @pytest.mark.parametrize("send_stall", STALLS)
 @pytest.mark.parametrize("receive_stall", STALLS)
 def test_back_pressure(send_stall, receive_stall):

@@ -8,6 +8,7 @@ from amaranth.hdl import Module, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
+from vitric.hdl.fabric import FABRICS
 from vitric.hdl.fabric.select import select
 from vitric.hdl.fabric.select_add import select_add
 
@@ -68,10 +69,13 @@ def test_proof_can_fail(tmp_path):
     assert done.returncode != 0 and "proof did fail" in done.stdout + done.stderr
 
 
-def test_select():
+@pytest.mark.parametrize("fabric", FABRICS)
+def test_select(fabric):
     m = Module()
     index, en = Signal(2), Signal()
-    y = select(m, [(index == k, -k) for k in range(3)], signed(3), name="y", en=en)
+    y = select(m, [(index == k, -k) for k in range(3)], signed(3), name="y", en=en, fabric=fabric)
+    registers = [signal.name for signal, domains in m._driving.items() if "sync" in domains]
+    assert registers == (["y"] if fabric in ("gowin", "ice40") else ["y_0", "y_1", "y_2"])
 
     async def bench(ctx):
         for enable, chosen, wanted in ((1, 1, -1), (0, 2, -1), (1, 2, -2), (1, 3, 0), (1, 0, 0), (1, 1, -1)):

@@ -62,8 +62,9 @@ def simulate(dut, groups, *, stalls=("always",) * 3, seed=0, reset_at=None):
                     await ctx.tick()
                 ctx.set(dut.i.valid, 1)
                 ctx.set(dut.i.payload, beat)
-                # The constants count only with the last beat.
-                ctx.set(dut.row, group.row if beat["last"] else {key: junk.getrandbits(4) for key in group.row})
+                # The constants count only with the last beat, unless they hold.
+                counts = beat["last"] or dut.static_row
+                ctx.set(dut.row, group.row if counts else {key: junk.getrandbits(4) for key in group.row})
                 ready = False
                 while not ready:
                     _, _, ready = await ctx.tick().sample(dut.i.ready)
@@ -105,6 +106,15 @@ def test_codes(lanes, in_bits, out_bits, gamma_fraction, row_products, stalls):
     lengths = [1, 1, 2, 1, 48, 3, 48, 48, *(rng.randint(1, 48) for _ in range(4))]
     groups = [Group(spec, n, rng) for n in lengths]
     outputs, _ = simulate(LayerNorm(spec), groups, stalls=stalls, seed=seed)
+    assert outputs == expected(groups)
+
+
+@pytest.mark.parametrize("row_products", ROW_PRODUCTS)
+@pytest.mark.parametrize(("lanes", "n"), [(1, 1), (1, 17), (3, 48), (8, 5)])
+def test_rows_of_one_length_whose_constants_hold(lanes, n, row_products):
+    spec = LayerNormSpec(lanes=lanes, max_length=48, row_products=row_products)
+    groups = [Group(spec, n, random.Random(100 * lanes + k)) for k in range(8)]
+    outputs, _ = simulate(LayerNorm(spec, static_row=True), groups, stalls=("random", "bursts", "random"), seed=n)
     assert outputs == expected(groups)
 
 
