@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .system import System
     from .top import Top
 
-__all__ = ["BOARDS", "Board", "find_board"]
+__all__ = ["BOARDS", "Board", "find_board", "smallest_board"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +173,12 @@ BOARDS = {board.name: board for board in (
           platform="amaranth_boards.tang_nano_9k:TangNano9kPlatform"),
 )}
 """By name. ``ulx3s`` is the one with the largest part."""
+
+
+def smallest_board(would_do: Callable[[Board], bool], otherwise: str) -> str:
+    """Return a hint: the board with the fewest look-up tables that ``would_do``, or ``otherwise``."""
+    found = sorted(filter(would_do, BOARDS.values()), key=lambda board: (board.part.lut4, board.part.bram))
+    return f"the smallest board that would do is {found[0].name}" if found else otherwise
 
 
 def find_board(name: str) -> Board:

@@ -55,6 +55,7 @@ def build_bitstream(project: "Project", *, seeds: int = 1, until_met: bool = Fal
 
 def _build(project: "Project", folder: Path, clock_mhz: float, seeds: int, until_met: bool, workers: Workers,
            say) -> dict:
+    from vitric.boards.registry import smallest_board
     from vitric.compiler.compile import compile_model
     from vitric.compiler.lower import image_bytes
     from vitric.toolchain.parts import over_capacity
@@ -83,7 +84,9 @@ def _build(project: "Project", folder: Path, clock_mhz: float, seeds: int, until
     with steps.step("synthesize") as tell:
         cells = synthesize(family, work, "top", tell)
     if over := over_capacity(board.part, cells):
-        raise UserError(f"the design does not fit {board.part.name}: it needs {', '.join(over)}")
+        raise UserError(f"the design does not fit {board.part.name}: it needs {', '.join(over)}; " + smallest_board(
+            lambda other: other.part.family is family and not over_capacity(other.part, cells)
+            and (said.memory != "sdram" or other.sdram is not None), f"no board with a {family.title} would do"))
     netlist, arguments = "top.json", [*board.part.arguments, *family.constrained]
     if rows := empty_rows(board.part, cells):
         with steps.step("spread"):
@@ -163,9 +166,14 @@ def _check_clock(board: "Board", clock_mhz: float) -> None:
 
 
 def _check_room(board: "Board", spec, capacity: int) -> None:
-    blocks = -(-2 * capacity * spec.model_bits // board.part.family.block_bits)
-    if blocks > board.part.bram:
+    from vitric.boards.registry import smallest_board
+
+    def blocks(part):
+        return -(-2 * capacity * spec.model_bits // part.family.block_bits)
+
+    if blocks(board.part) > board.part.bram:
+        hint = smallest_board(lambda other: blocks(other.part) <= other.part.bram, "no board has as many")
         raise UserError(
-            f"two banks of {capacity} model words of {spec.model_bits} bits take at least {blocks} block RAMs, but "
-            f"{board.part.name} has {board.part.bram}; choose a larger board or, if the model allows, a smaller "
-            "--capacity")
+            f"two banks of {capacity} model words of {spec.model_bits} bits take at least {blocks(board.part)} block "
+            f"RAMs, but {board.part.name} has {board.part.bram}; {hint}; or, if the model allows, choose a smaller "
+            "--capacity, or --model-memory sdram")

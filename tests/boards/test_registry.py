@@ -1,6 +1,6 @@
 # amaranth: UnusedElaboratable=no
 import pytest
-from vitric.boards.registry import BOARDS, find_board
+from vitric.boards.registry import BOARDS, find_board, smallest_board
 from vitric.toolchain.families import GOWIN
 
 
@@ -34,3 +34,13 @@ def test_oscillator(name):
     platform = board.make_platform()
     assert platform.lookup(board.clock).clock.frequency == board.input_mhz * 1e6
     assert all(platform.lookup("led", number) for number in range(board.leds))
+
+
+@pytest.mark.parametrize(("luts", "hint"), [
+    (8000, "the smallest board that would do is tang_nano_9k"),
+    (9000, "the smallest board that would do is tang_nano_20k"),
+    (30_000, "the smallest board that would do is ulx3s_45f"),
+    (100_000, "none"),
+])
+def test_smallest_board(luts, hint):
+    assert smallest_board(lambda board: board.part.lut4 >= luts, "none") == hint

@@ -85,7 +85,7 @@ def test_models_in_sdram(tools, tmp_path):
     (["--baud", "3500000"], "within 2% of 3500000 baud; choose another --clock-mhz or --baud"),
     (["--baud", "1"], "--baud must be between 1200 and 12000000, not 1"),
     (["--capacity", "100"], "--capacity must be at least the"),
-    (["--capacity", "60000"], "take at least 235 block RAMs, but LFE5U-85F has 208"),
+    (["--capacity", "60000"], "take at least 235 block RAMs, but LFE5U-85F has 208; no board has as many"),
     (["--config", "digits", "--board", "ulx3s_25f"], "but LFE5U-25F has 56"),
     (["--config", "deit_tiny_block"], "block RAMs, but LFE5U-85F has 208"),
     (["--model-memory", "flash"], "[board] memory: must be 'bram' or 'sdram', not 'flash'"),
