@@ -84,7 +84,7 @@ def table(figures: dict) -> str:
         lines.append("| none stored yet |" + " |" * 9)
     lines += [
         "", "Bitstream (`make bitstream CONFIG=… BOARD=…`):", "",
-        "| configuration and board | Fmax | clock | timing | LUT4 | CCU2C | FF | MULT18X18D | DP16KD | "
+        "| configuration and board | Fmax | clock | timing | LUT4 | CCU2C | FF | multipliers | block RAMs | "
         "cycles per image | images per second | commit |",
         "|---|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|---|",
     ]

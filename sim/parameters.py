@@ -15,8 +15,10 @@ def environment(spec, **component: object) -> dict[str, str]:
     return {_SPEC: json.dumps(asdict(spec)), _COMPONENT: json.dumps(component)}
 
 
-def read_spec(cls: type):
-    """Return the spec, of the dataclass ``cls``, that :func:`environment` was given."""
+def read_spec(cls: type, default=None):
+    """Return the spec, of the dataclass ``cls``, that :func:`environment` was given; without one, ``default``."""
+    if default is not None and _SPEC not in os.environ:
+        return default
     fields = json.loads(os.environ[_SPEC])
     return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
 

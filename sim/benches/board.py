@@ -1,6 +1,7 @@
 """Bench of the whole system through its pins: the host driver asks, golden knows the answers.
 
-The system has the spec ``tiny`` and a random model of a small network; another random model is loaded over the link.
+The system has the spec ``tiny``, or that of the environment, and a random model of a small network; another random
+model is loaded over the link.
 """
 
 from dataclasses import dataclass
@@ -17,21 +18,22 @@ from vitric.compiler.compile import Compiled, compile_model
 from vitric.golden.data.sets import digits
 from vitric.golden.integer import IntegerViT
 from vitric.golden.integer.random import random_integer_vit
-from vitric.golden.spec.accelerator import SPECS
+from vitric.golden.spec.accelerator import SPECS, AcceleratorSpec
 from vitric.golden.spec.vit import VitConfig
 
 from ..clock import start_clock
+from ..parameters import read_spec
 from ..pins import PinTransport, call
 
 __all__ = ["CAPACITY", "CLOCK_HZ", "DIVISOR", "GAP", "SECOND", "SPEC", "after_a_break", "after_a_damaged_frame",
            "another_model", "broken_load", "check", "device_on", "images", "load_wrongly", "make_system", "model",
            "start"]
 
-SPEC = SPECS["tiny"]
+SPEC = read_spec(AcceleratorSpec, SPECS["tiny"])
 DIVISOR = 4
 GAP = 2000  # cycles: 50 byte times
 SECOND = 100 * GAP  # cycles that stand for a second of the driver's timeouts
-CAPACITY = 768
+CAPACITY = 832
 NETWORK = VitConfig(image_size=8, patch_size=4, in_chans=1, num_classes=10, embed_dim=8, depth=1, num_heads=2,
                     mlp_ratio=1.0)
 CLOCK_HZ = 48_000_000

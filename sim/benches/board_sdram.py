@@ -9,6 +9,7 @@ from vitric.boards.link import BEGIN_LAYOUT, Frame, FrameReader, Kind, LinkError
 from vitric.boards.system import System
 from vitric.compiler.cycles import predict
 from vitric.golden.data.sets import digits
+from vitric.golden.spec.accelerator import AcceleratorSpec
 from vitric.golden.spec.command import ErrorCode
 from vitric.golden.spec.flash import FlashSpec
 from vitric.golden.spec.sdram import SdramSpec
@@ -30,9 +31,9 @@ SDRAM = SdramSpec(clock_hz=133_333_333, burst=SPEC.model_bits // 16, row_bits=4,
 CORE_HZ = 10**9 // PERIOD_NS
 
 
-def make_system(flash: FlashSpec | None = None) -> SystemOnChip:
+def make_system(flash: FlashSpec | None = None, spec: AcceleratorSpec = SPEC) -> SystemOnChip:
     """Return the system under test, without a model, and its chips."""
-    return SystemOnChip(System(SPEC, init=(), capacity=CAPACITY, divisor=DIVISOR, clock_hz=CLOCK_HZ, gap=GAP,
+    return SystemOnChip(System(spec, init=(), capacity=CAPACITY, divisor=DIVISOR, clock_hz=CLOCK_HZ, gap=GAP,
                                sdram=SDRAM, flash=flash, core_domain="core"))
 
 
