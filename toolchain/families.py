@@ -82,6 +82,9 @@ class Family:
         For each name in reports, the types of cells in the netlist that count for it and how much each counts.
     lut_weights : mapping of str to int
         How many look-up tables one of each kind of cell takes the place of, by name in reports.
+    paired : bool
+        Whether a flip-flop has no input but from the look-up table, or carry cell, at its place: one without logic of
+        its own before it takes a place alone.
     logic : str
         What nextpnr's report calls a cell of logic.
     placed : str
@@ -104,6 +107,7 @@ class Family:
     block_bits: int
     cells: Mapping[str, Mapping[str, float]]
     lut_weights: Mapping[str, int]
+    paired: bool = False
     logic: str
     placed: str = ""
     words: Mapping[str, str] = field(default_factory=dict)
@@ -117,14 +121,32 @@ class Family:
         return _SCRIPT.format(name=name, collisions=COLLISIONS, synthesis=synthesis)
 
     def count(self, netlist: Mapping[str, Mapping]) -> dict[str, float]:
-        """Return how many cells of each kind a netlist's ``cells`` hold, ``lut_eq`` among them."""
+        """Return how many cells of each kind a netlist's ``cells`` hold, ``lut_eq`` among them.
+
+        In a family that is ``paired``, ``alone`` are the flip-flops that take a place alone.
+        """
         types = Counter(cell["type"] for cell in netlist.values())
         count = {}
         for name, kinds in self.cells.items():
             total = sum(weight * types[kind] for kind, weight in kinds.items())
             count[name] = int(total) if total == int(total) else total
         count["lut_eq"] = sum(weight * count[name] for name, weight in self.lut_weights.items())
+        if self.paired:
+            count["alone"] = self._alone(netlist)
         return count
+
+    def _alone(self, netlist: Mapping[str, Mapping]) -> int:
+        """Return how many flip-flops have another source than a table or carry cell that feeds nothing else."""
+        logic = {kind for name in ("lut4", "carry") for kind in self.cells[name]}
+        made, used = set(), Counter()
+        for cell in netlist.values():
+            for port, bits in cell["connections"].items():
+                if cell["port_directions"][port] == "input":
+                    used.update(bits)
+                elif cell["type"] in logic:
+                    made.update(bits)
+        inputs = [cell["connections"]["D"][0] for cell in netlist.values() if cell["type"] in self.cells["ff"]]
+        return sum(bit not in made or used[bit] > 1 for bit in inputs)
 
 
 _WORDS = {
@@ -156,7 +178,7 @@ ICE40 = Family(
         "ff": {f"SB_DFF{suffix}": 1 for suffix in ("", "E", "SR", "SS", "R", "S", "ESR", "ESS", "ER", "ES")},
         "dsp": {"SB_MAC16": 1}, "bram": {"SB_RAM40_4K": 1},
     },
-    lut_weights={"lut4": 1},  # a carry stands beside the look-up table of the same logic cell
+    paired=True, lut_weights={"lut4": 1},  # a carry stands beside the look-up table of the same logic cell
     words=_WORDS | {"dsp": "SB_MAC16", "bram": "SB_RAM40_4K block RAM"},
 )
 GOWIN = Family(
@@ -173,7 +195,7 @@ GOWIN = Family(
         "dsp": {"MULT9X9": 0.5, "MULT18X18": 1, "MULT36X36": 4},
         "bram": {name: 1 for name in ("SP", "SPX9", "SDPB", "SDPX9B", "DPB", "DPX9B", "pROM", "pROMX9")},
     },
-    lut_weights={"lut4": 1, "carry": 1, "dpr16x4": 6},  # an ALU is a look-up table in another mode
+    paired=True, lut_weights={"lut4": 1, "carry": 1, "dpr16x4": 6},  # an ALU is a look-up table in another mode
     words=_WORDS,
 )
 

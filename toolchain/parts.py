@@ -95,10 +95,12 @@ def find_part(key: str) -> Part:
 def over_capacity(part: Part, cells: Mapping[str, float]) -> list[str]:
     """Return what a design needs more of than the part has, in words; empty if it fits.
 
+    Flip-flops that take the place of a look-up table count as one.
+
     ``cells`` are what :meth:`Family.count` gives.
     """
     needed = {
-        "LUT4": (cells["lut_eq"], part.lut4), "flip-flops": (cells["ff"], part.ff),
+        "LUT4": (cells["lut_eq"] + cells.get("alone", 0), part.lut4), "flip-flops": (cells["ff"], part.ff),
         "block RAMs": (cells["bram"], part.bram), "multipliers": (cells["dsp"], part.dsp),
     }
     return [f"{count} {name} of {there}" for name, (count, there) in needed.items() if count > there]
