@@ -18,11 +18,12 @@ from tests.flow.bitstream_kit import CELLS, NETLIST, PLACED, placed, random_mode
 def tools(monkeypatch, tmp_path):
     """Put stand-ins where Amaranth, Yosys, nextpnr and ecppack would work; return what they were asked and give."""
     state = SimpleNamespace(fmax=60.0, fmax_of={}, sdram=105.0, cells=dict(CELLS), pnr=None, used=8364, netlist=None,
-                            top=None, packed=None)
+                            top=None, packed=None, clocks=None)
 
     def prepare(top, name):
         state.top = top
-        return SimpleNamespace(files={f"{name}.il": "il", f"{name}.ys": "ys", f"{name}.lpf": b"lpf"})
+        files = {f"{name}.il": "il", f"{name}.ys": "ys", f"{name}.lpf": b"lpf", f"{name}.cst": b"lpf"}
+        return SimpleNamespace(files=files)
 
     real = Board.make_platform
 
@@ -37,19 +38,23 @@ def tools(monkeypatch, tmp_path):
         return state.cells
 
     def place_and_route(family, folder, arguments, tell, netlist):
-        assert family is ECP5 and (folder / "top.lpf").read_text() == "lpf"
+        assert (folder / family.constraints).read_text() == "lpf"
+        state.clocks = (folder / family.clocks).read_text() if family.clocks else None
         state.pnr, state.netlist = arguments, json.loads((folder / netlist).read_text())
-        (folder / "placed.json").write_text(PLACED)
+        if family.placed:
+            (folder / family.placed).write_text(PLACED)
         (folder / "top.config").write_text(f"placed with seed {arguments[-1]}")
         report = placed(state.fmax_of.get(int(arguments[-1]), state.fmax), float(state.top.pll.output_mhz), state.used)
         if state.top.system.sdram is not None:
             report["fmax"]["memory"] = {"achieved": state.sdram, "constraint": float(state.top.sdram_pll.output_mhz)}
+        report["utilization"][family.logic] = report["utilization"][ECP5.logic]
         return report
 
     def pack(part, folder):
-        (folder / "top.bit").write_bytes(b"bits")
+        product = folder / part.family.packer.product
+        product.write_bytes(b"bits")
         state.packed = (folder / "top.config").read_text()
-        return folder / "top.bit"
+        return product
 
     monkeypatch.setattr(integer, "integer_model", random_model)
     monkeypatch.setattr(Board, "make_platform", make_platform)

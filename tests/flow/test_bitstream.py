@@ -51,6 +51,20 @@ def test_report_and_products(tools, tmp_path):
     assert not list(folder.glob(".*"))
 
 
+def test_a_gowin_part(tools, tmp_path):
+    """Its PLLs' clocks are given to nextpnr, and the bitstream has another name."""
+    report = build_bitstream(on_board(name="tang_nano_20k", clock_mhz=54))
+    folder = tmp_path / "build" / "tiny" / "tang_nano_20k"
+    assert (folder / "top.fs").read_bytes() == b"bits" and report["bitstream"] == "build/tiny/tang_nano_20k/top.fs"
+    assert tools.pnr == ["--device", "GW2AR-LV18QN88C8/I7", "--vopt", "family=GW2A-18C", "--vopt", "cst=top.cst",
+                         "--sdc", "top.sdc", "--write", "top.pnr", "--seed", "1"]
+    assert tools.clocks == "create_clock -name pll -period 18.5185 [get_pins {pll/CLKOUT}]\n"
+    assert tools.top.system.fabric == "gowin" and report["timing_met"] and report["device"] == "GW2AR-18"
+    tools.fmax = 50.0
+    assert build_bitstream(on_board(name="tang_nano_20k", clock_mhz=54))["bitstream"] is None
+    assert not (folder / "top.fs").exists()
+
+
 def test_a_large_design_is_spread(tools, tmp_path):
     """Cells that keep rows empty are in the netlist that is placed, and are not counted."""
     empty = 34 * 123 * 8
