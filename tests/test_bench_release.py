@@ -34,7 +34,7 @@ def contents(packed):
 
 def test_what_is_released():
     assert len(set(release.RELEASED)) == len(release.RELEASED)
-    assert {board for config, board in release.RELEASED if config == "tiny"} == set(BOARDS)
+    assert {board for _, board in release.RELEASED} == set(BOARDS) - {"tang_nano_9k"}  # too small for anything
     assert ("digits", "ulx3s") in release.RELEASED and ("digits_25f", "icepi_zero") in release.RELEASED
 
 

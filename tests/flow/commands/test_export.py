@@ -93,7 +93,7 @@ def test_integer_model_that_cannot_be_made_again(integer_file, tmp_path, change)
     done = run("export", "--qonnx", path, "-o", tmp_path / "x.onnx")
     assert done.exit_code == 2
     assert "does not hold the real scales of its integers" in done.stderr
-    assert ("nor how it was made" if change == "none" else "(tiny)") in done.stderr
+    assert ("nor how it was made" if change == "none" else "(tiny, tiny_small)") in done.stderr
     assert not (tmp_path / "x.onnx").exists()
 
 

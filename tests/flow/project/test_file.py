@@ -41,7 +41,7 @@ def test_built_in_projects(name):
      "[quantization.calibration] image is unknown; keys of [quantization.calibration] are images, source, seed"),
     (TINY + "[quantization]\ncalibration = 3\n", "[quantization] calibration must be a table, not 3"),
     (TINY + "[accelerator]\nrows = 2\n", "[accelerator] needs spec, one of tiny, "),
-    (TINY + '[accelerator]\nspec = "tiny"\nrows = 3\n', "[accelerator]: rows must be a power of two between 2 and "),
+    (TINY + '[accelerator]\nspec = "tiny"\nrows = 3\n', "[accelerator]: rows must be a power of two between 1 and "),
     (TINY + '[board]\nname = "icebreaker"\n', "[board] name: must be 'ulx3s', "),
     (TINY + "[board]\nclock_mhz = 0\n", "[board] clock_mhz: must be greater than 0, not 0"),
     ("a = [[", "cannot read the project's file"),
