@@ -131,7 +131,7 @@ _SDRAM_32_MB = MappingProxyType({"row_bits": 13, "column_bits": 9})  # a ULX3S w
 
 _FABRIC_PINS = MappingProxyType({"data_out": 6.0, "clock_out": 3.5, "data_in": 4.0, "setup": 0.3, "hold": 0.0,
                                  "board": 0.05, "uncertain": 1.0})
-"""Registers in the fabric, in ns: what nextpnr says of the longest ways to and from the pins of a Tang Nano 20K."""
+"""Registers in the fabric, in ns. These are assumed: Apicula's database has no delays of pins to take them from."""
 
 
 def _ulx3s(name: str, size: str) -> Board:

@@ -26,7 +26,8 @@ class CommandReader(wiring.Component):
 
     The format is in :mod:`vitric.golden.spec.command`. A command is read and checked; then ``start`` is 1 for one
     cycle, ``command`` holds, and the words of the stream leave by ``operands`` until ``complete``, in the cycle of
-    the last one or later. At END it waits until every command has written its results.
+    the last one or later. At END it waits until every command has written its results. With ``spec.command_queue`` 0
+    it does so behind each command, and ``command`` holds until then.
 
     *Handshake*: rules 1 to 4 on the streams; ``operands`` passes a word on in the cycle in which it is offered.
     ``error_valid`` is 1, from then on, with the code of the first error found; the component then waits to be reset.

@@ -19,7 +19,8 @@ class FrontEnd(wiring.Component):
     """:class:`CommandReader`, which checks, and :class:`OperandRouter`, which distributes.
 
     It runs ahead of the engines: a command is dispatched to them as soon as it is read, and its operands go into
-    the rings as far as those have room. It stops at END until every command has written its results.
+    the rings as far as those have room. It stops at END until every command has written its results; with
+    ``spec.command_queue`` 0 behind each command, so that the fields that were dispatched hold for as long as it takes.
 
     *Handshake*: rules 1 to 4 on the streams. ``error_valid`` is 1, from then on, with the code of the first error
     found; the component then waits to be reset.

@@ -40,6 +40,9 @@ class EhxpllSettings:
         """Frequency of the clock in Hz, rounded."""
         return round(self.output_mhz * 1_000_000)
 
+    output = "CLKOS"
+    """Port of the clock."""
+
     @property
     def phase_steps(self) -> int:
         """In how many parts of a turn a shifted clock can be later."""
