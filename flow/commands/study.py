@@ -11,7 +11,7 @@ from ..inputs.options import COUNT, Jobs, JsonFile, Scheduler, check_output
 from ..project.file import FILE
 from ..reports.console import console
 from ..studies import STUDIES, study_named
-from ..studies.study import name_of
+from ..studies.study import chosen, name_of
 from ..tasks import Workers
 
 __all__ = ["study_command"]
@@ -28,6 +28,10 @@ def study_command(
     images: Annotated[
         int | None, typer.Option(**COUNT, help="Test images to measure on, from the first; by default 2000, or all if "
                                  "fewer.")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(metavar="FIELD=VALUE", show_default=False, help="Only the cases with this value "
+                                       "(a wrong one lists those there are), as they are in JSON; may be given more "
+                                       "than once.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for NAME-PROJECT.md, .svg and .json; by default build/studies, of the "
                                   "project if it is one's own.")] = None,
@@ -57,8 +61,7 @@ def study_command(
     out = out or folder
     check_output(out / "records.json")
     check_output(folder / "cases" / "case.json")
-    cases = {one: study.cases(one, images) for one in configs}
-    everything = [case for one in configs for case in cases[one]]
+    everything = chosen(study, [case for one in configs for case in study.cases(one, images)], where or [])
     with _progress() as progress:
         task = progress.add_task(name, total=len(everything), note="")
 

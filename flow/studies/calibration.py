@@ -64,6 +64,14 @@ def enough(groups: dict[int, Sequence[float]]) -> int:
     return result
 
 
+def _draws(records: Sequence[Record]) -> set[int]:
+    return {record["draw"] for record in records}
+
+
+def _spread(values: Sequence[float]) -> float:
+    return stdev(values) if len(values) > 1 else 0.0
+
+
 def _methods(records: Sequence[Record]) -> list[str]:
     return list(dict.fromkeys(record["method"] for record in records))
 
@@ -71,14 +79,15 @@ def _methods(records: Sequence[Record]) -> list[str]:
 def _table(records: Sequence[Record]) -> str:
     first = records[0]
     parts = [f"**{name_of(first['config'])}**, W{first['w_bits']}A{first['a_bits']}, {first['images']} test images, "
-             f"float {percent(first['float'])} %. Integer accuracy in per cent over {DRAWS} draws:\n"]
+             f"float {percent(first['float'])} %. Integer accuracy in per cent over {len(_draws(records))} draws:\n"]
     rows, conclusions = [], []
     for method in _methods(records):
         groups = _groups(records, method)
         for count, own in groups.items():
             shares, ratios = [r["integer"] for r in own], [r["logit_snr_db"] for r in own]
-            rows.append([method, str(count), percent(mean(shares)), f"{100 * stdev(shares):.2f}", percent(min(shares)),
-                         percent(max(shares)), f"{mean(ratios):.1f}", f"{stdev(ratios):.1f}"])
+            rows.append([
+                method, str(count), percent(mean(shares)), f"{100 * _spread(shares):.2f}", percent(min(shares)),
+                percent(max(shares)), f"{mean(ratios):.1f}", f"{_spread(ratios):.1f}"])
         number = enough({count: [r["integer"] for r in own] for count, own in groups.items()})
         conclusions.append(f"{number} for `{method}`")
     head = ["method", "images", "mean", "spread", "worst", "best", "dB, mean", "dB, spread"]
@@ -96,7 +105,7 @@ def _plot(figure, records):
         groups = _groups(records, method)
         for panel, key, unit in zip(axes, ("integer", "logit_snr_db"), (100, 1), strict=True):
             values = [[unit * record[key] for record in own] for own in groups.values()]
-            panel.errorbar(list(groups), [mean(x) for x in values], [stdev(x) for x in values], marker="o", capsize=3,
+            panel.errorbar(list(groups), [mean(x) for x in values], [_spread(x) for x in values], marker="o", capsize=3,
                            color=f"C{index}", label=method)
     axes[0].axhline(100 * records[0]["float"], color="0.5", linewidth=1, linestyle=":")
     for panel, text in zip(axes, ("integer accuracy, %", "logits above their error, dB"), strict=True):

@@ -140,4 +140,5 @@ def _plot(figure, records):
 STUDY = Study(
     name="sensitivity", title="Which layer or unit loses the accuracy", configs=trained, default=("digits",),
     cases=_cases, run=_run, table=_table, plot=_plot, size=(13, 5),
-    sources=(*SOURCES, "flow/studies/causes.py", "flow/studies/sensitivity.py"), measured=True)
+    sources=(*SOURCES, "flow/studies/causes.py", "flow/studies/sensitivity.py"), measured=True,
+    together=("part", "mode"))

@@ -1,5 +1,6 @@
 """What a study is: a list of cases, a function that computes one, a table and a plot of all results."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from ..project.project import open_project
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Case", "Record", "Study", "markdown_table", "name_of", "percent"]
+__all__ = ["Case", "Record", "Study", "chosen", "markdown_table", "name_of", "percent"]
 
 Case = Mapping[str, Any]
 """One experiment: plain JSON values, among them ``config``: a network's name, or where one's own project is."""
@@ -52,6 +53,8 @@ class Study:
         holds all.
     own : bool
         Takes projects of one's own.
+    together : tuple of str
+        Fields of a case that a table compares, so that one value alone makes none: :func:`chosen` refuses them.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Study:
     sources: tuple[str, ...]
     measured: bool
     own: bool = True
+    together: tuple[str, ...] = ()
 
     def config_of(self, project: str | Path) -> str:
         """Return ``config`` of the cases of a network by name, or of a project of one's own by its folder or its file.
@@ -87,6 +91,32 @@ class Study:
             raise UserError(f"{self.name} needs a project with weights and data; {found.name} has not got both")
         path = Path(project).resolve()
         return str(path.parent if path.name == FILE else path)
+
+
+def chosen(study: Study, cases: Sequence[Case], where: Sequence[str]) -> list[Case]:
+    """Return the cases of a study that have every value of ``where``, each ``FIELD=VALUE``, the value as in JSON.
+
+    Raises
+    ------
+    UserError
+        There is no such field, or no case with that value beside the others; the message lists what there is.
+    """
+    cases = list(cases)
+    for condition in where:
+        field, _, value = condition.partition("=")
+        legal = [name for name in cases[0] if name not in study.together]
+        if field not in legal:
+            raise UserError(f"--where of {study.name} must be FIELD=VALUE, the field one of {', '.join(legal)}, "
+                            f"not {condition!r}")
+        there = list(dict.fromkeys(_text(case[field]) for case in cases))
+        if value not in there:
+            raise UserError(f"--where {field}= must be one of {', '.join(there)}, not {value!r}")
+        cases = [case for case in cases if _text(case[field]) == value]
+    return cases
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def name_of(config: str) -> str:

@@ -48,6 +48,15 @@ def test_measured_study_and_its_second_run(tmp_path, monkeypatch):
     assert records == json.loads((folder / "granularity-tiny.json").read_text())
 
 
+def test_some_of_the_cases(tmp_path):
+    done = run("roofline", "--config", "tiny", "--where", "w_bits=4", "--where", "a_bits=8", "--json", "-")
+    assert done.exit_code == 0, done.output
+    some = json.loads(done.stdout)
+    everything = json.loads(run("roofline", "--config", "tiny", "--json", "-").stdout)
+    assert 0 < len(some) < len(everything)
+    assert some == [record for record in everything if (record["w_bits"], record["a_bits"]) == (4, 8)]
+
+
 def test_a_project_of_ones_own(own, tmp_path, monkeypatch):
     assert CliRunner().invoke(app, ["init", "shapes", *map(str, own), "--array", "tiny"]).exit_code == 0
     monkeypatch.setattr(granularity, "_METHODS", ("minmax",))
@@ -92,6 +101,9 @@ def test_other_weights_or_another_file_are_other_cases(own, tmp_path):
     (["pruning", "--project", "."], "--project of pruning must be one of digits, "),
     (["roofline", "--images", 3], "--images has no effect on roofline"),
     (["methods", "--images", 0], "--images must be at least 1, not 0"),
+    (["roofline", "--where", "bits=8"], "--where of roofline must be FIELD=VALUE, the field one of config, "),
+    (["sensitivity", "--config", "tiny", "--where", "part=head"], "the field one of method, w_bits, a_bits, config, "),
+    (["roofline", "--config", "tiny", "--where", "config=digits"], "--where config= must be one of tiny, not 'digits'"),
     (["roofline", "--jobs", 0], "--jobs must be between 1 and 256, not 0"),
 ])
 def test_rejected(arguments, message, tmp_path):
