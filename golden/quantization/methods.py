@@ -10,7 +10,7 @@ from types import MappingProxyType
 from ..spec.check import check_choice
 from .codes.books import HIDDEN, PROBABILITIES
 from .codes.channels import CHANNELS
-from .codes.observers import Observer, minmax, mse, percentile, rounded_scales
+from .codes.observers import Observer, best_percentile, minmax, mse, percentile, rounded_scales
 from .lowering.regression import REGRESSIONS
 from .lowering.weights import ROUNDINGS
 
@@ -97,9 +97,11 @@ METHODS: Mapping[str, Method] = MappingProxyType({
     "fq_vit": Method(weights=minmax, activations=minmax, channels="power_of_two", probabilities="log2"),
     "ptq4vit": Method(weights=mse, activations=mse, sensitivity=True, output_search=True,
                       probabilities="twin_uniform", hidden="twin_uniform"),
-    "repq_vit": Method(weights=mse, activations=mse, channels="free", probabilities="log_sqrt2"),
+    "repq_vit": Method(weights=best_percentile, activations=best_percentile, channels="free",
+                       probabilities="log_sqrt2"),
     "packqvit": Method(weights=mse, activations=mse, channels="outliers", probabilities="log2"),
-    "adalog": Method(weights=mse, activations=mse, sensitivity=True, channels="free", probabilities="adaptive_log"),
+    "adalog": Method(weights=mse, activations=mse, sensitivity=True, output_search=True, channels="free",
+                     probabilities="adaptive_log", hidden="adaptive_log"),
     "erq": Method(weights=mse, activations=mse, rounding="compensated", channels="free", regression="ridge"),
     "p2_vit": Method(weights=mse, activations=mse, power_of_two=True),
 })

@@ -20,14 +20,15 @@ WIDTH = 8
 """Bits in which the values of a code book are stored."""
 
 _LOG_STEPS = (0.25, 0.375, 0.5, 0.625, 0.75, 1.0, 1.25)  # octaves per code that AdaLog chooses from
+_LOG_ZEROS = (3, 4, 6, 8, 11, 16, 23, 32, 45, 64)  # code of 0 where GELU's least value is code 0, its largest 255
 _SAMPLES = 1 << 15  # that a choice among candidates sees
 
 
-def _geometric(bits: int, octaves: float) -> BookCodes:
+def _geometric(bits: int, octaves: float, zero: int = 0) -> BookCodes:
     """Return 0 and ``2**bits - 1`` values that fall by ``octaves`` from the largest, rounded, without repetition."""
     top = (1 << WIDTH) - 1
     values = {int(top * 2 ** (-code * octaves) + 0.5) for code in range((1 << bits) - 1)}
-    return BookCodes(WIDTH, tuple(sorted({0, *values})))
+    return BookCodes(WIDTH, tuple(sorted({0, *values})), zero)
 
 
 def _twin_probabilities(bits: int) -> tuple[CodeMap, ...]:
@@ -42,11 +43,23 @@ def _twin_hidden(bits: int) -> tuple[CodeMap, ...]:
         for shift in range(WIDTH) if half + (half - 1 << shift) < 1 << WIDTH)
 
 
+def _log_probabilities(bits: int) -> tuple[CodeMap, ...]:
+    return tuple(_geometric(bits, octaves) for octaves in _LOG_STEPS)
+
+
+def _log_hidden(bits: int) -> tuple[CodeMap, ...]:
+    """Return codes that are a logarithm of the distance from the least value, as AdaLog's after its reparameterization.
+
+    What the distance adds, the zero point takes off again in the biases behind, as AdaLog does by hand.
+    """
+    return tuple(_geometric(bits, octaves, zero) for octaves in _LOG_STEPS for zero in _LOG_ZEROS)
+
+
 PROBABILITIES: Mapping[str, Callable[[int], tuple[CodeMap, ...]]] = MappingProxyType({
     "uniform": lambda bits: (UnsignedCodes(bits),),
     "log2": lambda bits: (BookCodes(WIDTH, log2_values(bits)),),
     "log_sqrt2": lambda bits: (_geometric(bits, 0.5),),
-    "adaptive_log": lambda bits: tuple(_geometric(bits, octaves) for octaves in _LOG_STEPS),
+    "adaptive_log": _log_probabilities,
     "twin_uniform": _twin_probabilities,
 })
 """Code maps of the attention probabilities by name: FQ-ViT, RepQ-ViT, AdaLog, PTQ4ViT."""
@@ -54,8 +67,9 @@ PROBABILITIES: Mapping[str, Callable[[int], tuple[CodeMap, ...]]] = MappingProxy
 HIDDEN: Mapping[str, Callable[[int], tuple[CodeMap, ...]]] = MappingProxyType({
     "uniform": lambda bits: (UnsignedCodes(bits),),
     "twin_uniform": _twin_hidden,
+    "adaptive_log": _log_hidden,
 })
-"""Code maps of GELU's outputs by name."""
+"""Code maps of GELU's outputs by name: PTQ4ViT, AdaLog."""
 
 
 def fit_book(

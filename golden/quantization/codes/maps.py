@@ -94,7 +94,7 @@ class BookCodes(FittedCodes):
     values : tuple of int
         Legal codes, ascending, 0 to ``2**bits - 1``.
     zero : int
-        The one that stands for 0.
+        What stands for 0, whether it is legal or not.
     """
 
     values: tuple[int, ...]

@@ -85,7 +85,7 @@ def test_books_are_legal(registry, bits):
             assert 0 <= codes.low < codes.high <= 255
             if isinstance(codes, BookCodes):
                 assert list(codes.values) == sorted(set(codes.values)) and len(codes.values) <= 1 << bits
-                assert codes.zero in codes.values
+                assert codes.zero in codes.values or name == "adaptive_log" and codes.low < codes.zero < codes.high
 
 
 def test_book_codes():
@@ -105,6 +105,27 @@ def test_books_of_published_methods():
         twin_uniform_values(4, shift) for shift in range(1, 6)]
     fine, coarse = HIDDEN["twin_uniform"](3)[2].values, HIDDEN["twin_uniform"](3)[2].zero
     assert (fine, coarse) == ((0, 1, 2, 3, 4, 8, 12, 16), 4)  # four below zero, then steps of four
+
+
+def test_logarithm_of_gelu_outputs():
+    """AdaLog: ``x + b = s * 2**(-k * octaves)`` for code k, b the distance of GELU's least value from 0."""
+    half = [codes for codes in HIDDEN["adaptive_log"](4) if codes.values == PROBABILITIES["log_sqrt2"](4)[0].values]
+    assert [codes.zero for codes in half] == [3, 4, 6, 8, 11, 16, 23, 32, 45, 64]
+    codes = half[5]
+    scale, zero = codes.fit(tensor(-0.17), tensor(2.0))
+    assert zero.tolist() == [16] and scale.tolist() == [max(2 / (255 - 16), 0.17 / 16)]
+    steps = codes.decode(torch.tensor(codes.values), scale, zero) + zero * scale
+    wanted = 255 * scale * torch.exp2(-torch.arange(15, dtype=torch.float64) / 2)
+    assert steps[0] == 0 and torch.allclose(steps[1:], wanted.flip(0), atol=0.501 * float(scale))
+
+
+def test_a_logarithm_suits_gelu_outputs():
+    gelu = torch.nn.functional.gelu(1.5 * normal(4000) - 2)
+    errors = {}
+    for name, candidates in (("uniform", HIDDEN["uniform"](4)), ("log", HIDDEN["adaptive_log"](4))):
+        found = fit_book("x", gelu, candidates, mse, torch.ones_like(gelu), torch.Generator())
+        errors[name] = float((found.decode(found.encode(gelu)) - gelu).square().mean())
+    assert -0.7 < found.decode(torch.tensor(0)) < -0.15 and errors["log"] < errors["uniform"] / 2
 
 
 def test_fit_book_finds_the_distance_of_the_steps():

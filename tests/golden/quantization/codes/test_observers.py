@@ -6,9 +6,19 @@ from vitric.golden.quantization.codes.maps import (
     NarrowCodes,
     UnsignedCodes,
 )
-from vitric.golden.quantization.codes.observers import minmax, mse, percentile
+from vitric.golden.quantization.codes.observers import best_percentile, minmax, mse, percentile
 
 from tests.golden.quantization.quantize_kit import normal, tensor
+
+
+def test_best_percentile_leaves_out_what_costs_less_than_it_saves():
+    """An outlier of 20,002 samples: 0.001 % on each side would reach 0.8 of the way to it, 0.01 % leaves it out."""
+    even = torch.linspace(0, 1, 20001, dtype=torch.float64)
+    x = torch.cat([even, torch.tensor([3.0], dtype=torch.float64)]).repeat(2, 1)
+    weight = torch.ones_like(x)
+    weight[1, -1] = 1e6  # in the second group it counts more than all the others
+    scale, zero = best_percentile(x, UnsignedCodes(4), weight)
+    assert (scale * 15).tolist() == pytest.approx([1.0, 1 + 0.8 * 2], rel=2e-3) and zero.tolist() == [0, 0]
 
 
 def test_minmax_and_percentile():
