@@ -143,14 +143,11 @@ def split_unsigned(code: torch.Tensor, plane_bits: int, planes: int) -> list[tor
 def signed_code_range(bits: int, plane_bits: int) -> int:
     """Return the largest magnitude of a signed narrow-range code of ``bits`` bits on ``plane_bits`` digits.
 
-    One digit: ``2**(bits-1) - 1``. Two digits ``h * 2**plane_bits + l``, both narrow: the largest ``h`` that
-    ``bits`` allows, ``2**(bits-plane_bits-1) - 1`` (at least 1), times ``2**plane_bits``, plus the largest ``l``.
-    At 8 bits on 4-bit digits this is 7 * 16 + 7 = 119.
+    That is ``2**(bits-1) - 1``, or what two narrow digits ``h * 2**plane_bits + l`` can hold, if that is less: at 8
+    bits on 4-bit digits ``7 * 16 + 7 = 119``, at 6 bits ``31 = 2 * 16 - 1``.
     """
-    if bits <= plane_bits:
-        return (1 << bits - 1) - 1
-    high = max((1 << bits - plane_bits - 1) - 1, 1)
-    return (high << plane_bits) + (1 << plane_bits - 1) - 1
+    digit = (1 << plane_bits - 1) - 1
+    return min((1 << bits - 1) - 1, (digit << plane_bits) + digit)
 
 
 def nearest_signed_code(value: torch.Tensor, plane_bits: int, planes: int) -> torch.Tensor:

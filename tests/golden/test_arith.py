@@ -208,7 +208,8 @@ def test_unsigned_planes(code):
 
 
 @pytest.mark.parametrize("bits,plane_bits,limit", [
-    (4, 4, 7), (3, 4, 3), (8, 4, 119), (6, 4, 23), (5, 4, 23), (6, 3, 27),
+    (4, 4, 7), (3, 4, 3), (8, 4, 119), (7, 4, 63), (6, 4, 31), (5, 4, 15), (6, 3, 27), (8, 6, 127), (3, 2, 3),
+    (4, 2, 5),
 ])
 def test_signed_code_range(bits, plane_bits, limit):
     assert arith.signed_code_range(bits, plane_bits) == limit
