@@ -4,7 +4,7 @@ A new method is one entry of :data:`METHODS`, and a new observer or rounding if 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from ..spec.check import check_choice
@@ -84,11 +84,14 @@ class Method:
         return rounded_scales(observer) if self.power_of_two else observer
 
 
+_MSE = Method(weights=mse, activations=mse, rounding="compensated", correct_bias=True, channels="free",
+              balance_heads=True, sensitivity=True)
+_BEST = replace(_MSE, regression="validated")
+
 METHODS: Mapping[str, Method] = MappingProxyType({
-    "mse": Method(weights=mse, activations=mse, rounding="compensated", correct_bias=True, channels="free",
-                  balance_heads=True, sensitivity=True),
-    "best": Method(weights=mse, activations=mse, rounding="compensated", correct_bias=True, channels="free",
-                   balance_heads=True, sensitivity=True, regression="validated"),
+    "mse": _MSE,
+    "best": _BEST,
+    "best_log": replace(_BEST, probabilities="adaptive_log", hidden="adaptive_log"),
     "mse_plain": Method(weights=mse, activations=mse),
     "minmax": Method(weights=minmax, activations=minmax),
     "percentile": Method(weights=percentile, activations=percentile),
@@ -105,8 +108,8 @@ METHODS: Mapping[str, Method] = MappingProxyType({
     "erq": Method(weights=mse, activations=mse, rounding="compensated", channels="free", regression="ridge"),
     "p2_vit": Method(weights=mse, activations=mse, power_of_two=True),
 })
-"""Methods by name; ``mse`` is the default, ``best`` does more for networks with outliers. The next three choose ranges
-and do nothing else."""
+"""Methods by name; ``mse`` is the default, ``best`` does more for networks with outliers, ``best_log`` has AdaLog's
+codes besides. The next three choose ranges and do nothing else."""
 
 
 def method(name: str) -> Method:
