@@ -177,7 +177,12 @@ class Graph:
     def _digits(self, x: str, name: str, codes: NarrowCodes, step: float) -> None:
         """Round to codes of two narrow digits: the upper digit first, then what it leaves."""
         half = 1 << codes.plane_bits - 1
-        upper_bits = (codes.high - half + 1 >> codes.plane_bits).bit_length() + 1
+        most = codes.high + half - 1 >> codes.plane_bits  # of the upper digit
+        if codes.high < (most << codes.plane_bits) + half - 1:  # the digits hold more than the code
+            low, high = (self.constant(f"{name}.{end}", code * step)
+                         for end, code in (("low", codes.low), ("high", codes.high)))
+            x = self.add("Clip", [x, low, high], f"{name}.clipped", trace=name)
+        upper_bits = most.bit_length() + 1
         upper = self.quant(x, f"{name}.upper", step * 2 * half, upper_bits, narrow=True, trace=name)
         rest = self.add("Sub", [x, upper], f"{name}.rest", trace=name)
         lower = self.quant(rest, f"{name}.lower", step, codes.plane_bits, narrow=True, trace=name)
