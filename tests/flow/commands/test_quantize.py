@@ -50,7 +50,7 @@ def test_command_names_the_file_and_prints_json(tmp_path, monkeypatch):
 @pytest.mark.parametrize("arguments,message", [
     (["--w-bits", 9], "--w-bits must be between 1 and 8, not 9"),
     (["--a-bits", 1], "--a-bits must be between 2 and 8, not 1"),
-    (["--method", "magic"], "method must be one of 'mse', 'best', 'mse_plain', 'minmax', "),
+    (["--method", "magic"], "method must be one of 'mse', 'best', 'best_log', 'mse_plain', 'minmax', "),
     (["--granularity", "row"], "granularity must be one of"),
     (["--calibration", 0], "--calibration must be at least 1, not 0"),
     (["--calibration", 1338], "--calibration must be between 1 and 1337, not 1338"),
