@@ -50,7 +50,7 @@ def draw(seed):
         "max_tokens": random.choice((10, 20, 30)), "max_embed": random.choice((32, 48)), "max_classes": 8,
         "act_words": random.choice((128, 700, 1500)), "residual_words": random.choice((128, 332)),
         "weight_words": random.choice((64, 256)), "channel_words": random.choice((64, 128))}
-    methods = ("mse", *(name for name in METHODS if "best" not in name))  # it refuses one of these networks at 2 bits
+    methods = ("mse", *(name for name in METHODS if "best" not in name))  # `best` refuses one of these at 2 bits
     options = {"method": random.choice(methods), "w_bits": random.choice((2, 3, 4, 5, 6)),
                "a_bits": random.choice((2, 3, 4, 6)), "edge_bits": random.choice((w_bits, w_bits, 4, 8))}
     spec["drain_cols"] = random.choice([columns for columns in (1, 2, 4) if columns <= rows])
