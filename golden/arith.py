@@ -75,9 +75,9 @@ def requantize(
     """
     assert_integer(acc=acc, bias=bias, multiplier=multiplier, shift=shift)
     total = (acc.to(torch.int64) >> pre_shift) + bias
-    shape = torch.broadcast_shapes(total.shape, multiplier.shape, shift.shape)
-    if total.shape != shape:
-        total = total.expand(shape).clone()
+    full = torch.broadcast_tensors(total, multiplier, shift)[0]  # broadcast_shapes would load much of torch
+    if full.shape != total.shape:
+        total = full.clone()
     above = below = None
     if operand_bits is not None and total.numel():
         half = 1 << operand_bits - 1

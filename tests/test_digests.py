@@ -18,13 +18,13 @@ from vitric.golden.data.sets import dataset
 from vitric.golden.integer.storage import load_integer, model_digest
 
 DIGESTS = {  # of the integer model, and of its stream
-    "tiny": ("5aabd742093824d93a8fd4f1c88f69a5", "421711f9a90aa2bc4c545cbc65325722"),
-    "digits": ("594231e39539731fccb99ff543b9ddee", "03b9d1fdf1783a108babce98cb5da79e"),
-    "digits_25f": ("594231e39539731fccb99ff543b9ddee", "4ddb92aed2798cd4127ff01aa127ae13"),
-    "digits_small": ("594231e39539731fccb99ff543b9ddee", "2510b3d507412b1bae421f0e8ca4514f"),
-    "tiny_small": ("5aabd742093824d93a8fd4f1c88f69a5", "5b4c98f7a102a557cbce9f73952a24a3"),
-    "fashion": ("0bcd29568b1e8bfbeaeb380c24bdc8b4", "09c9200abff801166b8c77d26c09d9fb"),
-    "photos": ("0809cda392c21ecfeb06417bb8dd797e", "5120797722e117f366abe0ca0c430ca0"),
+    "tiny": ("bd6c26ebebae35830c80ee0b7793fe36", "a061374537b4134724b5bf4407945c5b"),
+    "digits": ("fbab9b67a923e280a5dc5d1791d06c7e", "014325a796d21ee93d66421b2c6b5137"),
+    "digits_25f": ("fbab9b67a923e280a5dc5d1791d06c7e", "e80e4a11591c9b0ea7fcca099c801b7e"),
+    "digits_small": ("fbab9b67a923e280a5dc5d1791d06c7e", "be7626f41fd655089ee1d82bb23cc08f"),
+    "tiny_small": ("bd6c26ebebae35830c80ee0b7793fe36", "f3900c3ea791a8a780c69d11868c3d67"),
+    "fashion": ("c01df415e53fc9cd4b32c5b42b70374c", "f72223e366d28ef5bbcd85b09bc5b814"),
+    "photos": ("230caee3d7ba8e6e0e910c0042459a3f", "4780056239d7b543f56a846b6c5b3f72"),
     "deit_tiny": ("4f4cbbc6b984e153f101376b8d3f96bf", "5aede0e3812e249bfd6d6c5be15b7a7c"),
     "deit_tiny_ulx3s": ("4f4cbbc6b984e153f101376b8d3f96bf", "5abadfa7e94a73726a8ad29f10d81d21"),
     "deit_small": ("ecd31d87d947d364609c35e89355dc12", "688d30f0d5475ab57bad0da6ffe28505"),
@@ -51,19 +51,11 @@ def test_committed_models_are_of_the_float_models_that_are_there(name):
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_committed_models_are_what_quantization_gives(name):
-    """Up to the last bits of float sums, which differ between CPUs and may round a weight otherwise, and then those
-    that make up for its error: on another CPU 77 % of the weights of the last layers were the same. By chance 15 %."""
+    """On any CPU: no choice is left to the last bits of float sums."""
     committed = load_integer(committed_file(name))
     entry = open_project(name)
     images = dataset(entry.data, "train")[:int(committed.info["calibration_images"])]
-    made = quantize(load_float(name), images, spec=entry.spec)
-    layers = [(model.patch_embed, model.head, *(b.mlp.fc1 for b in model.blocks)) for model in (committed, made)]
-    for one, other in zip(*layers, strict=True):
-        assert float((one.weight == other.weight).double().mean()) > 0.6
-        assert int((one.weight - other.weight).abs().max()) <= 2 * int(one.weight.abs().max()) // 3
-    test = dataset(entry.data, "test")
-    logits = [model(test[:]).argmax(1) for model in (committed, made)]
-    assert float((logits[0] == logits[1]).double().mean()) > 0.95
+    assert model_digest(quantize(load_float(name), images, spec=entry.spec)) == model_digest(committed)
 
 
 def test_digests_see_every_part():

@@ -66,7 +66,7 @@ class QuantizedTraining(nn.Module):
             raise ValueError("a model with a distillation token cannot be trained with its roundings, only quantized")
         self._names = frozenset(self._learned())
         self.layers = tuple(linears(config))
-        self.network = copy.deepcopy(lowered.source).requires_grad_(True)
+        self.network = copy.deepcopy(lowered.source).to(torch.float32).requires_grad_(True)
         with torch.no_grad():
             for layer in self.layers:
                 self._start_layer(layer)

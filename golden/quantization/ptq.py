@@ -96,7 +96,8 @@ def quantize(
     Returns
     -------
     IntegerViT
-        Equal arguments give an equal model on one machine and torch version. Runs on one thread. Weights that are 0
+        Equal arguments give an equal model with one version of torch; on different CPUs, too, because everything is
+        computed in float64 and no choice is left to the last bits of its sums. Runs on one thread. Weights that are 0
         stay 0, and heads that are 0 throughout are left out. It is the same under ``torch.no_grad`` and
         ``torch.inference_mode``.
 

@@ -17,6 +17,8 @@ __all__ = [
     "BinaryCodes", "BookCodes", "CentredCodes", "CodeMap", "FittedCodes", "NarrowCodes", "SignedCodes", "UnsignedCodes",
 ]
 
+_NOISE = 2.0**-24  # of a step, more than sums in float64 differ by between CPUs
+
 
 @dataclass(frozen=True)
 class CodeMap:
@@ -43,6 +45,11 @@ class CodeMap:
         """Largest code."""
         return (1 << self.bits) - 1
 
+    @property
+    def legal(self) -> torch.Tensor:
+        """All codes, int64 (V,), ascending."""
+        return torch.arange(self.low, self.high + 1)
+
     def encode(self, x: torch.Tensor, scale: torch.Tensor, zero_point: torch.Tensor) -> torch.Tensor:
         """Return the nearest codes (halves up), int64."""
         return (torch.floor(x / scale + 0.5) + zero_point).clamp(self.low, self.high).to(torch.int64)
@@ -68,10 +75,13 @@ class UnsignedCodes(FittedCodes):
     """Asymmetric: ``0 .. 2**bits - 1``, the zero point wherever the range puts it. For activations."""
 
     def fit(self, low, high):
-        """Return scale and zero point: the range is widened to contain 0."""
+        """Return scale and zero point: the range is widened to contain 0.
+
+        Halves go up, and what is a half but for the last bits of float sums, as in every symmetric range.
+        """
         low, high = low.clamp(max=0.0), high.clamp(min=0.0)
         scale = _positive((high - low) / self.high)
-        return scale, torch.floor(-low / scale + 0.5).to(torch.int64)
+        return scale, torch.floor(-low / scale + (0.5 + _NOISE)).to(torch.int64)
 
 
 class CentredCodes(FittedCodes):
@@ -110,6 +120,11 @@ class BookCodes(FittedCodes):
         """Largest code."""
         return self.values[-1]
 
+    @property
+    def legal(self) -> torch.Tensor:
+        """All codes, int64 (V,), ascending."""
+        return torch.tensor(self.values)
+
     def fit(self, low, high):
         """Return the scale with which the codes reach both ends, and the zero point."""
         scale = high.clamp(min=0.0) / (self.high - self.zero)
@@ -120,7 +135,7 @@ class BookCodes(FittedCodes):
 
     def encode(self, x, scale, zero_point):
         """Return the nearest legal codes (halves up), int64."""
-        values = torch.tensor(self.values)
+        values = self.legal
         middles = (values[1:] + values[:-1]) / 2
         steps = (x / scale + zero_point).to(torch.float64)
         return values[torch.bucketize(steps, middles.to(torch.float64), right=True)]
@@ -157,6 +172,12 @@ class NarrowCodes(FittedCodes):
         """Digits of a code."""
         return 1 if self.bits <= self.plane_bits else 2
 
+    @property
+    def legal(self) -> torch.Tensor:
+        """All codes, int64 (V,), ascending."""
+        codes = super().legal
+        return codes[nearest_signed_code(codes, self.plane_bits, self.planes) == codes]
+
     def fit(self, low, high):
         """Return the scale of the larger magnitude, and zero point 0."""
         scale = _positive(torch.maximum(-low, high).clamp(min=0.0) / self.high)
@@ -177,6 +198,11 @@ class BinaryCodes(NarrowCodes):
 
     reach = 1.0
     """Distance from a code to the middle between the two."""
+
+    @property
+    def legal(self) -> torch.Tensor:
+        """All codes, int64 (V,), ascending."""
+        return torch.tensor([-1, 1])
 
     def encode(self, x, scale, zero_point):
         """Return -1 and 1, int64."""

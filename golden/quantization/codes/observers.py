@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 import torch
 
 from .maps import FittedCodes, UnsignedCodes
+from .rounding_error import SortedSamples
 
 __all__ = ["Observer", "best_percentile", "minmax", "mse", "percentile", "rounded_scales"]
 
@@ -55,34 +56,23 @@ def mse(
     The whole range is shrunk towards 0 in steps; for asymmetric codes each end is then shrunk on its own, twice.
     Among equal errors the widest range wins.
     """
-    low, high = x.amin(1), x.amax(1)
-    ones = torch.ones_like(low)
-    weight = 1.0 if importance is None else importance
-
-    def error(low_share, high_share):
-        scale, zero_point = (p[:, None] for p in codes.fit(low * low_share, high * high_share))
-        difference = codes.decode(codes.encode(x, scale, zero_point), scale, zero_point) - x
-        return (difference.square() * weight).sum(1)
-
-    best = [ones, ones]
-    least = error(*best)
+    samples = SortedSamples(x, importance)
+    shares = torch.linspace(1.0, _SMALLEST, _SHRINKS, dtype=torch.float64)
+    low, high = samples.low[:, None], samples.high[:, None]
 
     def search(ends: tuple[int, ...]) -> None:
-        nonlocal best, least
-        start = best
-        for share in torch.linspace(1.0, _SMALLEST, _SHRINKS, dtype=torch.float64):
-            trial = [start[end] * share if end in ends else start[end] for end in (0, 1)]
-            errors = error(*trial)
-            better = errors < least
-            least = torch.where(better, errors, least)
-            best = [torch.where(better, new, old) for new, old in zip(trial, best, strict=True)]
+        nonlocal low, high
+        lows, highs = (end * (shares if number in ends else torch.ones_like(shares))
+                       for number, end in enumerate((low, high)))
+        best = samples.first_least(samples.errors(codes, *codes.fit(lows, highs)))[:, None]
+        low, high = lows.gather(1, best), highs.gather(1, best)
 
     search((0, 1))
     if isinstance(codes, UnsignedCodes):
         for _ in range(2):
             search((0,))
             search((1,))
-    return codes.fit(low * best[0], high * best[1])
+    return codes.fit(low[:, 0], high[:, 0])
 
 
 def rounded_scales(observer: Observer) -> Observer:

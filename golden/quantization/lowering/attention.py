@@ -27,6 +27,7 @@ from ..codes.books import PROBABILITIES, fit_book
 from ..codes.channels import CHANNELS
 from ..codes.maps import CentredCodes, FittedCodes, UnsignedCodes
 from ..codes.quantity import CONSTANT, ENOUGH_SAMPLES, Quantity, check_scale, observe
+from ..codes.rounding_error import SortedSamples
 from ..codes.scales import Scaling, largest_factor
 from ..settings import Settings
 from .build import build_context, build_scores, score_factors
@@ -182,17 +183,14 @@ def _uniform_step(
     real: torch.Tensor, codes: UnsignedCodes, spec: SoftmaxSpec, grid: int, generator: torch.Generator,
 ) -> int:
     """Return the offset, a multiple of ``grid``, of the step of least squared error; on samples of very many values."""
-    zero, largest = torch.tensor(0), float(real.max())
+    largest = float(real.max())
     if real.numel() > _SAMPLES:
         real = real.reshape(-1)[torch.randint(real.numel(), (_SAMPLES,), generator=generator)]
-    best = (float("inf"), 0)
-    for share in torch.linspace(1.0, 0.2, _STEP_SHARES, dtype=torch.float64).tolist():
-        offset = _on_grid(uniform_offset(largest * share / codes.high, spec), grid)
-        step = torch.tensor(2.0 ** (-offset / (1 << spec.frac_bits)), dtype=torch.float64)
-        error = float((codes.decode(codes.encode(real, step, zero), step, zero) - real).square().sum())
-        if error < best[0]:
-            best = (error, offset)
-    return best[1]
+    offsets = [_on_grid(uniform_offset(largest * share / codes.high, spec), grid)
+               for share in torch.linspace(1.0, 0.2, _STEP_SHARES, dtype=torch.float64).tolist()]
+    steps = torch.exp2(torch.tensor(offsets, dtype=torch.float64) / -(1 << spec.frac_bits))[None]
+    samples = SortedSamples(real.reshape(1, -1))
+    return offsets[int(samples.first_least(samples.errors(codes, steps, torch.zeros_like(steps, dtype=torch.int64))))]
 
 
 def context(

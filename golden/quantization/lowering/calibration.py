@@ -27,11 +27,11 @@ _STREAM = {tensor.tap for tensor in _RESIDUAL} | {
     layer.tap for layer in LINEARS if layer.output in {tensor.name for tensor in _RESIDUAL}}  # and what is added to it
 _OUTSIDE = ("patch_embed", "pre_proj", "head")  # taps of what is kept beside the blocks
 _BEFORE = ("patch_embed", "tokens")  # taps of the stream before ``pre_proj``, which replaces it
-_CHUNK = 1 << 27  # elements of the tensors that are computed together
+_CHUNK = 1 << 26  # elements of the tensors that are computed together
 
 
 class Calibration:
-    """Tensors of the float model for the calibration images.
+    """Tensors of the float model for the calibration images, of the type of its weights.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class Calibration:
         Largest magnitude in the residual stream and of what is added to it.
     largest_before : float
         The same of the stream that ``pre_proj`` replaces; without ``pre_norm`` they are one.
-    patch_embed, pre_proj, head : float32 tensors (B, N, E), (B, T, E), (B, classes)
+    patch_embed, pre_proj, head : tensors (B, N, E), (B, T, E), (B, classes)
         The tapped tensors of these names; ``pre_proj`` only with ``pre_norm``.
     """
 
@@ -84,7 +84,7 @@ class Calibration:
 
     @torch.no_grad()
     def block(self, index: int) -> dict[str, torch.Tensor]:
-        """Return the tensors :data:`TARGETS` of a block, float32 (B, T, N), by their names below it in a trace."""
+        """Return the tensors :data:`TARGETS` of a block (B, T, N), by their names below it in a trace."""
         found = defaultdict(list)
 
         def tap(name, x):

@@ -4,6 +4,7 @@ Each layer is calibrated on what the integer layers before it compute, so that i
 biases makes up for, their rounding; targets are the float model's tensors for the same images.
 """
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -238,6 +239,7 @@ def lower(model: VisionTransformer, images: torch.Tensor, settings: Settings, in
           progress: Progress | None = None) -> Lowered:
     """Calibrate and lower ``model``: arguments checked by :func:`vitric.golden.quantization.quantize`."""
     say = progress or (lambda part, done, total: None)
+    model = copy.deepcopy(model).to(torch.float64)  # in float32 the last bits, CPU by CPU, round weights otherwise
     if settings.recipe.balance_heads:
         model = balance_heads(model, images)
     sensitivities = None

@@ -27,7 +27,7 @@ class Lowered:
     context_bias : dict of float64 tensors (E,)
         Real value that the requantizer of each context adds, by the context's name.
     source : VisionTransformer
-        The float model that was lowered: the given one, in the head bases of the method.
+        The float model that was lowered: the given one, in the head bases of the method, in float64.
     """
 
     model: IntegerViT

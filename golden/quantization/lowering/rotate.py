@@ -44,11 +44,17 @@ def balancing(first: torch.Tensor, second: torch.Tensor) -> tuple[torch.Tensor, 
     first, second = (m / m.diagonal().mean().clamp(min=1e-30) + _FLOOR * identity for m in (first, second))
     root = torch.linalg.cholesky(first)
     values, vectors = torch.linalg.eigh(root.T @ second @ root)
+    vectors = vectors * _signs(vectors)
     quarter = values.clamp(min=1e-30) ** 0.25
     mix = mixing(len(first))
     forward = mix @ (quarter[:, None] * vectors.T) @ torch.linalg.inv(root)
     backward = mix @ (vectors.T / quarter[:, None]) @ root.T
     return forward, backward
+
+
+def _signs(vectors: torch.Tensor) -> torch.Tensor:
+    """Return the signs (n,) that make the largest entry of each column positive: LAPACK's differ between CPUs."""
+    return vectors.gather(0, vectors.abs().argmax(0, keepdim=True))[0].sign()
 
 
 def _moments(x: torch.Tensor, heads: int, *, centred: bool) -> torch.Tensor:

@@ -19,7 +19,7 @@ ROWS = tuple(layer.tap for layer in LINEARS if layer.tap not in ELEMENTS)
 
 _PROBES = 8
 _FLOOR = 0.2  # share of a tensor's mean that every element keeps
-_CHUNK = 1 << 27  # elements of the tensors of all blocks that are differentiated together
+_CHUNK = 1 << 26  # elements of the tensors of all blocks that are differentiated together
 _DOUBLE = 1 << 26  # elements of those tensors for all images, up to which roots are kept in double precision
 
 

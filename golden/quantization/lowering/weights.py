@@ -16,6 +16,7 @@ GROUP = 8
 """Consecutive output channels of a group; the last group may have fewer."""
 
 _DAMPING = 0.01  # of the mean square of the inputs, added to the Hessian's diagonal
+_RANKS = 1 << 24  # of importance that columns are ordered by: no more, or the last bits of sums would order equal ones
 _ROWS = 64  # that are rounded at a time, if each has a Hessian of its own
 _BLOCK = 64  # columns that are rounded before the others hear of it
 _SMALLEST_RATIO = 2.0**-12  # of a channel's scale to the layer's largest: keeps the multipliers of all channels exact
@@ -81,9 +82,9 @@ def compensated(weight: torch.Tensor, scale: torch.Tensor, codes: NarrowCodes, m
     """
     diagonal = moments.diagonal()
     damping = _DAMPING * float(diagonal.mean())
-    if damping == 0:  # constant inputs: only the bias matters
+    if not damping > 0:  # constant inputs, or none: only the bias matters
         return nearest(weight, scale, codes, moments)
-    order = diagonal.argsort(descending=True, stable=True)
+    order = (diagonal / diagonal.max() * _RANKS).round().argsort(descending=True, stable=True)
     hessian = moments[order][:, order] + damping * torch.eye(len(order), dtype=torch.float64)
     ordered = weight[:, order]
     kept = ordered != 0

@@ -21,6 +21,13 @@ def test_unsigned_codes_cover_the_range_and_zero():
     assert UnsignedCodes(4).decode(codes, tensor(0.25), torch.tensor(5)).tolist() == [-1.25, 0, 0, 0.5, 2.5]
 
 
+@pytest.mark.parametrize("noise", [-1e-13, 0.0, 1e-13])
+def test_zero_points_of_symmetric_ranges_are_those_of_exact_numbers(noise):
+    """The half code between 7 and 8 is no matter of how a float sum is ordered."""
+    _, zero = UnsignedCodes(4).fit(tensor(-1.0), tensor(1.0 + noise))
+    assert zero.tolist() == [8]
+
+
 def test_centred_codes():
     scale, zero = CentredCodes(3).fit(tensor(-7.0, -1.0), tensor(1.0, 3.5))
     assert scale.tolist() == [2.0, 1.0] and zero.tolist() == [4, 4]

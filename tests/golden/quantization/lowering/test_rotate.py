@@ -7,7 +7,7 @@ from vitric.golden import load_float
 from vitric.golden.quantization.lowering.rotate import balance_heads, balancing, mixing
 from vitric.golden.vit import collect
 
-from tests.golden.quantization.quantize_kit import IMAGES, normal
+from tests.golden.quantization.quantize_kit import IMAGES, normal, tensor
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 6, 16, 20])
@@ -27,6 +27,20 @@ def test_balancing_equalises_and_lowers_the_error():
     diagonals = [m.diagonal() for m in after]
     assert all(d.max() < 1.15 * d.min() for d in diagonals)
     assert (diagonals[0] * diagonals[1]).sum() < 0.9 * (first.diagonal() * second.diagonal()).sum()
+
+
+def test_balancing_does_not_depend_on_the_signs_of_eigenvectors(monkeypatch):
+    """LAPACK leaves them open, and CPUs differ."""
+    first, second = ((x := normal(200, 8, seed=seed) @ normal(8, 8, seed=seed + 2)).T @ x / 200 for seed in (0, 1))
+    wanted = balancing(first, second)
+    eigh = torch.linalg.eigh
+
+    def flipped(matrix):
+        values, vectors = eigh(matrix)
+        return values, vectors * tensor(1, -1, -1, 1, 1, 1, -1, 1)
+
+    monkeypatch.setattr(torch.linalg, "eigh", flipped)
+    assert all(one.equal(other) for one, other in zip(balancing(first, second), wanted, strict=True))
 
 
 def test_balanced_heads_compute_the_same():

@@ -33,6 +33,17 @@ def test_groups_of_output_channels_share_a_scale():
     assert scale.tolist() == pytest.approx(wanted)
 
 
+def test_columns_of_equal_importance_keep_their_order():
+    """Their moments are sums of floats, which may differ in the last bits."""
+    weight, scale, codes = normal(8, 24), torch.full((8,), 0.3, dtype=torch.float64), NarrowCodes(4, 4)
+    x = normal(400, 24, seed=1)
+    moments = x.T @ x / len(x)
+    moments.diagonal().fill_(1.0)
+    wanted = compensated(weight, scale, codes, moments)
+    moments.diagonal().add_(normal(24, seed=2) * 1e-14)
+    assert compensated(weight, scale, codes, moments).equal(wanted)
+
+
 @pytest.mark.parametrize("codes", [NarrowCodes(4, 4), NarrowCodes(2, 4), NarrowCodes(8, 4)], ids=str)
 def test_compensated_rounding_lowers_the_output_error(codes):
     x = normal(400, 24) @ normal(24, 24, seed=1)  # correlated inputs
