@@ -23,7 +23,8 @@ def blank_model(config: VitConfig, spec: AcceleratorSpec, settings: Settings) ->
     """
     check_products(config, settings)
     return blank_integer_vit(
-        config, spec, lambda product: stored_bits(product, settings.bits(product), settings.recipe),
+        config, spec,
+        lambda product: stored_bits(product, settings.bits(product), settings.recipe, settings.arithmetic.a_bits),
         softmax_table=settings.recipe.probabilities != "uniform")
 
 

@@ -42,8 +42,7 @@ class CostModel:
         CompileError
             A model of these widths does not fit the accelerator.
         """
-        stored = (stored_bits(name, layer_bits[name], self.method) for name in product_names(self.config))
-        cycles, size = self._cost(tuple(stored))
+        cycles, size = self._cost(tuple(self._stored(name, layer_bits[name]) for name in product_names(self.config)))
         return {"bits": average_bits(self.config, layer_bits), "cycles": cycles, "bytes": size}
 
     def increments(self, measure: str, widths: Sequence[int]) -> tuple[dict[str, dict[Bits, int]], int]:
@@ -63,11 +62,14 @@ class CostModel:
         for name in names:
             costs[name] = {}
             for bits in choices(name, widths):
-                stored = stored_bits(name, bits, self.method)
+                stored = self._stored(name, bits)
                 changed = start | {name: Bits(self._whole(stored.w, self.spec.w_bits),
                                               self._whole(stored.a, self.spec.a_bits))}
                 costs[name][bits] = max(self._cost(tuple(changed.values()))[index] - fixed, 0)
         return costs, fixed
+
+    def _stored(self, product: str, bits: Bits) -> Bits:
+        return stored_bits(product, bits, self.method, self.spec.a_bits)
 
     @staticmethod
     def _whole(bits: int, plane: int) -> int:

@@ -86,7 +86,7 @@ class Method:
 
 _MSE = Method(weights=mse, activations=mse, rounding="compensated", correct_bias=True, channels="free",
               balance_heads=True, sensitivity=True)
-_BEST = replace(_MSE, regression="validated")
+_BEST = replace(_MSE, hidden="spare", regression="validated")
 
 METHODS: Mapping[str, Method] = MappingProxyType({
     "mse": _MSE,

@@ -11,14 +11,19 @@ from .settings import Settings
 __all__ = ["check_products", "stored_bits"]
 
 
-def stored_bits(product: str, bits: Bits, method: Method) -> Bits:
+def stored_bits(product: str, bits: Bits, method: Method, plane_bits: int) -> Bits:
     """Return the widths in which the operands of a product are held in memory and multiplied.
 
-    Codes of a book are held as their values, whose width is that of the book, whatever the width of the codes.
+    Codes of a book are held as their values, whose width is that of the book, whatever the width of the codes. Where
+    books and uniform codes are tried, it is the larger width, of as many planes. ``plane_bits`` is the width of the
+    array's activation port.
     """
-    books = {"attn.context": PROBABILITIES[method.probabilities], "mlp.fc2": HIDDEN[method.hidden]}
-    candidates = books.get(short_name(product))
-    return bits._replace(a=candidates(bits.a)[0].bits) if candidates else bits
+    kind = short_name(product)
+    if kind == "attn.context":
+        return bits._replace(a=PROBABILITIES[method.probabilities](bits.a)[0].bits)
+    if kind == "mlp.fc2":
+        return bits._replace(a=max(codes.bits for codes in HIDDEN[method.hidden](bits.a, plane_bits)))
+    return bits
 
 
 def check_products(config: VitConfig, settings: Settings) -> None:
@@ -36,7 +41,7 @@ def check_products(config: VitConfig, settings: Settings) -> None:
     for name in product_names(config):
         kind = short_name(name)
         terms = config.products[kind].terms
-        w_bits, a_bits = stored_bits(name, settings.bits(name), settings.recipe)
+        w_bits, a_bits = stored_bits(name, settings.bits(name), settings.recipe, arithmetic.a_bits)
         arithmetic.check_product(name, a_bits, w_bits)
         largest = 1 if kind in trained else signed_code_range(w_bits, arithmetic.w_bits)
         bound = terms * ((1 << a_bits) - 1) * largest

@@ -142,7 +142,9 @@ class _Measurement:
         recipe = self.settings.recipe
         if tensor.kind == "probabilities":
             return PROBABILITIES[recipe.probabilities](bits)
-        return HIDDEN[recipe.hidden](bits) if tensor.kind == "hidden" else (replace(codes, bits=bits),)
+        if tensor.kind == "hidden":
+            return HIDDEN[recipe.hidden](bits, self.settings.arithmetic.a_bits)
+        return (replace(codes, bits=bits),)
 
     def groups(self, tensor: Tensor, channels: int) -> int:
         """Return how many groups of channels have a scale of their own."""

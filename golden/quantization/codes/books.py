@@ -21,7 +21,8 @@ WIDTH = 8
 
 _LOG_STEPS = (0.25, 0.375, 0.5, 0.625, 0.75, 1.0, 1.25)  # octaves per code that AdaLog chooses from
 _LOG_ZEROS = (3, 4, 6, 8, 11, 16, 23, 32, 45, 64)  # code of 0 where GELU's least value is code 0, its largest 255
-_SAMPLES = 1 << 15  # that a choice among candidates sees
+_SAMPLES = 1 << 16  # that a choice among candidates sees
+_UNIFORM = 0.8  # by what the error of uniform codes counts beside books: those that save less are better by chance
 
 
 def _geometric(bits: int, octaves: float, zero: int = 0) -> BookCodes:
@@ -35,7 +36,7 @@ def _twin_probabilities(bits: int) -> tuple[CodeMap, ...]:
     return tuple(BookCodes(WIDTH, twin_uniform_values(bits, shift)) for shift in range(1, WIDTH - bits + 2))
 
 
-def _twin_hidden(bits: int) -> tuple[CodeMap, ...]:
+def _twin_hidden(bits: int, plane_bits: int) -> tuple[CodeMap, ...]:
     """Return codes of which half are negative, in fine steps, and half positive, in steps of ``2**shift`` of those."""
     half = 1 << bits - 1
     return tuple(
@@ -47,12 +48,19 @@ def _log_probabilities(bits: int) -> tuple[CodeMap, ...]:
     return tuple(_geometric(bits, octaves) for octaves in _LOG_STEPS)
 
 
-def _log_hidden(bits: int) -> tuple[CodeMap, ...]:
+def _log_hidden(bits: int, plane_bits: int) -> tuple[CodeMap, ...]:
     """Return codes that are a logarithm of the distance from the least value, as AdaLog's after its reparameterization.
 
     What the distance adds, the zero point takes off again in the biases behind, as AdaLog does by hand.
     """
     return tuple(_geometric(bits, octaves, zero) for octaves in _LOG_STEPS for zero in _LOG_ZEROS)
+
+
+def _spare_hidden(bits: int, plane_bits: int) -> tuple[CodeMap, ...]:
+    """Return uniform codes, and the others besides if their values take no more planes than codes of so many bits."""
+    planes, most = (-(-width // plane_bits) for width in (bits, WIDTH))
+    books = (*_twin_hidden(bits, plane_bits), *_log_hidden(bits, plane_bits)) if bits < WIDTH and planes == most else ()
+    return (UnsignedCodes(bits), *books)
 
 
 PROBABILITIES: Mapping[str, Callable[[int], tuple[CodeMap, ...]]] = MappingProxyType({
@@ -64,19 +72,20 @@ PROBABILITIES: Mapping[str, Callable[[int], tuple[CodeMap, ...]]] = MappingProxy
 })
 """Code maps of the attention probabilities by name: FQ-ViT, RepQ-ViT, AdaLog, PTQ4ViT."""
 
-HIDDEN: Mapping[str, Callable[[int], tuple[CodeMap, ...]]] = MappingProxyType({
-    "uniform": lambda bits: (UnsignedCodes(bits),),
+HIDDEN: Mapping[str, Callable[[int, int], tuple[CodeMap, ...]]] = MappingProxyType({
+    "uniform": lambda bits, plane_bits: (UnsignedCodes(bits),),
     "twin_uniform": _twin_hidden,
     "adaptive_log": _log_hidden,
+    "spare": _spare_hidden,
 })
-"""Code maps of GELU's outputs by name: PTQ4ViT, AdaLog."""
+"""Code maps of GELU's outputs by name, for ports of ``plane_bits``: PTQ4ViT, AdaLog, all that cost nothing."""
 
 
 def fit_book(
     name: str, x: torch.Tensor, candidates: tuple[CodeMap, ...], observer: Observer, importance: torch.Tensor,
     generator: torch.Generator,
 ) -> Quantity:
-    """Return the candidate, and its scale, of least squared error.
+    """Return the candidate, and its scale, of least squared error; books beside uniform codes must save a fifth of it.
 
     Parameters
     ----------
@@ -100,7 +109,7 @@ def fit_book(
     for codes in candidates:
         scale, zero_point = observer(x[None], codes, weight[None])
         difference = codes.decode(codes.encode(x, scale, zero_point), scale, zero_point) - x
-        error = float((difference.square() * weight).sum())
+        error = float((difference.square() * weight).sum()) * (_UNIFORM if isinstance(codes, UnsignedCodes) else 1.0)
         if best is None or error < best[0]:
             best = error, codes, scale[0], int(zero_point[0])
     _, codes, scale, zero_point = best

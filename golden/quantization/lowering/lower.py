@@ -173,7 +173,7 @@ class _Lowering:
     def hidden(self, name: str, x: torch.Tensor, reader: Layer) -> Quantity:
         """Choose the codes of GELU's outputs, which ``reader`` reads, and remember them."""
         recipe, settings = self.settings.recipe, self.settings
-        candidates = HIDDEN[recipe.hidden](settings.bits(tensor(name).product).a)
+        candidates = HIDDEN[recipe.hidden](settings.bits(tensor(name).product).a, settings.arithmetic.a_bits)
         if len(candidates) == 1:
             return self.observe(name, x, candidates[0], readers=[reader])
         importance = self.calibration.importance(tensor(name).tap, x.shape)

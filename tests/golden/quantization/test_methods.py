@@ -34,7 +34,7 @@ def test_every_method_keeps_the_digits(name):
         assert (table is None) == (recipe.probabilities == "uniform")
         if table is not None:
             assert len(table.unique()) <= 16 and table[0] == 0 and block.attn.softmax_bits == 8
-        assert block.mlp.fc2.a_bits == (4 if recipe.hidden == "uniform" else 8)
+        assert block.mlp.fc2.a_bits == (4 if recipe.hidden in ("uniform", "spare") else 8)
         assert len(block.mlp.gelu.unique()) <= 16
 
 
@@ -79,13 +79,14 @@ def test_probability_codes_stand_for_their_values():
 @pytest.mark.parametrize("registry", [PROBABILITIES, HIDDEN], ids=["probabilities", "hidden"])
 def test_books_are_legal(registry, bits):
     for name, make in registry.items():
-        candidates = make(bits)
+        candidates = make(bits) if registry is PROBABILITIES else make(bits, 4)
         assert candidates, name
         for codes in candidates:
             assert 0 <= codes.low < codes.high <= 255
             if isinstance(codes, BookCodes):
                 assert list(codes.values) == sorted(set(codes.values)) and len(codes.values) <= 1 << bits
-                assert codes.zero in codes.values or name == "adaptive_log" and codes.low < codes.zero < codes.high
+                between = name in ("adaptive_log", "spare") and codes.low < codes.zero < codes.high
+                assert codes.zero in codes.values or between
 
 
 def test_book_codes():
@@ -103,13 +104,13 @@ def test_books_of_published_methods():
     assert PROBABILITIES["log_sqrt2"](4)[0].values == (0, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 90, 128, 180, 255)
     assert [codes.values for codes in PROBABILITIES["twin_uniform"](4)] == [
         twin_uniform_values(4, shift) for shift in range(1, 6)]
-    fine, coarse = HIDDEN["twin_uniform"](3)[2].values, HIDDEN["twin_uniform"](3)[2].zero
+    fine, coarse = HIDDEN["twin_uniform"](3, 4)[2].values, HIDDEN["twin_uniform"](3, 4)[2].zero
     assert (fine, coarse) == ((0, 1, 2, 3, 4, 8, 12, 16), 4)  # four below zero, then steps of four
 
 
 def test_logarithm_of_gelu_outputs():
     """AdaLog: ``x + b = s * 2**(-k * octaves)`` for code k, b the distance of GELU's least value from 0."""
-    half = [codes for codes in HIDDEN["adaptive_log"](4) if codes.values == PROBABILITIES["log_sqrt2"](4)[0].values]
+    half = [codes for codes in HIDDEN["adaptive_log"](4, 4) if codes.values == PROBABILITIES["log_sqrt2"](4)[0].values]
     assert [codes.zero for codes in half] == [3, 4, 6, 8, 11, 16, 23, 32, 45, 64]
     codes = half[5]
     scale, zero = codes.fit(tensor(-0.17), tensor(2.0))
@@ -122,10 +123,29 @@ def test_logarithm_of_gelu_outputs():
 def test_a_logarithm_suits_gelu_outputs():
     gelu = torch.nn.functional.gelu(1.5 * normal(4000) - 2)
     errors = {}
-    for name, candidates in (("uniform", HIDDEN["uniform"](4)), ("log", HIDDEN["adaptive_log"](4))):
+    for name, candidates in (("uniform", HIDDEN["uniform"](4, 4)), ("log", HIDDEN["adaptive_log"](4, 4))):
         found = fit_book("x", gelu, candidates, mse, torch.ones_like(gelu), torch.Generator())
         errors[name] = float((found.decode(found.encode(gelu)) - gelu).square().mean())
     assert -0.7 < found.decode(torch.tensor(0)) < -0.15 and errors["log"] < errors["uniform"] / 2
+
+
+def test_books_where_they_take_no_more_planes():
+    """On ports of 4 bits codes of 4 bits take one plane and values of 8 two, as codes of 5 bits do."""
+    assert HIDDEN["spare"](4, 4) == (UnsignedCodes(4),) and HIDDEN["spare"](8, 4) == (UnsignedCodes(8),)
+    for bits, plane_bits in ((5, 4), (7, 4), (4, 8)):
+        first, *books = HIDDEN["spare"](bits, plane_bits)
+        assert first == UnsignedCodes(bits)
+        assert {*books} == {*HIDDEN["twin_uniform"](bits, plane_bits), *HIDDEN["adaptive_log"](bits, plane_bits)}
+        assert all(len(codes.values) <= 1 << bits for codes in books)
+
+
+@pytest.mark.parametrize(("levels", "kind"), [(17, UnsignedCodes), (20, BookCodes)])
+def test_uniform_codes_stay_unless_a_book_saves_a_fifth(levels, kind):
+    """Of even samples so many even levels save the square of the steps' ratio to those of 4 bits: 12 and 38 %."""
+    x = torch.linspace(0, 1, 3000, dtype=torch.float64)
+    candidates = UnsignedCodes(4), BookCodes(8, tuple(round(255 * step / (levels - 1)) for step in range(levels)))
+    found = fit_book("x", x, candidates, mse, torch.ones_like(x), torch.Generator())
+    assert isinstance(found.codes, kind)
 
 
 def test_fit_book_finds_the_distance_of_the_steps():

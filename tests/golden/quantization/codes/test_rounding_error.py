@@ -8,7 +8,7 @@ from vitric.golden.quantization.codes.rounding_error import SortedSamples
 from tests.golden.quantization.quantize_kit import normal, tensor
 
 CODES = [UnsignedCodes(4), UnsignedCodes(8), CentredCodes(3), NarrowCodes(4, 4), NarrowCodes(2, 4), NarrowCodes(8, 4),
-         NarrowCodes(6, 3), BinaryCodes(2, 4), HIDDEN["adaptive_log"](4)[13]]
+         NarrowCodes(6, 3), BinaryCodes(2, 4), HIDDEN["adaptive_log"](4, 4)[13]]
 
 
 @pytest.mark.parametrize("elements", [1 << 22, 1000])
