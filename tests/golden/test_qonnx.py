@@ -127,8 +127,8 @@ def quantity(codes, zero_point=0):
     return Quantity(codes=codes, scale=tensor(1.0)[0], zero_point=zero_point, offset=tensor(0.0)[0])
 
 
-BOOKS = [book for table in (PROBABILITIES, HIDDEN) for name, books in table.items() if name != "uniform"
-         for bits in (2, 3, 4) for book in books(bits)]
+BOOKS = [book for table in (PROBABILITIES, HIDDEN) for name, books in table.items() if name not in ("uniform", "spare")
+         for bits in (2, 3, 4) for book in (books(bits) if table is PROBABILITIES else books(bits, 4))]
 MAPS = [
     *((NarrowCodes(bits, plane), 0, True) for plane in (3, 4) for bits in range(2, 2 * plane + 1)),
     *((UnsignedCodes(bits), 1 << bits - 1, True) for bits in range(2, 9)),
